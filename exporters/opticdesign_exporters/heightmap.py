@@ -1,0 +1,151 @@
+"""Height maps: one float32 TIFF per layer in nanometres, and all layers in one NPZ in metres."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from opticdesign.errors import VerificationError
+from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
+from opticdesign.manifest import read_exported
+from opticdesign_exporters.npz_reader import read_npz
+from opticdesign_exporters.tiff_reader import read_tiff
+
+if TYPE_CHECKING:
+    from opticdesign.manifest import FileRecord, Manifest
+
+__all__ = ["HeightMapExporter"]
+
+_NPZ = "heightmap/heights.npz"
+
+
+class HeightMapExporter:
+    """Writes heights above the lowest level, in real units: nothing is scaled to the range of the data."""
+
+    name = "heightmap"
+    summary = "height maps: float32 TIFF per layer (nm) and one NPZ (m)"
+
+    def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
+        """Write `heightmap/layer1.tif` … and `heightmap/heights.npz`."""
+        (folder / "heightmap").mkdir()
+        height_m = job.process.height_of_level(torch.from_numpy(job.levels)).numpy()
+        files = []
+        for number, plane in enumerate(height_m, start=1):
+            path = f"heightmap/layer{number}.tif"
+            _write_tiff(folder / path, (plane * 1e9).astype(np.float32), number, job)
+            files.append(ExportedFile(path, f"height of layer {number}, float32, row 0 at the top", "nm"))
+        np.savez(
+            folder / _NPZ,
+            height_m=height_m,
+            pitch_m=np.float64(job.pitch_m),
+            wavelength_m=np.float64(job.process.wavelength_m),
+            index=np.float64(job.process.index),
+            medium_index=np.float64(job.process.medium_index),
+        )
+        files.append(ExportedFile(_NPZ, "height_m (layers, rows, columns), pitch_m, wavelength_m and indices", "m"))
+        return WrittenFiles(files, {"tiff_unit": "nm", "npz_unit": "m"})
+
+    def read(self, folder: Path, manifest: Manifest) -> ReadBack:
+        """Read both forms; they must hold the same levels."""
+        *images, archive = manifest.record(self.name).files
+        if len(images) != manifest.shape[0]:
+            raise VerificationError(f"manifest.json: {len(images)} TIFF files for {manifest.shape[0]} layers")
+        process = manifest.process.process
+        table_m = process.height_of_level(torch.arange(process.levels)).numpy()
+        table_nm = (table_m * 1e9).astype(np.float32)
+        levels = np.stack(
+            [
+                _levels(_tiff_heights(folder, image, layer, manifest), table_nm, "nm", f"{image.path}: layer {layer}")
+                for layer, image in enumerate(images, start=1)
+            ]
+        )
+        for layer, plane in enumerate(_npz_heights(folder, archive, manifest), start=1):
+            other = _levels(plane, table_m, "m", f"{archive.path}: layer {layer}")
+            _must_agree(other, levels[layer - 1], f"{archive.path}: layer {layer}", images[layer - 1].path)
+        phase = process.phase_of_level(torch.from_numpy(levels)).numpy()
+        return ReadBack(levels, phase, tuple(image.path for image in images))
+
+
+def _write_tiff(path: Path, height_nm: npt.NDArray[np.float32], layer: int, job: ExportJob) -> None:
+    import tifffile
+
+    description = {"quantity": "height", "unit": "nm", "layer": layer, "pitch_m": job.pitch_m, "name": job.file_name}
+    pixels_per_cm = 1e-2 / job.pitch_m
+    tifffile.imwrite(
+        path,
+        height_nm,
+        byteorder="<",
+        photometric="minisblack",
+        metadata=None,
+        software=False,
+        description=json.dumps(description),
+        resolution=(pixels_per_cm, pixels_per_cm),
+        resolutionunit="CENTIMETER",
+    )
+
+
+def _tiff_heights(folder: Path, file: FileRecord, layer: int, manifest: Manifest) -> npt.NDArray[np.float32]:
+    image = read_tiff(read_exported(folder, file), file.path, manifest.shape[1:])
+    try:
+        said: Any = json.loads(image.description)
+    except (ValueError, RecursionError):
+        said = None
+    expected = {"quantity": "height", "unit": "nm", "layer": layer, "pitch_m": manifest.pitch_m}
+    for key, value in expected.items():
+        received = said.get(key) if isinstance(said, dict) else None
+        if received != value:
+            raise VerificationError(f"{file.path}: description: {key} is {received!r}, expected {value!r}")
+    for pixel_m in image.pixel_m:
+        if not abs(pixel_m - manifest.pitch_m) <= 1e-6 * manifest.pitch_m:
+            raise VerificationError(f"{file.path}: pixels of {pixel_m:.6g} m, expected {manifest.pitch_m:.6g} m")
+    return image.values
+
+
+def _npz_heights(folder: Path, file: FileRecord, manifest: Manifest) -> npt.NDArray[np.float64]:
+    process = manifest.process
+    scalars = {
+        "pitch_m": manifest.pitch_m,
+        "wavelength_m": process.wavelength_m,
+        "index": process.index,
+        "medium_index": process.medium_index,
+    }
+    shapes: dict[str, tuple[int, ...]] = {"height_m": manifest.shape, **dict.fromkeys(scalars, ())}
+    arrays = read_npz(read_exported(folder, file), file.path, shapes)
+    for key, value in scalars.items():
+        if float(arrays[key]) != value:
+            raise VerificationError(f"{file.path}: {key} is {float(arrays[key])!r}, expected {value!r}")
+    return arrays["height_m"]
+
+
+def _levels(
+    height: npt.NDArray[np.floating], table: npt.NDArray[np.floating], unit: str, place: str
+) -> npt.NDArray[np.int64]:
+    """The level of each height (rows, columns); a height must be one of the table, bit for bit."""
+    levels = np.searchsorted(table, height).clip(max=len(table) - 1)
+    places = np.argwhere(table[levels] != height)
+    if len(places) > 0:
+        row, column = (int(index) for index in places[0])
+        value = float(height[row, column])
+        nearest = int(np.argmin(np.abs(table - value))) if np.isfinite(value) else 0
+        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+        raise VerificationError(
+            f"{place} row {row} column {column}: height {value:.9g} {unit} is no level, "
+            f"the nearest is level {nearest} with {float(table[nearest]):.9g} {unit}{more}"
+        )
+    return levels.astype(np.int64)
+
+
+def _must_agree(received: npt.NDArray[np.int64], expected: npt.NDArray[np.int64], place: str, other: str) -> None:
+    places = np.argwhere(received != expected)
+    if len(places) > 0:
+        row, column = (int(index) for index in places[0])
+        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+        raise VerificationError(
+            f"{place} row {row} column {column}: level {received[row, column]}, "
+            f"but {other} holds level {expected[row, column]}{more}"
+        )

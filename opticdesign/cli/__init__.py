@@ -1,0 +1,60 @@
+"""The command line: reads arguments, calls the workflow, prints; errors become one message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from opticdesign.cli.commands import app
+from opticdesign.errors import OpticDesignError, StorageError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed check, 2 usage or design, 3 divergence, 4 disk, 130 stopped."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = app(standalone_mode=False)
+    except OpticDesignError as error:
+        return _tell(str(error), error.exit_code)
+    except BrokenPipeError:
+        # the reader of our output went away; Python would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return _tell("stopped", 130)
+    except OSError as error:
+        return _tell(f"{error.filename or 'disk'}: {error.strerror or error}", StorageError.exit_code)
+    except Exception as error:  # the last line of defence: whatever else fails must not print a traceback
+        return _unexpected(error)
+    return result if isinstance(result, int) else 0
+
+
+def _unexpected(error: Exception) -> int:
+    from click.exceptions import Abort, ClickException
+
+    if isinstance(error, ClickException):  # a wrong option, say
+        error.show()
+        return error.exit_code
+    if isinstance(error, Abort):
+        return _tell("stopped", 130)
+    if os.environ.get("OPTICDESIGN_DEBUG"):
+        raise error
+    return _tell(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "  remedy:   please report this with the command; OPTICDESIGN_DEBUG=1 shows where it happened",
+        1,
+    )
+
+
+def _tell(message: str, code: int) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(Text("error: ", style="bold red") + Text(message) if code != 130 else Text(message))
+    return code

@@ -1,0 +1,237 @@
+"""The commands. Heavy packages are imported inside them, so that help and a wrong design answer at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opticdesign.errors import UsageError
+
+if TYPE_CHECKING:
+    from opticdesign.design import Design
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="opticdesign",
+    help="Design diffractive optics together with their decoder, and export masks that were read back and re-simulated.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")]
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one key of the design; repeatable")
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="export folder; default RUN/exports")]
+
+
+def _design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:
+    from opticdesign.design import load_design
+
+    changes = list(settings or [])
+    if seed is not None:
+        changes.append(f"training.seed={seed}")
+    return load_design(path, changes)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def optimize(
+    design: DesignFile,
+    setting: Setting = None,
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(help="seed of every random draw, instead of the design's")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="run folder, exactly there")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="smoke budget, under a minute; marked in every result")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="print time, memory and files, then stop")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --output, or the latest one")] = False,
+) -> None:
+    """Train the masks and the decoder of DESIGN in a new run folder."""
+    loaded = _design(design, setting, seed)
+    from opticdesign.cli.progress import StopRequest, progress_listener
+    from opticdesign.cli.tables import plan_table, print_table
+    from opticdesign.workflow.optimise import Options, Stopped, choose_device, optimise, plan_optimisation, quick_design
+
+    options = Options(choose_device(device), output, quick=quick, resume=resume)
+    if plan:
+        print_table(plan_table(plan_optimisation(quick_design(loaded) if quick else loaded, options.device)))
+        return
+    typer.echo(f"{loaded.name}: training on {options.device}{', quick: smoke budget' if quick else ''}", err=True)
+    try:
+        with StopRequest() as stop, progress_listener() as listen:
+            run = optimise(loaded, options, listen, stop)
+    except Stopped as stopped:
+        folder = stopped.run.folder
+        typer.echo(f"stopped safely; continue with\n  opticdesign optimize {folder}/design.toml --output {folder} --resume")
+        raise typer.Exit(130) from None
+    typer.echo(str(run.folder))
+    typer.echo(f"next: opticdesign evaluate {run.folder}", err=True)
+
+
+@app.command()
+def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> None:
+    """Score RUN on its test data, beside floors whose decoders are trained equally long."""
+    from opticdesign.cli.progress import floor_listener
+    from opticdesign.cli.tables import evaluation_table, print_table
+    from opticdesign.run import open_run
+    from opticdesign.workflow.evaluate import evaluate as evaluate_run
+    from opticdesign.workflow.optimise import choose_device
+
+    opened = open_run(run)
+    with floor_listener() as listen:
+        result = evaluate_run(opened, choose_device(device), listen)
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        print_table(evaluation_table(result))
+        typer.echo(f"written to {opened.folder / 'evaluation'}", err=True)
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    gds: Annotated[bool, typer.Option("--gds", help="GDSII lithography file")] = False,
+    heightmap: Annotated[bool, typer.Option("--heightmap", help="height maps: float32 TIFF and NPZ")] = False,
+    slm: Annotated[bool, typer.Option("--slm", help="8-bit PNG frames for a phase panel")] = False,
+    to: ExportFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Write the trained masks of RUN as files, all formats when none is named, with a manifest of hashes."""
+    from opticdesign.cli.tables import manifest_table, print_table
+    from opticdesign.run import open_run
+    from opticdesign.workflow.export import export as export_run
+    from opticdesign.workflow.export import exports_folder
+
+    opened = open_run(run)
+    names = tuple(name for name, asked in (("gds", gds), ("heightmap", heightmap), ("slm", slm)) if asked)
+    manifest = export_run(opened, names, to)
+    if as_json:
+        _print_json(manifest.model_dump(mode="json"))
+    else:
+        print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
+
+
+@app.command()
+def verify(run: RunFolder, device: Device = "auto", to: ExportFolder = None, as_json: Json = False) -> None:
+    """Read the exported files of RUN back with independent readers and re-simulate them through the decoder."""
+    from opticdesign.cli.tables import print_table, verification_json, verification_table
+    from opticdesign.run import open_run
+    from opticdesign.workflow.export import verify as verify_run
+    from opticdesign.workflow.optimise import choose_device
+
+    result = verify_run(open_run(run), choose_device(device), to)
+    if as_json:
+        _print_json(verification_json(result))
+    else:
+        print_table(verification_table(result))
+    for problem in (*result.problems, *(line for check in result.checks for line in check.problems)):
+        typer.echo(problem, err=True)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(design: DesignFile, setting: Setting = None, as_json: Json = False) -> None:
+    """Check sampling, band limit, lost power, thin-mask validity, features and levels of DESIGN."""
+    loaded = _design(design, setting)
+    from opticdesign.checks import check_design
+    from opticdesign.cli.tables import check_table, print_table
+
+    checks = check_design(loaded)
+    if as_json:
+        _print_json([asdict(entry) for entry in checks])
+    else:
+        print_table(check_table(checks))
+    if any(entry.verdict == "fail" for entry in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="design file to write")] = Path("design.toml"),
+) -> None:
+    """Write a commented design file to start from; never replaces a file."""
+    from importlib import resources
+
+    from opticdesign.storage import write_text
+
+    if path.exists():
+        raise UsageError(f"{path}: already there", expected="a file that does not exist yet", remedy="choose another name")
+    packaged = resources.files("opticdesign") / "_designs" / "d2nn5.toml"
+    checkout = Path(__file__).parents[2] / "designs" / "d2nn5.toml"
+    write_text(path, (packaged if packaged.is_file() else checkout).read_text("utf-8"))
+    typer.echo(str(path))
+    typer.echo(f"next: opticdesign check {path}", err=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of design files, for editors."""
+    from opticdesign.design import design_schema
+
+    _print_json(design_schema())
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(metavar="RUN|DESIGN", help="run folder or design file")],
+    setting: Setting = None,
+    as_json: Json = False,
+) -> None:
+    """Show a resolved design, or what a run folder holds."""
+    from opticdesign.run import open_run
+
+    if path.suffix == ".toml" or path.is_file() and path.name != "latest":
+        design = _design(path, setting)
+        if as_json:
+            _print_json(design.model_dump(mode="json"))
+        else:
+            typer.echo(design.to_toml())
+        return
+    run = open_run(path)
+    records = run.records()
+    facts: dict[str, Any] = {"folder": str(run.folder), **run.info, "last": records[-1] if records else None}
+    if as_json:
+        _print_json(facts | {"design": run.design.model_dump(mode="json")})
+        return
+    from opticdesign.cli.tables import facts_table, print_table
+
+    print_table(facts_table(facts))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Print versions, device, exporters and the environment variables that are read."""
+    import os
+
+    import torch
+
+    from opticdesign.cli.tables import facts_table, print_table
+    from opticdesign.errors import OpticDesignError
+    from opticdesign.export import exporters
+    from opticdesign.run import environment
+
+    try:
+        formats: Any = {name: exporter.summary for name, exporter in exporters().items()}
+    except OpticDesignError as error:
+        formats = str(error)
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    facts = environment("cuda" if torch.cuda.is_available() else "cpu", torch.get_num_threads())
+    facts |= {"cuda build": torch.version.cuda or "no (CPU build)", "cuda device": cuda, "exporters": formats}
+    facts["OPTICDESIGN_DEBUG"] = os.environ.get("OPTICDESIGN_DEBUG", "not set (1 shows tracebacks)")
+    if as_json:
+        _print_json(facts)
+    else:
+        print_table(facts_table(facts))

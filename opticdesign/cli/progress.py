@@ -1,0 +1,100 @@
+"""Progress of long work: a live bar in a terminal, a plain line now and then where there is none; Ctrl-C as a request."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from opticdesign.workflow.optimise import Progress as TrainingProgress
+
+__all__ = ["StopRequest", "floor_listener", "progress_listener"]
+
+_PLAIN_SECONDS = 15.0
+
+
+class StopRequest:
+    """While open, the first Ctrl-C or SIGTERM is remembered instead of raised; a second one acts at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+
+    def __call__(self) -> bool:
+        """Whether the user asked to stop."""
+        return self._asked
+
+    def __enter__(self) -> StopRequest:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._remember)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (signal passes the frame)
+        self._asked = True
+        signal.signal(number, self._before[number])
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+@contextmanager
+def progress_listener() -> Iterator[Callable[[TrainingProgress], None]]:
+    """A listener for `optimise`: stage, step, loss, validation PSNR and SSIM, time left."""
+    with _bars() as (show, final):
+
+        def listen(news: TrainingProgress) -> None:
+            report, quality = news.report, news.validation
+            text = f"{report.stage:<10} step {report.step}/{report.steps}  loss {report.loss:.4f}"
+            if quality:
+                text += f"  PSNR {quality['psnr_db']:.2f} dB  SSIM {quality['ssim']:.3f}"
+            show(f"{text}  ETA {_clock(news.seconds_left)}", report.total, news.total_steps, final(report))
+
+        yield listen
+
+
+@contextmanager
+def floor_listener() -> Iterator[Callable[[str, int, int], None]]:
+    """A listener for `evaluate`: which floor is being trained, and how far."""
+    with _bars() as (show, _):
+        yield lambda name, step, steps: show(f"{name}: step {step}/{steps}", step, steps, step == steps)
+
+
+@contextmanager
+def _bars() -> Iterator[tuple[Callable[[str, int, int, bool], None], Callable[..., bool]]]:
+    console = Console(stderr=True)
+
+    def final(report: object) -> bool:
+        return bool(getattr(report, "step", 0) == getattr(report, "steps", -1))
+
+    if not console.is_terminal:
+        last = [time.monotonic()]
+
+        def plain(text: str, _done: int, _total: int, important: bool) -> None:
+            if important or time.monotonic() - last[0] > _PLAIN_SECONDS:
+                last[0] = time.monotonic()
+                print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the command line)
+
+        yield plain, final
+        return
+    bar = Progress(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn(), console=console)
+    with bar:
+        task: TaskID = bar.add_task("starting")
+
+        def live(text: str, done: int, total: int, _important: bool) -> None:
+            bar.update(task, description=text, completed=done, total=total)
+
+        yield live, final

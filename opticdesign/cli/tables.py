@@ -1,0 +1,150 @@
+"""Results as tables: columns in a terminal, plain and unwrapped where there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from opticdesign.checks import Check
+    from opticdesign.manifest import Manifest
+    from opticdesign.workflow.evaluate import Evaluation
+    from opticdesign.workflow.export import Verification
+    from opticdesign.workflow.optimise import Plan
+
+__all__ = [
+    "check_table",
+    "evaluation_table",
+    "facts_table",
+    "manifest_table",
+    "plan_table",
+    "print_table",
+    "verification_json",
+    "verification_table",
+]
+
+_HEADINGS = {
+    "psnr_db": "PSNR / dB",
+    "ssim": "SSIM",
+    "ssim_rescaled": "SSIM rescaled",
+    "mae_rad": "MAE / rad",
+    "mae_free_rad": "MAE, offset removed / rad",
+}
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
+_QUICK = " — quick: smoke budget, no result"
+
+
+def print_table(table: Table) -> None:
+    """Print a table on standard output; as wide as it needs where that is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=240)
+    console.print(table)
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich.box import SIMPLE
+
+    table = Table(*columns, title=title, box=SIMPLE, title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
+
+
+def check_table(checks: Sequence[Check]) -> Table:
+    """Verdict, number, limit and remedy of each check."""
+    table = _table("design check", "check", "verdict", "found", "limit", "remedy")
+    for entry in checks:
+        colour = _COLOURS[entry.verdict]
+        table.add_row(entry.name, f"[{colour}]{entry.verdict}[/{colour}]", entry.found, entry.limit, entry.remedy)
+    return table
+
+
+def plan_table(plan: Plan) -> Table:
+    """What an optimisation will take."""
+    table = _table("plan (from two timed steps of each stage)", "what", "expected")
+    table.add_row("time", f"{plan.seconds / 60:.1f} min")
+    table.add_row("memory", f"{plan.peak_bytes / 2**30:.2f} GiB")
+    table.add_row("disk", f"{plan.disk_bytes / 2**20:.0f} MiB")
+    table.add_row("trainable numbers", ", ".join(f"{count:,} {part}" for part, count in plan.parameters.items()))
+    table.add_row("files", "  ".join(plan.files))
+    return table
+
+
+def evaluation_table(result: Evaluation) -> Table:
+    """The design beside its floors."""
+    quick = _QUICK if result.quick else ""
+    title = f"test: mean of {result.patches} patches [95 % interval] | mean of {result.fields} whole fields{quick}"
+    table = _table(title, "optics", *_HEADINGS.values())
+    for row in result.rows:
+        cells = []
+        for metric in _HEADINGS:
+            score, digits = row.patches[metric], 2 if metric == "psnr_db" else 3
+            spread = f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"
+            cells.append(f"{spread} | {row.fields[metric]:.{digits}f}".replace("[", r"\["))
+        table.add_row(row.name, *cells)
+    return table
+
+
+def manifest_table(manifest: Manifest, folder: Path, quick: bool) -> Table:
+    """The files of an export."""
+    table = _table(f"{folder}{_QUICK if quick else ''}", "file", "bytes", "holds", "unit", "SHA-256")
+    for record in manifest.exports:
+        for file in record.files:
+            table.add_row(file.path, f"{file.bytes:,}", file.description, file.unit, file.sha256[:12])
+    return table
+
+
+def verification_table(result: Verification) -> Table:
+    """Metrics from float to read-back, and the verdict on each format."""
+    verdicts = {check.exporter: check for check in result.checks}
+    verdict = "read-back equals design" if result.ok else "read-back DIFFERS"
+    table = _table(f"{verdict}{_QUICK if result.quick else ''}", "masks", *_HEADINGS.values(), "files")
+    for stage in result.stages:
+        check = verdicts.get(stage.name.removeprefix("read back, "))
+        state = "" if check is None else _state(check.ok, check.phase_error_rad)
+        table.add_row(stage.name, *(f"{stage.metrics[metric]:.4f}" for metric in _HEADINGS), state)
+    for check in result.checks:
+        if check.readback is None:
+            table.add_row(f"read back, {check.exporter}", *("–" for _ in _HEADINGS), "[red]unreadable[/red]")
+    return table
+
+
+def _state(ok: bool, phase_error_rad: float | None) -> str:
+    if not ok:
+        return "[red]differs[/red]"
+    if phase_error_rad:
+        return f"[green]levels equal[/green], panel rounds by up to {phase_error_rad:.4f} rad"
+    return "[green]phase equal bit for bit[/green]"
+
+
+def verification_json(result: Verification) -> dict[str, Any]:
+    """A verification as plain values."""
+    return {
+        "ok": result.ok,
+        "quick": result.quick,
+        "problems": list(result.problems),
+        "checks": [
+            {
+                "exporter": check.exporter,
+                "ok": check.ok,
+                "problems": list(check.problems),
+                "phase_error_rad": check.phase_error_rad,
+            }
+            for check in result.checks
+        ],
+        "stages": [{"name": stage.name, **stage.metrics} for stage in result.stages],
+    }
+
+
+def facts_table(facts: Mapping[str, Any]) -> Table:
+    """Names and values, nested values as JSON."""
+    table = _table("", "what", "value")
+    for name, value in facts.items():
+        table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return table

@@ -1,0 +1,167 @@
+"""Patches cut from fields: at random for training, on a fixed grid for validation and test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opticdesign.data.phase_field import PhaseField
+from opticdesign.errors import DataError, UsageError
+
+__all__ = ["PatchSampler", "admissible_positions", "grid_patches"]
+
+Patches = tuple[NDArray[np.complex64], NDArray[np.float32]]
+
+VALID_SHARE = 0.95  # of a patch; the rest may lie outside the mask, or a round field of view would lose its rim
+
+
+def _valid_counts(valid: NDArray[np.bool_], patch: tuple[int, int]) -> NDArray[np.int64]:
+    """Valid pixels in the patch at each top-left corner, (rows - y + 1, columns - x + 1), by a summed-area table.
+
+    F. C. Crow, Summed-area tables for texture mapping, SIGGRAPH (1984), doi:10.1145/800031.808600.
+    """
+    height, width = patch
+    if valid.shape[0] < height or valid.shape[1] < width:
+        return np.zeros((0, 0), np.int64)
+    table = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), np.int64)
+    table[1:, 1:] = valid.cumsum(0, dtype=np.int64).cumsum(1)
+    return table[height:, width:] - table[:-height, width:] - table[height:, :-width] + table[:-height, :-width]
+
+
+def _enough(patch: tuple[int, int]) -> int:
+    return math.ceil(VALID_SHARE * patch[0] * patch[1])
+
+
+def admissible_positions(field: PhaseField, patch: tuple[int, int]) -> NDArray[np.bool_]:
+    """Top-left corners at which a patch (y, x) has at least 95 % valid pixels: bool (rows - y + 1, columns - x + 1)."""
+    return _valid_counts(field.valid, patch) >= _enough(patch)
+
+
+def _no_patch(fields: Sequence[PhaseField], patch: tuple[int, int]) -> DataError:
+    names = ", ".join(field.name for field in fields[:3]) + (", …" if len(fields) > 3 else "")
+    height, width = max((field.shape for field in fields), key=min, default=(0, 0))
+    return DataError(
+        names or "no fields",
+        f"no patch of {patch[0]} × {patch[1]} pixels with {VALID_SHARE:.0%} of them valid",
+        expected=f"at least one patch; the largest field has {height} × {width} pixels at the design's pitch",
+        remedy="use a larger field, fewer neurons or a larger pitch",
+    )
+
+
+def _orient(image: NDArray[np.float32], code: int) -> NDArray[np.float32]:
+    """Orientation 0 … 7 of the square; 0 … 3 (flips only) keep the shape of any rectangle."""
+    if code & 1:
+        image = image[::-1]
+    if code & 2:
+        image = image[:, ::-1]
+    return image.T if code & 4 else image
+
+
+class PatchSampler:
+    """Draws random patches, every admissible position of every field being equally likely.
+
+    Args:
+        fields: the fields to draw from.
+        patch: rows and columns of a patch.
+
+    Raises:
+        DataError: no admissible position in any field.
+    """
+
+    def __init__(self, fields: Sequence[PhaseField], patch: tuple[int, int]) -> None:
+        self.patch = patch
+        maps = [admissible_positions(field, patch) for field in fields]
+        kept = [(field, allowed) for field, allowed in zip(fields, maps, strict=True) if allowed.any()]
+        if not kept:
+            raise _no_patch(fields, patch)
+        self.fields = [field for field, _ in kept]
+        self._allowed = [allowed for _, allowed in kept]
+        self._row_ends = [np.cumsum(np.count_nonzero(allowed, axis=1)) for allowed in self._allowed]
+        self._field_ends = np.cumsum([ends[-1] for ends in self._row_ends])
+
+    @property
+    def positions(self) -> int:
+        """Number of admissible positions over all fields."""
+        return int(self._field_ends[-1])
+
+    def draw(self, count: int, rng: np.random.Generator) -> Patches:
+        """`count` patches, each flipped or rotated at random.
+
+        Returns:
+            field: A·exp(iφ), complex64 (count, y, x).
+            phase: φ in radians, float32 (count, y, x).
+        """
+        numbers = rng.integers(self.positions, size=count)
+        orientations = rng.integers(8 if self.patch[0] == self.patch[1] else 4, size=count)
+        phase = np.empty((count, *self.patch), np.float32)
+        amplitude = np.empty_like(phase)
+        for i, (number, code) in enumerate(zip(numbers, orientations, strict=True)):
+            field, part = self._locate(int(number))
+            phase[i] = _orient(field.phase_rad[part], int(code))
+            amplitude[i] = _orient(field.amplitude[part], int(code))
+        return _complex(amplitude, phase), phase
+
+    def _locate(self, number: int) -> tuple[PhaseField, tuple[slice, slice]]:
+        """Field and part of the admissible position `number`, counted field by field and row by row."""
+        index = int(np.searchsorted(self._field_ends, number, side="right"))
+        number -= int(self._field_ends[index - 1]) if index else 0
+        ends = self._row_ends[index]
+        row = int(np.searchsorted(ends, number, side="right"))
+        number -= int(ends[row - 1]) if row else 0
+        column = int(np.flatnonzero(self._allowed[index][row])[number])
+        return self.fields[index], _part(row, column, self.patch)
+
+
+def grid_patches(fields: Sequence[PhaseField], patch: tuple[int, int], stride: int | tuple[int, int]) -> Patches:
+    """Every admissible patch on a grid of `stride` pixels that includes the last row and column, field by field.
+
+    A field whose mask leaves no grid position, though it has admissible ones, gives its most valid patch.
+
+    Args:
+        fields: the fields to cut.
+        patch: rows and columns of a patch.
+        stride: step between patches in pixels, or the steps (y, x).
+
+    Returns:
+        field: A·exp(iφ), complex64 (n, y, x).
+        phase: φ in radians, float32 (n, y, x).
+
+    Raises:
+        DataError: no admissible position in any field.
+        UsageError: a stride below 1.
+    """
+    steps = (stride, stride) if isinstance(stride, int) else stride
+    if min(steps) < 1:
+        raise UsageError(f"a stride of {stride} pixels", expected="1 or more")
+    places = [(field, place) for field in fields for place in _grid(field, patch, steps)]
+    if not places:
+        raise _no_patch(fields, patch)
+    phase = np.stack([field.phase_rad[_part(*place, patch)] for field, place in places])
+    amplitude = np.stack([field.amplitude[_part(*place, patch)] for field, place in places])
+    return _complex(amplitude, phase), phase
+
+
+def _grid(field: PhaseField, patch: tuple[int, int], steps: tuple[int, int]) -> list[tuple[int, int]]:
+    """Top-left corners of the grid patches of one field."""
+    counts = _valid_counts(field.valid, patch)
+    if counts.size == 0 or counts.max() < _enough(patch):
+        return []
+    rows, columns = (
+        sorted({*range(0, last + 1, step), last})
+        for last, step in zip((counts.shape[0] - 1, counts.shape[1] - 1), steps, strict=True)
+    )
+    found = [(row, column) for row in rows for column in columns if counts[row, column] >= _enough(patch)]
+    best = np.unravel_index(int(counts.argmax()), counts.shape)
+    return found or [(int(best[0]), int(best[1]))]
+
+
+def _part(row: int, column: int, patch: tuple[int, int]) -> tuple[slice, slice]:
+    return slice(row, row + patch[0]), slice(column, column + patch[1])
+
+
+def _complex(amplitude: NDArray[np.float32], phase: NDArray[np.float32]) -> NDArray[np.complex64]:
+    field: NDArray[np.complex64] = amplitude * np.exp(np.complex64(1j) * phase)
+    return field

@@ -1,0 +1,173 @@
+"""Reading a design file, with overrides from the command line, through one validator."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from opticdesign.design.problems import kind_of, line_numbers, models_of, problems_of
+from opticdesign.design.schema import Design
+from opticdesign.design.toml_text import one_line
+from opticdesign.errors import DesignError, DesignProblem
+
+__all__ = ["load_design"]
+
+_LARGEST_FILE = 1_000_000
+_OVERRIDE = "--set"
+_INIT = "`opticdesign init` writes a complete design"
+
+
+@dataclass(frozen=True)
+class _Override:
+    """One --set: the path of a key and its value."""
+
+    path: tuple[str, ...]
+    value: object
+
+    @property
+    def sets_kind(self) -> bool:
+        return self.path[-1] == "kind"
+
+    def concerns(self, path: tuple[str, ...]) -> bool:
+        """Whether a problem at a path comes from here: the key itself, around it, inside it, or due to a new kind."""
+        shared = min(len(path), len(self.path) - self.sets_kind)
+        return shared > 0 and path[:shared] == self.path[:shared]
+
+
+def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
+    """Read and check a design.
+
+    Args:
+        path: a TOML file in UTF-8. A relative `data.path` inside starts at the current directory, not at the file.
+        overrides: "key=value" texts, such as "optics.layers=3"; the value is TOML, or else text as it stands. Naming
+            another `kind` of a table drops the keys that only the old kind has.
+
+    Returns:
+        The design in SI units.
+
+    Raises:
+        DesignError: the file cannot be read, or the design has problems; it holds all of them.
+    """
+    source = str(path)
+    text = _read(source)
+    data = _parse(text, source)
+    changes = [_override(entry) for entry in overrides]
+    for change in sorted(changes, key=lambda change: not change.sets_kind):  # a kind decides what the other keys mean
+        _apply(change, data)
+    try:
+        return Design.model_validate(data)
+    except ValidationError as error:
+        lines = line_numbers(text)
+        problems = [_placed(problem, source, lines, changes) for problem in problems_of(error, data)]
+        raise DesignError(sorted(problems, key=lambda problem: problem.line or 0)) from None
+
+
+def _error(source: str, message: str, **rows: Any) -> DesignError:
+    return DesignError([DesignProblem(rows.pop("key", ""), message, source=source, **rows)])
+
+
+def _read(source: str) -> str:
+    """The text of a design file."""
+    expected, path = "a design file in TOML", Path(source)
+    try:
+        if path.is_dir():
+            raise _error(source, "this is a folder", expected=expected, remedy="name a .toml file inside")
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise _error(source, "no such file", expected=expected, remedy=f"check the path; {_INIT}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        remedy = "check the path and its permissions"
+        raise _error(source, f"the file cannot be read: {reason}", expected=expected, remedy=remedy) from None
+    if len(raw) > _LARGEST_FILE:
+        remedy = "name the design, not a data file"
+        raise _error(source, "the file is too large for a design", expected="at most 1 MB of TOML", remedy=remedy)
+    if not raw.strip():
+        raise _error(source, "the file is empty", expected=expected, remedy=_INIT)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        value = f"byte 0x{raw[error.start]:02x}"
+        message = "the file is not UTF-8 text"
+        raise _error(
+            source, message, value=value, expected="TOML in UTF-8", remedy="save it as UTF-8", line=line
+        ) from None
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    """The TOML tables of a text."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason = re.sub(r" \(at .*\)$", "", str(error))
+        lines = text.splitlines()
+        place = re.search(r"\(at line (\d+)", str(error))
+        line = int(place[1]) if place else len(lines)
+        shown = one_line(lines[line - 1].strip()) if line <= len(lines) else ""
+    except RecursionError:
+        raise _error(source, "lists are nested too deeply", expected="TOML", remedy=_INIT) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise _error(source, one_line(str(error)), expected="TOML", remedy="write a shorter number") from None
+    twice = "twice" in reason or "overwrite" in reason or "mutate" in reason
+    remedy = "keep one of the two" if twice else 'text and quantities stand in quotes, as in wavelength = "632.8 nm"'
+    raise _error(source, f"not TOML: {reason}", value=shown, expected="key = value", remedy=remedy, line=line)
+
+
+def _override(entry: str) -> _Override:
+    """Read one "key=value" text."""
+    key, sign, raw = (part.strip() for part in entry.partition("="))
+    if not sign or not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", key):
+        shown, remedy = one_line(entry), f"for example {_OVERRIDE} optics.layers=3"
+        raise _error(
+            _OVERRIDE, "this is not key=value", value=shown, expected="a dotted key, =, a value", remedy=remedy
+        )
+    try:
+        table = tomllib.loads(f"value = {raw}")
+    except (ValueError, RecursionError):
+        table = {}
+    return _Override(tuple(key.split(".")), table["value"] if len(table) == 1 else raw)
+
+
+def _apply(change: _Override, data: dict[str, Any]) -> None:
+    """Set one key of the tables, in place."""
+    table = data
+    for depth, part in enumerate(change.path[:-1], start=1):
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            key = ".".join(change.path[:depth])
+            remedy = f"set {key} itself"
+            raise _error(
+                _OVERRIDE, f"{key} has no keys inside", key=".".join(change.path), expected="a key", remedy=remedy
+            )
+    if change.sets_kind:
+        for key in _outdated(change, table.get("kind")):
+            table.pop(key, None)
+    table[change.path[-1]] = change.value
+
+
+def _outdated(change: _Override, old_kind: object) -> set[str]:
+    """Keys that only the old kind of a table has."""
+    field = Design.model_fields.get(change.path[0])
+    models = models_of(field.annotation) if field and len(change.path) == 2 else []
+    keys = {kind_of(model): set(model.model_fields) for model in models if "kind" in model.model_fields}
+    old, new = keys.get(str(old_kind)), keys.get(str(change.value))
+    return old - new if old and new else set()
+
+
+def _placed(
+    problem: DesignProblem, source: str, lines: Mapping[tuple[str, ...], int], changes: Sequence[_Override]
+) -> DesignProblem:
+    """The problem with the line it stands on, or the line of the table around it; or with --set as its source."""
+    paths = [tuple(re.findall(r"[^.\[\]]+", key)) for key in problem.key.split(", ")]
+    if any(change.concerns(path) for change in changes for path in paths):
+        return replace(problem, source=_OVERRIDE)
+    around = (path[:depth] for path in paths for depth in range(len(path), 0, -1))
+    return replace(problem, source=source, line=next((lines[place] for place in around if place in lines), None))

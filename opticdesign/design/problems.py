@@ -1,0 +1,217 @@
+"""From pydantic's errors to problems that name the place, the value, what was expected and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from opticdesign.design.rules import PROBLEMS
+from opticdesign.design.schema import Design
+from opticdesign.design.toml_text import one_line, toml_value
+from opticdesign.errors import DesignProblem
+
+__all__ = ["kind_of", "line_numbers", "models_of", "problems_of"]
+
+_MISSING = object()
+_HEADER = re.compile(r"\s*\[\s*([^\[\]=]+?)\s*\]\s*(?:#.*)?$")
+_ASSIGNMENT = re.compile(r"""\s*([\w\-."' \t]+?)\s*=""")
+
+_TYPES = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text in quotes",
+    "string_unicode": "text in UTF-8",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+_LIMITS = {"gt": "more than {}", "ge": "at least {}", "lt": "less than {}", "le": "at most {}"}
+
+
+def line_numbers(text: str) -> dict[tuple[str, ...], int]:
+    """Line of every table and key of a TOML text, by its path; keys inside one-line tables stand on their table's."""
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _path(header[1])
+            lines.setdefault(table, number)
+        elif assignment := _ASSIGNMENT.match(line):
+            lines.setdefault(table + _path(assignment[1]), number)
+    return lines
+
+
+def _path(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def models_of(annotation: Any) -> list[type[BaseModel]]:
+    """The tables an annotation allows: none for a plain value, several for a choice of kinds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_of(part)]
+
+
+def kind_of(model: type[BaseModel]) -> str:
+    """The word by which a table is told apart from others that may stand in its place."""
+    return str(get_args(model.model_fields["kind"].annotation)[0])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place in a design: its path, the value found there and the field that describes it."""
+
+    path: tuple[str | int, ...]
+    value: object
+    field: FieldInfo | None
+    siblings: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return one_line("".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path).lstrip("."))
+
+    @property
+    def leaf(self) -> str:
+        """The last key of the path; a number in a list has none of its own."""
+        return one_line(next((part for part in reversed(self.path) if isinstance(part, str)), ""))
+
+    @property
+    def description(self) -> str:
+        return (self.field.description or "") if self.field else ""
+
+    @property
+    def example(self) -> str:
+        """A line of TOML that would do."""
+        examples = self.field.examples if self.field else None
+        return f"{self.leaf} = {toml_value(examples[0])}" if examples else ""
+
+
+def problems_of(error: ValidationError, data: Mapping[str, Any]) -> list[DesignProblem]:
+    """The problems behind a validation error of `data`, without line and source; missing keys of a table are one."""
+    found: list[DesignProblem] = []
+    missing: dict[tuple[int | str, ...], list[_Place]] = {}
+    for detail in error.errors(include_url=False):
+        kind, loc = detail["type"], detail["loc"]
+        if kind.startswith("union_tag"):
+            loc = (*loc, "kind")
+        if kind == "missing" and isinstance(loc[-1], int):  # a list that is too short
+            found += _describe(detail, _locate(loc[:-1], data))
+        elif kind == "missing":
+            missing.setdefault(loc[:-1], []).append(_locate(loc, data))
+        else:
+            found += _describe(detail, _locate(loc, data))
+    return [*dict.fromkeys(found), *(_missing(places) for places in missing.values())]
+
+
+def _locate(loc: Sequence[str | int], data: Mapping[str, Any]) -> _Place:
+    """Walk the data and the schema along pydantic's location, which also holds the kind chosen in a union."""
+    path: list[str | int] = []
+    value: Any = data
+    model: type[BaseModel] | None = Design
+    field: FieldInfo | None = None
+    by_name = False
+    siblings: tuple[str, ...] = ()
+    for part in loc:
+        if part == "[key]" or (isinstance(value, Mapping) and part not in value and part == value.get("kind")):
+            continue
+        path.append(part)
+        value = _inside(value, part)
+        if by_name:  # the name of a stage
+            by_name = False
+            continue
+        if model is not None:
+            siblings = tuple(model.model_fields)
+            field = model.model_fields.get(str(part))
+            models = models_of(field.annotation) if field else []
+            model = _chosen(models, value)
+            by_name = field is not None and get_origin(field.annotation) is dict
+    return _Place(tuple(path), value, field, siblings)
+
+
+def _inside(value: Any, part: str | int) -> Any:
+    try:
+        return value[part]
+    except (KeyError, IndexError, TypeError):
+        return _MISSING
+
+
+def _chosen(models: Sequence[type[BaseModel]], value: object) -> type[BaseModel] | None:
+    """The model of the kind a table names."""
+    if len(models) == 1:
+        return models[0]
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    return next((model for model in models if kind_of(model) == kind), None)
+
+
+def _missing(places: Sequence[_Place]) -> DesignProblem:
+    """One problem for all that is missing in one table."""
+    names = [place.leaf for place in places]
+    tables = [place.leaf for place in places if place.field is None or models_of(place.field.annotation)]
+    if len(names) > 1:
+        kinds = "tables" if tables == names else "keys"
+        remedy = "add them; `opticdesign init` writes a complete design"
+        return DesignProblem(places[0].key, f"missing {kinds} {', '.join(names)}", remedy=remedy)
+    key = places[0].key
+    if tables:
+        remedy = f"add a table [{key}]; `opticdesign init` writes a complete design"
+        return DesignProblem(key, f"missing table [{key}]", expected="a table of this name", remedy=remedy)
+    place = places[0]
+    return DesignProblem(key, f"missing key {names[0]!r}", expected=place.description, remedy=f"add {place.example}")
+
+
+def _describe(detail: ErrorDetails, place: _Place) -> list[DesignProblem]:
+    """The problems of one pydantic error: our own, carried in its context, or one put into words here."""
+    plain = place.value is not _MISSING and not isinstance(place.value, Mapping)
+    value = one_line(toml_value(place.value)) if plain else ""
+    if detail["type"] == PROBLEMS:
+        return [_own(problem, place.key, value) for problem in detail["ctx"]["problems"]]
+    return [DesignProblem(place.key, *_words(detail, place, value))]
+
+
+def _own(problem: DesignProblem, table: str, value: str) -> DesignProblem:
+    """A problem of a rule, its key made complete; one without a key is about the value itself."""
+    if not problem.key:
+        return replace(problem, key=table, value=value)
+    keys = (f"{table}.{key}" if table else key for key in problem.key.split(", "))
+    return replace(problem, key=", ".join(keys))
+
+
+def _words(detail: ErrorDetails, place: _Place, value: str) -> tuple[str, str, str, str]:
+    """Message, value, expected and remedy of one pydantic error."""
+    leaf, what, context = place.leaf, place.description, detail.get("ctx", {})
+    match detail["type"]:
+        case "quantity":
+            return context["message"], value, context["expected"], context["remedy"]
+        case "extra_forbidden":
+            near = get_close_matches(leaf, place.siblings, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else "remove it"
+            return f"unknown key {leaf!r}", value, "one of " + ", ".join(place.siblings), remedy
+        case "literal_error" | "union_tag_invalid":
+            words = re.findall(r"'([^']*)'", str(context.get("expected_tags") or context["expected"]))
+            near = get_close_matches(str(place.value), words, n=1)
+            remedy = f'did you mean "{near[0]}"?' if near else "choose one of these words"
+            return f"unknown {leaf}", value, " or ".join(f'"{word}"' for word in words), remedy
+        case "union_tag_not_found":
+            kinds = [kind_of(model) for model in models_of(place.field.annotation)] if place.field else []
+            return "missing key 'kind'", "", " or ".join(f'"{kind}"' for kind in kinds), f'add kind = "{kinds[0]}"'
+        case "string_pattern_mismatch":
+            expected = "letters, digits, - and _, at most 32 of them, the first no sign"
+            return f"{leaf!r} does not hold a name" if value else f"{leaf!r} is no name", value, expected, "rename it"
+    limits = [text.format(context[name]) for name, text in _LIMITS.items() if name in context]
+    message = f"{leaf} is out of range" if limits else f"{leaf} has the wrong form"
+    expected = _TYPES.get(detail["type"]) or next(iter(limits), "")
+    expected = f"{expected} ({what})" if expected and what else expected or what
+    remedy = f"for example {place.example}" if place.example else f"write [{place.key}] and its keys below"
+    return message, value, expected, remedy

@@ -1,0 +1,172 @@
+"""What types alone cannot say about a design: rules that tie values together.
+
+A rule gives the problems it sees. Keys are relative to the table it is asked about; where two values do not fit
+together, both keys stand there with a comma between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pydantic_core import PydanticCustomError
+
+from opticdesign.design.toml_text import toml_value
+from opticdesign.errors import DesignProblem, UsageError
+from opticdesign.materials import MATERIALS, material
+from opticdesign.units import format_length
+
+if TYPE_CHECKING:
+    from opticdesign.design.schema import Design, Stage
+
+__all__ = [
+    "PROBLEMS",
+    "check_data_split",
+    "check_detector",
+    "check_light",
+    "check_material",
+    "check_phase_range",
+    "check_power_of_two",
+    "check_slm",
+    "check_stage",
+    "check_tiles",
+    "refuse",
+]
+
+PROBLEMS = "design_problems"
+"""Type of the pydantic error that carries our own problems in its context."""
+_POOLINGS = 3  # of the U-Net
+_PARTS = 'one or both of "optics", "decoder"'
+
+
+def refuse(problems: Sequence[DesignProblem]) -> None:
+    """Hand problems, if any, to pydantic, which adds the path to the table they stand in."""
+    if problems:
+        raise PydanticCustomError(PROBLEMS, "{message}", {"message": problems[0].message, "problems": list(problems)})
+
+
+def check_material(name: str) -> str:
+    """The name of a known material."""
+    if name not in MATERIALS:
+        near = get_close_matches(name, MATERIALS, n=1, cutoff=0.5)
+        remedy = f'did you mean "{near[0]}"?' if near else "choose a listed material"
+        refuse([DesignProblem("", "unknown material", expected="one of " + ", ".join(MATERIALS), remedy=remedy)])
+    return name
+
+
+def check_power_of_two(binning: int) -> int:
+    """A binning that a stack of 2 × 2 means can do."""
+    if binning < 1 or binning & (binning - 1):
+        message = "binning is a stack of 2 × 2 means"
+        refuse([DesignProblem("", message, expected="2, 4, 8, 16 or 32", remedy="choose a power of two")])
+    return binning
+
+
+def check_phase_range(ends: tuple[float, float]) -> tuple[float, float]:
+    """A phase range that rises."""
+    if not ends[0] < ends[1]:
+        message = "the phase of full scale does not lie above the phase of zero"
+        refuse([DesignProblem("", message, expected="two rising angles", remedy='for example ["0 rad", "6.28 rad"]')])
+    return ends
+
+
+def check_data_split(fractions: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Fractions that sum to 1."""
+    total = math.fsum(fractions)
+    if not math.isclose(total, 1.0, abs_tol=1e-6):
+        message = f"the fractions sum to {total:.6g}"
+        refuse([DesignProblem("", message, expected="a sum of 1", remedy="for example [0.5, 0.25, 0.25]")])
+    return fractions
+
+
+def check_stage(stage: Stage) -> list[DesignProblem]:
+    """Parts named once, a rate for each trained part, a loss that reaches them."""
+    problems = []
+    if len(set(stage.train)) < len(stage.train):
+        problems.append(
+            DesignProblem("train", "a part is named twice", toml_value(stage.train), _PARTS, "name it once")
+        )
+    for part, rate in (("optics", stage.optics_rate), ("decoder", stage.decoder_rate)):
+        if part in stage.train and rate is None:
+            key = f"{part}_rate"
+            message = f"missing key {key!r}: this stage trains the {part}"
+            problems.append(DesignProblem(key, message, expected="a number above 0", remedy=f"add {key} = 0.001"))
+    if stage.loss == "intensity-l1" and "decoder" in stage.train:
+        message = "this loss compares light in front of the decoder, which learns nothing from it"
+        expected, remedy = (
+            '"l1", "ssim" or "l1+ssim" where the decoder is trained',
+            'change loss, or train = ["optics"]',
+        )
+        value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
+        problems.append(DesignProblem("loss, train", message, value, expected, remedy))
+    return problems
+
+
+def check_light(design: Design) -> list[DesignProblem]:
+    """A wavelength at which both materials are known and the mask is denser than its medium."""
+    wavelength, process = design.light.wavelength, design.fabrication
+    indices = {}
+    for name in dict.fromkeys((process.material, process.medium)):
+        try:
+            indices[name] = material(name).index(wavelength)
+        except UsageError as error:
+            role = "material" if name == process.material else "medium"
+            key, value = f"light.wavelength, fabrication.{role}", f"{format_length(wavelength)}, {toml_value(name)}"
+            return [DesignProblem(key, error.message, value, error.expected, error.remedy)]
+    mask, medium = indices[process.material], indices[process.medium]
+    if mask > medium:
+        return []
+    return [
+        DesignProblem(
+            "fabrication.material, fabrication.medium",
+            f"{process.material} (index {mask:.5g}) in {process.medium} (index {medium:.5g}) delays nothing",
+            f"{toml_value(process.material)}, {toml_value(process.medium)}",
+            expected="a material denser than its medium",
+            remedy="choose another material or medium",
+        )
+    ]
+
+
+def check_detector(design: Design) -> list[DesignProblem]:
+    """Whole camera pixels, as many as the poolings of the decoder need."""
+    (rows, columns), binning = design.optics.neurons, design.detector.binning
+    multiple = binning * 2**_POOLINGS
+    if rows % multiple == 0 and columns % multiple == 0:
+        return []
+    whole = rows % binning == 0 and columns % binning == 0
+    pixels = f"{rows // binning} × {columns // binning} pixels, which the decoder cannot halve {_POOLINGS} times"
+    near = ", ".join(str(max(1, round(side / multiple)) * multiple) for side in (rows, columns))
+    return [
+        DesignProblem(
+            "detector.binning, optics.neurons",
+            f"{rows} × {columns} neurons binned by {binning} make "
+            + (pixels if whole else "no whole number of pixels"),
+            f"{binning}, {toml_value(design.optics.neurons)}",
+            expected=f"neurons that are multiples of {multiple} (binning × {2**_POOLINGS})",
+            remedy=f"set optics.neurons = [{near}], or another binning",
+        )
+    ]
+
+
+def check_tiles(design: Design) -> list[DesignProblem]:
+    """Tiles that advance."""
+    side, overlap = min(design.optics.neurons), design.evaluation.overlap
+    if overlap < side:
+        return []
+    message = f"tiles of {side} neurons that share {overlap} do not advance"
+    remedy = f"set evaluation.overlap = {side // 4}"
+    key, value = "evaluation.overlap, optics.neurons", f"{overlap}, {toml_value(design.optics.neurons)}"
+    return [DesignProblem(key, message, value, expected=f"an overlap of less than {side}", remedy=remedy)]
+
+
+def check_slm(design: Design) -> list[DesignProblem]:
+    """A grey of its own for every level."""
+    levels, greys = design.fabrication.levels, design.slm.two_pi_grey
+    if greys >= levels:
+        return []
+    message = f"{levels} levels do not fit into {greys} greys"
+    remedy = "choose fewer levels, or a panel with more greys"
+    key, value = "slm.two_pi_grey, fabrication.levels", f"{greys}, {levels}"
+    return [DesignProblem(key, message, value, expected=f"at least {levels} greys", remedy=remedy)]

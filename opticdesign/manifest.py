@@ -1,0 +1,212 @@
+"""The manifest beside exported files: what each file is, how it was made, and its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from opticdesign.errors import RunError, UsageError, VerificationError
+from opticdesign.fabrication import FabricationProcess
+
+__all__ = [
+    "CONVENTIONS",
+    "MANIFEST_NAME",
+    "ExportRecord",
+    "FileRecord",
+    "Manifest",
+    "ProcessRecord",
+    "load_manifest",
+    "read_exported",
+    "sha256",
+]
+
+MANIFEST_NAME = "manifest.json"
+
+CONVENTIONS = MappingProxyType(
+    {
+        "arrays": "levels are (layer, row, column); layer 1 is met by the light first; rows and columns count from 0, "
+        "row 0 at the top",
+        "layout": "y of a layout points up: row r of R covers y from (R - 1 - r) to (R - r) times the pitch, "
+        "column c covers x from c to c + 1 times the pitch",
+        "phase": "phase = 2 pi (index - medium_index) height / wavelength; thicker material gives more phase",
+        "time": "time factor exp(-i omega t), forward travel exp(+i k z)",
+        "levels": "level l of L is the phase 2 pi l / L and the height l * step_height_m; level 0 is the lowest",
+        "units": "keys that end in _m are in metres, in _rad in radians",
+    }
+)
+
+_MAX_MANIFEST_BYTES = 4 << 20
+# A changed file may have grown; far beyond this it is another file, and reading it would only exhaust the memory.
+_GROWTH_BYTES = 16 << 20
+
+Size = Annotated[int, Field(ge=1, le=65536)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, Field(min_length=1, max_length=400)]
+
+
+def _inside(path: str) -> str:
+    """Accept a plain relative posix path; a manifest must not lead a reader or a writer out of its folder."""
+    pure = PurePosixPath(path)
+    plain = str(pure) == path and not pure.is_absolute() and not {"", ".", ".."} & set(pure.parts) and path != "."
+    if not plain or any(sign in path for sign in '\\:*?"<>|') or not path.isprintable() or path == MANIFEST_NAME:
+        raise ValueError("expected a relative path inside the export folder")
+    return path
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileRecord(_Record):
+    """One exported file: posix path relative to the manifest, SHA-256, size in bytes, content and unit."""
+
+    path: Annotated[Text, AfterValidator(_inside)]
+    sha256: Digest
+    bytes: Annotated[int, Field(ge=0)]
+    description: Text
+    unit: Text
+
+
+class ExportRecord(_Record):
+    """What one exporter wrote, with the choices it made."""
+
+    exporter: Text
+    files: Annotated[tuple[FileRecord, ...], Field(min_length=1)]
+    options: dict[str, bool | int | Annotated[float, Field(allow_inf_nan=False)] | str]
+
+
+class ProcessRecord(_Record):
+    """The numbers of a `FabricationProcess`, with the heights that follow from them."""
+
+    levels: Annotated[int, Field(ge=2, le=256)]
+    wavelength_m: Positive
+    index: Positive
+    medium_index: Positive
+    full_height_m: Positive
+    step_height_m: Positive
+
+    @classmethod
+    def of(cls, process: FabricationProcess) -> ProcessRecord:
+        """Record a process."""
+        return cls(
+            levels=process.levels,
+            wavelength_m=process.wavelength_m,
+            index=process.index,
+            medium_index=process.medium_index,
+            full_height_m=process.full_height_m,
+            step_height_m=process.step_height_m,
+        )
+
+    @property
+    def process(self) -> FabricationProcess:
+        """The process these numbers describe."""
+        return FabricationProcess(self.levels, self.wavelength_m, self.index, self.medium_index)
+
+    @model_validator(mode="after")
+    def _heights_follow(self) -> ProcessRecord:
+        try:
+            process = self.process
+        except UsageError as error:
+            raise ValueError(error.message) from None
+        if (self.full_height_m, self.step_height_m) != (process.full_height_m, process.step_height_m):
+            raise ValueError("the heights do not follow from the wavelength and the indices")
+        return self
+
+
+class Manifest(_Record):
+    """Everything a reader of the files has to know, and nothing it has to guess."""
+
+    format: Literal["opticdesign-export"] = "opticdesign-export"
+    format_version: Literal[1] = 1
+    tool_version: Text
+    name: Text
+    provenance: dict[str, JsonValue]
+    conventions: dict[str, str]
+    process: ProcessRecord
+    shape: tuple[Size, Size, Size]  # layers, rows, columns
+    pitch_m: Positive
+    two_pi_grey: Annotated[int, Field(ge=2, le=256)]
+    levels_sha256: Digest  # of the level indices as uint8 in C order
+    exports: tuple[ExportRecord, ...]
+
+    @model_validator(mode="after")
+    def _records_are_apart(self) -> Manifest:
+        names = [record.exporter for record in self.exports]
+        paths = [file.path for record in self.exports for file in record.files]
+        if len(set(names)) < len(names) or len(set(paths)) < len(paths):
+            raise ValueError("an exporter or a file is recorded twice")
+        return self
+
+    def record(self, exporter: str) -> ExportRecord:
+        """The record of one exporter.
+
+        Raises:
+            VerificationError: that exporter wrote nothing here.
+        """
+        for record in self.exports:
+            if record.exporter == exporter:
+                return record
+        raise VerificationError(f"{MANIFEST_NAME}: no files of the exporter {exporter!r}")
+
+    def to_bytes(self) -> bytes:
+        """The manifest as indented JSON, UTF-8, with a final newline."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+
+def sha256(data: bytes) -> str:
+    """SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of an export folder.
+
+    Raises:
+        RunError: the folder has no manifest.
+        VerificationError: the manifest is damaged, or names a file outside its folder.
+    """
+    path = folder / MANIFEST_NAME
+    remedy = "export again into another folder with --to DIR"
+    if not path.is_file():
+        raise RunError(f"{path}: no such manifest", expected="a folder written by export", remedy="run export first")
+    try:
+        data = _read(path, _MAX_MANIFEST_BYTES)
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise VerificationError(f"{path}: damaged manifest: {key}: {first['msg']}", remedy=remedy) from None
+    except OSError as error:
+        raise VerificationError(f"{path}: cannot be read: {error.strerror or error}", remedy=remedy) from None
+
+
+def read_exported(folder: Path, file: FileRecord) -> bytes:
+    """Read one exported file whole, whether or not its hash still fits.
+
+    Raises:
+        VerificationError: it is missing, no plain file of this folder, far larger than recorded, or unreadable.
+    """
+    path = folder / file.path
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise VerificationError(f"{file.path}: a link that leads out of the export folder", remedy="export again")
+        return _read(path, file.bytes + _GROWTH_BYTES)
+    except OSError as error:
+        raise VerificationError(
+            f"{file.path}: cannot be read: {error.strerror or error}", remedy="export again"
+        ) from None
+
+
+def _read(path: Path, limit: int) -> bytes:
+    if not path.is_file():
+        raise OSError("no such file")
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(f"larger than {limit} bytes")
+    return data

@@ -1,0 +1,37 @@
+"""What training minimises: scalar losses of a reconstruction and its target, both phase over 2π, (batch, y, x)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from opticdesign.metrics import ssim
+
+__all__ = ["OBJECTIVES", "Objective", "l1", "l1_ssim", "negative_ssim"]
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+
+def l1(image: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error in waves."""
+    return (image - target).abs().mean()
+
+
+def negative_ssim(image: Tensor, target: Tensor) -> Tensor:
+    """1 − SSIM, the objective of end-to-end fine-tuning (Haputhanthri et al. 2022, Eq. 3, arXiv:2205.11521) plus one."""
+    return 1.0 - ssim(image, target).mean()
+
+
+def l1_ssim(image: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error plus a tenth of 1 − SSIM: absolute phase from the first, structure from the second."""
+    return l1(image, target) + 0.1 * negative_ssim(image, target)
+
+
+# "intensity-l1" compares the all-optical image instead of the reconstruction; the formula is the same
+OBJECTIVES: dict[str, Objective] = {
+    "intensity-l1": l1,
+    "l1": l1,
+    "ssim": negative_ssim,
+    "l1+ssim": l1_ssim,
+}

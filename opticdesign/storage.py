@@ -1,0 +1,144 @@
+"""Files that survive a crash: written beside their place, flushed to disk, then renamed; checked by hash when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opticdesign.errors import StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "load_checkpoint",
+    "newest_checkpoint",
+    "save_checkpoint",
+    "sha256_file",
+    "storage_errors",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+_KEPT = 2  # checkpoints left in a folder: the last one and the one before, should the last be damaged
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn operating-system errors about `path` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror or error}",
+            expected="a place that can be written and read",
+            remedy="free space on the disk, check the permissions, or choose another folder",
+        ) from error
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file by `content`, or leave it as it was."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)  # noqa: PTH101 (mkstemp makes a private file; results are read by others)
+            os.replace(name, path)  # noqa: PTH105 (Path.replace does the same)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file by UTF-8 text, or leave it as it was."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a file by indented JSON, or leave it as it was."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> Path:
+    """Store tensors and a position as one checkpoint folder, named by its total step; older ones are thinned out.
+
+    Args:
+        folder: folder of the checkpoints.
+        tensors: what to keep, by name.
+        position: JSON values; `total` names the checkpoint.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    from safetensors.torch import save
+
+    place = folder / f"step-{position['total']:08d}"
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
+        try:
+            write_bytes(work / "tensors.safetensors", save(dict(tensors)))
+            write_json(
+                work / "checkpoint.json",
+                {"position": dict(position), "sha256": sha256_file(work / "tensors.safetensors")},
+            )
+            shutil.rmtree(place, ignore_errors=True)
+            work.rename(place)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        for old in sorted(folder.glob("step-*"))[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def load_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint folder back: tensors by name, and its position.
+
+    Raises:
+        StorageError: a file is missing, or its content is not what was written.
+    """
+    from safetensors.torch import load
+
+    damaged = StorageError(
+        f"{place}: this checkpoint is damaged",
+        expected="tensors.safetensors with the hash that checkpoint.json records",
+        remedy="remove that folder to fall back on the checkpoint before it",
+    )
+    try:
+        record = json.loads((place / "checkpoint.json").read_text("utf-8"))
+        content = (place / "tensors.safetensors").read_bytes()
+        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            raise damaged
+        return load(content), record["position"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged from error
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in a folder that reads back whole; none when there is none."""
+    for place in sorted(folder.glob("step-*"), reverse=True):
+        try:
+            load_checkpoint(place)
+        except StorageError:
+            continue
+        return place
+    return None

@@ -1,0 +1,144 @@
+"""The instrument: masks and free space, a camera, and the decoder behind it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from opticdesign.decoders import UNet
+from opticdesign.design import Design
+from opticdesign.detectors import Detector
+from opticdesign.elements import DiffractiveElement, lenslet_phase
+from opticdesign.fabrication import FabricationProcess
+from opticdesign.field import Grid
+from opticdesign.materials import material
+from opticdesign.propagation import PROPAGATORS, Propagator
+from opticdesign.randomness import stream_seed, torch_stream
+
+__all__ = ["Microscope", "OpticalSystem", "build_microscope", "build_optics", "build_process"]
+
+
+class OpticalSystem(nn.Module):
+    """Diffractive elements with free space before, between and after them.
+
+    Args:
+        elements: the masks in the order light meets them.
+        hops: one propagator more than elements, the last one ending on the detector.
+    """
+
+    def __init__(self, elements: Sequence[DiffractiveElement], hops: Sequence[Propagator]) -> None:
+        super().__init__()
+        self.elements, self.hops = nn.ModuleList(elements), nn.ModuleList(hops)
+        # scale of the all-optical image against phase over 2π; it belongs to that objective, not to the hardware
+        self.power = nn.Parameter(torch.ones(()))
+
+    def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+        """Complex field on the detector plane of a complex input field, both (…, y, x).
+
+        Args:
+            field: field in the sample plane.
+            process: given, the masks act as this process makes them.
+        """
+        for hop, element in zip(self.hops, self.elements, strict=False):
+            field = element(hop(field), process)
+        result: Tensor = self.hops[-1](field)
+        return result
+
+    def intensity(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+        """|A_out|² on the detector plane, real (…, y, x)."""
+        output = self(field, process)
+        return output.real**2 + output.imag**2
+
+    def phases_rad(self) -> Tensor:
+        """The learned phases of all masks, (layers, y, x), radians, not wrapped, detached."""
+        return torch.stack([element.phase_rad.detach() for element in self.elements])
+
+    def set_phases_rad(self, phases_rad: Tensor) -> None:
+        """Replace the phases of all masks by (layers, y, x) in radians."""
+        with torch.no_grad():
+            for element, phase in zip(self.elements, phases_rad, strict=True):
+                element.phase_rad.copy_(phase)
+
+
+class Microscope(nn.Module):
+    """Optics, camera and decoder: a complex field in, a phase map in waves out.
+
+    Args:
+        optics: the optical system.
+        detector: the camera.
+        decoder: network from camera readings to phase over 2π.
+    """
+
+    def __init__(self, optics: OpticalSystem, detector: Detector, decoder: nn.Module) -> None:
+        super().__init__()
+        self.optics, self.detector, self.decoder = optics, detector, decoder
+
+    def read(
+        self, field: Tensor, process: FabricationProcess | None = None, noise: torch.Generator | None = None
+    ) -> Tensor:
+        """Camera reading (batch, y/b, x/b) of complex fields (batch, y, x); noiseless without a generator."""
+        reading: Tensor = self.detector(self.optics.intensity(field, process), noise)
+        return reading
+
+    def forward(
+        self, field: Tensor, process: FabricationProcess | None = None, noise: torch.Generator | None = None
+    ) -> Tensor:
+        """Reconstructed phase over 2π, (batch, y, x), of complex fields (batch, y, x)."""
+        image: Tensor = self.decoder(self.read(field, process, noise))
+        return image
+
+
+def build_process(design: Design) -> FabricationProcess:
+    """The fabrication process that a design names, at its wavelength."""
+    wavelength_m, made = design.light.wavelength, design.fabrication
+    return FabricationProcess(
+        levels=made.levels,
+        wavelength_m=wavelength_m,
+        index=material(made.material).index(wavelength_m),
+        medium_index=material(made.medium).index(wavelength_m),
+    )
+
+
+def build_optics(design: Design) -> OpticalSystem:
+    """The optical system of a design with its starting masks."""
+    optics = design.optics
+    grid = Grid(optics.neurons, (optics.pitch, optics.pitch))
+    index = material(design.fabrication.medium).index(design.light.wavelength)
+
+    def hop(distance_m: float) -> Propagator:
+        return PROPAGATORS[optics.propagator](
+            grid, design.light.wavelength, distance_m, padding=optics.padding, index=index
+        )
+
+    # equal gaps share one propagator, and so one transfer function in memory
+    between = hop(optics.layer_gap)
+    first = between if optics.input_gap == optics.layer_gap else hop(optics.input_gap)
+    hops = [first, *[between] * (optics.layers - 1), hop(optics.detector_gap)]
+    phases = _starting_phases(design, grid, design.light.wavelength / index)
+    return OpticalSystem([DiffractiveElement(grid, phase) for phase in phases], hops)
+
+
+def _starting_phases(design: Design, grid: Grid, wavelength_m: float) -> Tensor:
+    """Phases before training: flat, uniformly random, or one lenslet array focused on the detector, (layers, y, x)."""
+    optics = design.optics
+    if optics.start == "random":
+        noise = torch_stream(design.training.seed, "start")
+        return torch.rand((optics.layers, *grid.shape), generator=noise) * (2.0 * math.pi)
+    phases = torch.zeros((optics.layers, *grid.shape))
+    if optics.start == "lenslets":
+        middle = optics.layers // 2
+        focal_m = (optics.layers - 1 - middle) * optics.layer_gap + optics.detector_gap
+        phases[middle] = lenslet_phase(grid, wavelength_m, focal_m, optics.lenslet).to(phases.dtype)
+    return phases
+
+
+def build_microscope(design: Design) -> Microscope:
+    """The whole instrument of a design, with starting masks and a decoder initialised from the design's seed."""
+    detector = Detector(design.detector.binning, design.detector.max_photons, design.detector.read_noise)
+    with torch.random.fork_rng(devices=[]):  # torch initialises layers from its global generator only
+        torch.manual_seed(stream_seed(design.training.seed, "decoder"))
+        decoder = UNet(design.detector.binning, design.decoder.channels)
+    return Microscope(build_optics(design), detector, decoder)

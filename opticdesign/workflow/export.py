@@ -1,0 +1,125 @@
+"""From a trained run to fabrication files, and back from the files to the phase maps they would give."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from opticdesign.data import grid_patches
+from opticdesign.data.source import load_split
+from opticdesign.errors import RunError
+from opticdesign.evaluation import image_scores, reconstruct
+from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
+from opticdesign.fabrication import FabricationProcess
+from opticdesign.manifest import Manifest, load_manifest
+from opticdesign.run import Run
+from opticdesign.system import Microscope, build_process
+from opticdesign.workflow.optimise import load_trained
+
+__all__ = ["Stage", "Verification", "export", "exports_folder", "verify"]
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The test metrics, name → mean over patches, of the masks at one point of the way from design to file."""
+
+    name: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What reading the files back showed.
+
+    Args:
+        checks: one for each exporter.
+        stages: float → quantised → read back, one for each exporter that could be read.
+        problems: what is wrong beside single files.
+        quick: whether the run used the smoke budget.
+    """
+
+    checks: tuple[ExporterCheck, ...]
+    stages: tuple[Stage, ...]
+    problems: tuple[str, ...]
+    quick: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything read back is what was designed."""
+        return not self.problems and all(check.ok for check in self.checks)
+
+
+def exports_folder(run: Run, to: Path | None) -> Path:
+    """Where the exports of a run are: `to`, or RUN/exports."""
+    return to or run.folder / "exports"
+
+
+def _levels(microscope: Microscope, process: FabricationProcess) -> Tensor:
+    return process.level_of_phase(microscope.optics.phases_rad().cpu())
+
+
+def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
+    """Write the trained masks in the named formats, or in all when none is named.
+
+    Raises:
+        UsageError: an unfinished run or an unknown format.
+        RunError: a file of the user would be lost.
+    """
+    process = build_process(run.design)
+    microscope, digest = load_trained(run, _CPU)
+    job = ExportJob(
+        name=run.design.name,
+        levels=_levels(microscope, process).numpy().astype(np.uint8),
+        process=process,
+        pitch_m=run.design.optics.pitch,
+        two_pi_grey=run.design.slm.two_pi_grey,
+    )
+    provenance = {
+        "run": run.folder.name,
+        "checkpoint_sha256": digest,
+        "design_sha256": run.design.digest(),
+        "quick": run.quick,
+    }
+    return export_design(job, names or tuple(exporters()), exports_folder(run, to), provenance)
+
+
+def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
+    """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
+
+    Raises:
+        RunError: there is no export.
+        VerificationError: the manifest is damaged or is of another shape or process.
+    """
+    folder = exports_folder(run, to)
+    process = build_process(run.design)
+    microscope, digest = load_trained(run, device)
+    phases = microscope.optics.phases_rad()
+    levels = _levels(microscope, process)
+    manifest = load_manifest(folder)
+    problems = []
+    if manifest.provenance.get("checkpoint_sha256") != digest:
+        problems.append("manifest.json: these files were exported from another checkpoint than the run's newest")
+    if not manifest.exports:
+        raise RunError(f"{folder}: the manifest lists no file", expected="exported files", remedy="run export first")
+    checks = verify_files(folder, levels.numpy(), process)
+    neurons = run.design.optics.neurons
+    fields, phase_rad = grid_patches(load_split(run.design).test, neurons, neurons)
+    test = torch.from_numpy(fields), torch.from_numpy(phase_rad) / (2.0 * math.pi)
+
+    def measure(name: str, masks_rad: Tensor) -> Stage:
+        microscope.optics.set_phases_rad(masks_rad)
+        _, images = reconstruct(microscope, test[0], None, run.design.training.seed)
+        return Stage(name, {key: float(value.mean()) for key, value in image_scores(images, test[1]).items()})
+
+    stages = [measure("float", phases), measure("quantised", process.phase_of_level(levels))]
+    for check in checks:
+        if check.readback is not None:
+            stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(check.readback.phase_rad)))
+    return Verification(tuple(checks), tuple(stages), tuple(problems), run.quick)

@@ -1,0 +1,288 @@
+"""From a design to a trained run folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from opticdesign.data import PatchSampler, Split, grid_patches
+from opticdesign.data.source import load_split
+from opticdesign.design import Design, Training
+from opticdesign.errors import UsageError
+from opticdesign.evaluation import image_scores, reconstruct
+from opticdesign.fabrication import FabricationProcess
+from opticdesign.figures import draw_history, draw_masks, draw_reconstructions
+from opticdesign.randomness import numpy_stream
+from opticdesign.run import Run, create_run, environment, resumable_run
+from opticdesign.system import Microscope, build_microscope, build_process
+from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition
+
+__all__ = [
+    "Plan",
+    "Stopped",
+    "batch_source",
+    "choose_device",
+    "load_trained",
+    "optimise",
+    "plan_optimisation",
+    "quick_design",
+    "validation_set",
+]
+
+_VALIDATION_PATCHES = 8
+_CHECKPOINT_SECONDS = 60.0
+_LOGS_PER_STAGE = 40
+_VALIDATIONS_PER_STAGE = 4
+
+
+class Stopped(Exception):  # noqa: N818 (not an error: the user asked for it)
+    """Training was stopped safely before its end; the run folder can be resumed."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"stopped; {run.folder} can be resumed")
+        self.run = run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an optimisation will take, from two timed steps of each stage.
+
+    Args:
+        seconds: expected time of training and validation.
+        peak_bytes: most memory held while the steps were timed.
+        disk_bytes: expected size of the run folder.
+        files: what the run folder will hold.
+        parameters: trainable numbers by part.
+    """
+
+    seconds: float
+    peak_bytes: int
+    disk_bytes: int
+    files: tuple[str, ...]
+    parameters: dict[str, int]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name: auto takes CUDA when it is there.
+
+    Raises:
+        UsageError: CUDA is asked for and not there.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UsageError(
+            "no CUDA device can be used here",
+            expected="an NVIDIA GPU and a CUDA build of torch",
+            remedy="use --device cpu, or install a CUDA build of torch",
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def quick_design(design: Design) -> Design:
+    """The same design at a smoke budget: few steps of two patches, to see the path work, not to get results."""
+    return _with_budget(design, steps=12, batch=2)
+
+
+def _with_budget(design: Design, steps: int, batch: int) -> Design:
+    """The design with at most that many steps a stage and patches a step."""
+    training = design.training
+    stages = {
+        name: stage.model_copy(update={"steps": min(stage.steps, steps)}) for name, stage in training.stages.items()
+    }
+    update = {"stages": stages, "batch": min(training.batch, batch)}
+    return design.model_copy(update={"training": training.model_copy(update=update)})
+
+
+def batch_source(design: Design, split: Split) -> DrawBatch:
+    """Training batches of a split, as a function of the step number only."""
+    sampler = PatchSampler(split.train, design.optics.neurons)
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        fields, phase_rad = sampler.draw(design.training.batch, numpy_stream(design.training.seed, "batch", step))
+        return torch.from_numpy(fields), torch.from_numpy(phase_rad)
+
+    return draw
+
+
+def validation_set(design: Design, split: Split) -> tuple[Tensor, Tensor]:
+    """At most eight validation patches spread over the validation fields: complex fields and phase over 2π."""
+    fields, phase_rad = grid_patches(split.val, design.optics.neurons, tuple(n // 2 for n in design.optics.neurons))
+    chosen = slice(None, None, math.ceil(len(fields) / _VALIDATION_PATCHES))
+    return torch.from_numpy(fields[chosen]), torch.from_numpy(phase_rad[chosen]) / (2.0 * math.pi)
+
+
+def plan_optimisation(design: Design, device: torch.device) -> Plan:
+    """Time two steps of each stage and add up; writes nothing."""
+    import resource
+
+    split = load_split(design)
+    microscope = build_microscope(design)
+    short = _with_budget(design, steps=2, batch=design.training.batch)
+    took: dict[str, float] = {}
+    start = time.perf_counter()
+    for report in Trainer(short, microscope, batch_source(design, split), device).steps():
+        took[report.stage] = time.perf_counter() - start  # the second step overwrites the first, which warms up
+        start = time.perf_counter()
+    fields, _ = validation_set(design, split)
+    start = time.perf_counter()
+    reconstruct(microscope, fields, build_process(design), design.training.seed)
+    validation = (time.perf_counter() - start) * _VALIDATIONS_PER_STAGE * len(took)
+    parts = {"optics": microscope.optics, "decoder": microscope.decoder}
+    parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    on_gpu = device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Plan(
+        seconds=validation + sum(took[name] * stage.steps for name, stage in design.training.stages.items()),
+        peak_bytes=peak,
+        # two checkpoints of float32 weights and two moments each, and some figures
+        disk_bytes=2 * 3 * 4 * sum(parameters.values()) + 2_000_000,
+        files=("design.toml", "run.json", "metrics.jsonl", "metrics.csv", "checkpoints/", "figures/"),
+        parameters=parameters,
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and how a run is made.
+
+    Args:
+        device: where to compute.
+        output: the run folder exactly; left out, runs/<name>/<time>-<hash>.
+        parent: folder of all runs.
+        quick: a smoke budget, marked in every result.
+        resume: continue the run instead of starting one.
+    """
+
+    device: torch.device
+    output: Path | None = None
+    parent: Path = Path("runs")
+    quick: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a listener hears after each step: the step, the whole, and the newest validation."""
+
+    report: StepReport
+    total_steps: int
+    seconds_left: float
+    validation: dict[str, float]
+
+
+def optimise(
+    design: Design,
+    options: Options,
+    on_progress: Callable[[Progress], None],
+    stop_asked: Callable[[], bool],
+) -> Run:
+    """Train a design, stage by stage, in a run folder.
+
+    Raises:
+        Stopped: `stop_asked` became true; a checkpoint was written first.
+        DivergenceError, DataError, RunError, StorageError: as their names say.
+    """
+    if options.quick:
+        design = quick_design(design)
+    split = load_split(design)
+    trainer = Trainer(design, build_microscope(design), batch_source(design, split), options.device)
+    facts = environment(str(options.device), torch.get_num_threads())
+    if options.resume:
+        run = resumable_run(design, options.output, options.parent)
+    else:
+        run = create_run(design, options.output, options.parent, quick=options.quick, status="running", environment=facts)
+    with run.locked():
+        if options.resume:
+            _restore(run, trainer)
+            run.update(status="running", environment=facts)
+        _train(run, trainer, split, on_progress, stop_asked)
+        _finish(run, trainer.microscope, split)
+    return run
+
+
+def _restore(run: Run, trainer: Trainer) -> None:
+    if not any(run.checkpoints.glob("step-*")):
+        run.rewind(0)  # stopped before its first checkpoint: from the start again
+        return
+    tensors, position, _ = run.load()
+    trainer.restore(tensors, TrainingPosition(**position))
+    run.rewind(trainer.position.total)
+
+
+def _train(
+    run: Run,
+    trainer: Trainer,
+    split: Split,
+    on_progress: Callable[[Progress], None],
+    stop_asked: Callable[[], bool],
+) -> None:
+    design, process = run.design, build_process(run.design)
+    fields, targets = validation_set(design, split)
+    begun = saved = time.monotonic()
+    first = trainer.position.total
+    validation: dict[str, float] = {}
+    for report in trainer.steps():
+        record: dict[str, Any] = {"stage": report.stage, "step": report.step, "total": report.total, "loss": report.loss}
+        last = report.step == report.steps
+        if last or report.step % max(1, report.steps // _VALIDATIONS_PER_STAGE) == 0:
+            _, images = reconstruct(trainer.microscope, fields, process, design.training.seed)
+            trainer.microscope.train()
+            validation = {name: float(values.mean()) for name, values in image_scores(images, targets).items()}
+            record |= validation
+        if last or "psnr_db" in record or report.step % max(1, report.steps // _LOGS_PER_STAGE) == 0:
+            run.log(record)
+        elapsed = time.monotonic() - begun
+        left = elapsed / (report.total - first) * (trainer.total_steps - report.total)
+        on_progress(Progress(report, trainer.total_steps, left, validation))
+        stop = stop_asked()
+        if stop or last or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            run.save(trainer.state(), vars(trainer.position))
+            saved = time.monotonic()
+        if stop and report.total < trainer.total_steps:
+            run.update(status="stopped")
+            raise Stopped(run)
+
+
+def _finish(run: Run, microscope: Microscope, split: Split) -> None:
+    """Figures, the table of metrics, and the mark that the run is complete."""
+    title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}"
+    process = build_process(run.design)
+    run.write_csv()
+    draw_history(run.folder / "figures" / "training.png", run.records(), title)
+    made = process.phase_of_level(process.level_of_phase(microscope.optics.phases_rad().cpu()))
+    draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
+    fields, targets = (tensor[:3] for tensor in validation_set(run.design, split))
+    readings, images = reconstruct(microscope, fields, process, run.design.training.seed)
+    captions = [f"PSNR {value:.1f} dB" for value in image_scores(images, targets)["psnr_db"].tolist()]
+    draw_reconstructions(
+        run.folder / "figures" / "validation.png", targets, readings, images, captions, f"{title}: validation patches"
+    )
+    run.update(status="complete")
+
+
+def load_trained(run: Run, device: torch.device) -> tuple[Microscope, str]:
+    """The trained microscope of a complete run, and the SHA-256 of its checkpoint.
+
+    Raises:
+        UsageError: training has not come to its end.
+    """
+    if not run.complete:
+        raise UsageError(
+            f"{run.folder}: training has not finished (status {run.info['status']!r})",
+            expected="a complete run",
+            remedy=f"opticdesign optimize {run.folder / 'design.toml'} --output {run.folder} --resume",
+        )
+    tensors, _, digest = run.load()
+    prefix = "microscope."
+    microscope = build_microscope(run.design)
+    microscope.load_state_dict(
+        {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    )
+    return microscope.to(device).eval(), digest

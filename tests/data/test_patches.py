@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opticdesign.data import PatchSampler, PhaseField, grid_patches
+from opticdesign.data.patches import admissible_positions
+from opticdesign.errors import DataError, UsageError
+
+
+def numbered(shape, valid=None, name="numbered"):
+    """A field whose pixels all differ, so that a patch tells where it was cut."""
+    phase = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape) / 100
+    amplitude = (1 / (1 + phase)).astype(np.float32)
+    return PhaseField(name, phase, amplitude, np.ones(shape, np.bool_) if valid is None else valid)
+
+
+def orientations(image):
+    for turned in (np.rot90(image, k) for k in range(4)):
+        yield turned
+        yield turned[:, ::-1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.integers(1, 5), st.integers(0, 999))
+def test_admissible_positions_are_those_counted_one_by_one(rows, columns, height, width, seed):
+    valid = np.random.default_rng(seed).random((rows, columns)) < 0.9
+    found = admissible_positions(numbered((rows, columns), valid), (height, width))
+    expected = [
+        [valid[r : r + height, c : c + width].mean() >= 0.95 for c in range(columns - width + 1)]
+        for r in range(rows - height + 1)
+        if columns >= width
+    ]
+    assert found.tolist() == expected
+
+
+def test_drawn_patches_are_oriented_crops_of_the_field():
+    field = numbered((12, 15))
+    complex_field, phase = PatchSampler([field], (4, 4)).draw(40, np.random.default_rng(1))
+    assert (complex_field.dtype, phase.dtype, phase.shape) == (np.complex64, np.float32, (40, 4, 4))
+    np.testing.assert_allclose(complex_field, np.exp(1j * phase.astype(np.float64)) / (1 + phase), rtol=0, atol=1e-6)
+    for patch in phase:
+        row, column = divmod(round(float(patch.min()) * 100), 15)
+        original = field.phase_rad[row : row + 4, column : column + 4]
+        assert any(np.array_equal(patch, turned) for turned in orientations(original))
+
+
+def test_drawn_patches_take_all_positions_and_eight_orientations_equally():
+    fields = [numbered((4, 5)), numbered((3, 4), name="second")]
+    fields[1].phase_rad[...] += 100
+    sampler = PatchSampler(fields, (3, 3))
+    assert sampler.positions == 2 * 3 + 1 * 2
+    _, phase = sampler.draw(6400, np.random.default_rng(2))
+    seen = {}
+    for patch in phase:
+        seen[patch.tobytes()] = seen.get(patch.tobytes(), 0) + 1
+    assert len(seen) == 8 * sampler.positions
+    assert min(seen.values()) > 100 - 5 * 10
+    assert max(seen.values()) < 100 + 5 * 10
+
+
+def test_drawn_patches_of_a_rectangle_keep_their_shape():
+    _, phase = PatchSampler([numbered((9, 9))], (3, 5)).draw(50, np.random.default_rng(3))
+    assert phase.shape == (50, 3, 5)
+    steps = {(round(float(p[0, 1] - p[0, 0]), 2), round(float(p[1, 0] - p[0, 0]), 2)) for p in phase}
+    assert steps == {(sx * 0.01, sy * 0.09) for sx in (1, -1) for sy in (1, -1)}
+
+
+def test_drawn_patches_depend_on_the_generator_only():
+    sampler = PatchSampler([numbered((20, 20))], (5, 5))
+    first, again, other = (sampler.draw(6, np.random.default_rng(seed))[1] for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_drawn_patches_avoid_the_masked_part():
+    valid = np.zeros((30, 30), np.bool_)
+    valid[10:20, 5:25] = True
+    _, phase = PatchSampler([numbered((30, 30), valid)], (6, 6)).draw(100, np.random.default_rng(4))
+    rows, columns = np.divmod(np.rint(phase * 100).astype(int), 30)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 19, 5, 24)
+
+
+def test_sampler_without_a_position_names_the_numbers():
+    with pytest.raises(DataError, match=r"no patch of 16 × 16 .*\n.*20 × 10 pixels"):
+        PatchSampler([numbered((20, 10)), numbered((6, 6))], (16, 16))
+
+
+def test_grid_patches_reach_the_last_row_and_column():
+    complex_field, phase = grid_patches([numbered((10, 13))], (4, 4), 4)
+    corners = [divmod(round(float(patch[0, 0]) * 100), 13) for patch in phase]
+    assert corners == [(r, c) for r in (0, 4, 6) for c in (0, 4, 8, 9)]
+    np.testing.assert_allclose(np.abs(complex_field), 1 / (1 + phase), rtol=1e-5)
+
+
+def test_grid_patches_take_a_stride_for_each_axis():
+    _, phase = grid_patches([numbered((8, 8))], (4, 4), (4, 2))
+    assert len(phase) == 2 * 3
+
+
+def test_grid_patches_of_an_awkward_mask_give_its_most_valid_patch():
+    valid = np.zeros((20, 20), np.bool_)
+    valid[3:9, 5:11] = True
+    _, phase = grid_patches([numbered((20, 20), valid)], (6, 6), 6)
+    assert len(phase) == 1
+    assert phase[0, 0, 0] == np.float32((3 * 20 + 5) / 100)
+
+
+def test_grid_patches_of_nothing_valid_are_refused():
+    with pytest.raises(DataError, match="no patch of 4 × 4"):
+        grid_patches([numbered((8, 8), np.zeros((8, 8), np.bool_))], (4, 4), 4)
+
+
+def test_grid_patches_refuse_a_stride_of_zero():
+    with pytest.raises(UsageError, match="a stride of 0"):
+        grid_patches([numbered((8, 8))], (4, 4), 0)
