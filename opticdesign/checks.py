@@ -10,9 +10,10 @@ from typing import Literal
 import torch
 
 from opticdesign.design import Design
+from opticdesign.field import Grid
 from opticdesign.materials import material
-from opticdesign.propagation import BandLimitedAngularSpectrum, convolve
-from opticdesign.system import OpticalSystem, build_optics, build_process
+from opticdesign.propagation import BandLimitedAngularSpectrum
+from opticdesign.system import build_optics, build_process
 from opticdesign.units import format_length
 
 __all__ = ["Check", "check_design", "power_lost_per_hop"]
@@ -31,7 +32,9 @@ class Check:
     remedy: str = ""
 
 
-def _graded(name: str, value: float, warn_above: float, fail_above: float, found: str, limit: str, remedy: str) -> Check:
+def _graded(
+    name: str, value: float, warn_above: float, fail_above: float, found: str, limit: str, remedy: str
+) -> Check:
     verdict: Verdict = "fail" if value > fail_above else "warn" if value > warn_above else "pass"
     return Check(name, verdict, found, limit, "" if verdict == "pass" else remedy)
 
@@ -95,10 +98,8 @@ def _gaps(design: Design) -> list[tuple[str, float]]:
 
 
 def _kept_band(design: Design, name: str, distance_m: float) -> Check:
-    grid = build_optics(design).hops[0].grid
-    hop = BandLimitedAngularSpectrum(
-        grid, _wavelength_in_medium(design), distance_m, padding=design.optics.padding
-    )
+    grid = Grid(design.optics.neurons, (design.optics.pitch, design.optics.pitch))
+    hop = BandLimitedAngularSpectrum(grid, _wavelength_in_medium(design), distance_m, padding=design.optics.padding)
     full = min(1.0 / (2.0 * design.optics.pitch), 1.0 / hop.wavelength_m)
     kept = math.prod(min(limit / full, 1.0) for limit in hop.limits_per_m())
     return _graded(
@@ -113,8 +114,8 @@ def _kept_band(design: Design, name: str, distance_m: float) -> Check:
 
 
 def power_lost_per_hop(design: Design) -> list[float]:
-    """Share of the power that leaves each plane's aperture or the band, for a random phase object, one value per hop."""
-    optics: OpticalSystem = build_optics(design)
+    """Share of the power that leaves the aperture or the band in each hop, for a smooth random phase object."""
+    optics = build_optics(design)
     ny, nx = design.optics.neurons
     generator = torch.Generator().manual_seed(design.training.seed)
     coarse = torch.rand((1, 1, max(2, ny // 16), max(2, nx // 16)), generator=generator)
@@ -124,7 +125,7 @@ def power_lost_per_hop(design: Design) -> list[float]:
     with torch.no_grad():
         for index, hop in enumerate(optics.hops):
             before = field.abs().square().sum()
-            field = convolve(field, hop.transfer)[:ny, :nx]
+            field = hop(field)
             lost.append(float(1.0 - field.abs().square().sum() / before))
             if index < len(optics.elements):
                 field = optics.elements[index](field)
@@ -175,7 +176,7 @@ def _mask(design: Design) -> Iterator[Check]:
         1.0 - efficiency,
         0.1,
         0.7,
-        f"{process.levels} levels of {format_length(process.step_height_m)}; a grating of them diffracts {efficiency:.1%}",
+        f"{process.levels} levels of {format_length(process.step_height_m)}; a blazed grating reaches {efficiency:.1%}",
         "≥ 90 % (at least 6 levels)",
         "raise fabrication.levels",
     )

@@ -78,8 +78,10 @@ def reconstruct_field(
 
     Each tile is imaged by itself, as when a stage moves the sample. A last tile that would stick out is moved inward.
     """
-    ny, nx = microscope.optics.hops[0].grid.shape
-    origins = [(y, x) for y in _tile_starts(field.shape[0], ny, overlap) for x in _tile_starts(field.shape[1], nx, overlap)]
+    ny, nx = microscope.optics.grid.shape
+    origins = [
+        (y, x) for y in _tile_starts(field.shape[0], ny, overlap) for x in _tile_starts(field.shape[1], nx, overlap)
+    ]
     complex_field = torch.polar(torch.from_numpy(field.amplitude), torch.from_numpy(field.phase_rad))
     tiles = torch.stack([complex_field[y : y + ny, x : x + nx] for y, x in origins])
     _, images = reconstruct(microscope, tiles, process, seed)

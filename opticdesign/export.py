@@ -5,7 +5,6 @@ Exporters are found through the entry-point group `opticdesign.exporters`, so th
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,8 +78,8 @@ class ExportJob:
                 f"level {self.levels.max()} of a process with {self.process.levels} levels",
                 expected=f"levels from 0 to {self.process.levels - 1}",
             )
-        if not (math.isfinite(self.pitch_m) and self.pitch_m > 0):
-            raise UsageError(f"a pitch of {self.pitch_m} m", expected="a finite pitch above zero")
+        if not 1e-12 <= self.pitch_m <= 1.0:
+            raise UsageError(f"a pitch of {self.pitch_m} m", expected="a pitch from 1e-12 m to 1 m")
         if not 2 <= self.two_pi_grey <= 256:
             raise UsageError(
                 f"{self.two_pi_grey} grey levels for a phase of 2π",

@@ -24,7 +24,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: not a folder", expected="a folder, or a free name", remedy="choose --to DIR")
-    target = folder.resolve()
+    target = Path(os.path.realpath(folder))
     target.parent.mkdir(parents=True, exist_ok=True)
     # mkdir, not mkdtemp: the finished folder should have the user's usual permissions.
     staging = target.parent / f".{target.name}-{secrets.token_hex(6)}"
@@ -55,7 +55,7 @@ def place(staging: Path, folder: Path, manifest: Manifest) -> Manifest:
     Raises:
         RunError: a file in the folder would be lost.
     """
-    target = folder.resolve()
+    target = Path(os.path.realpath(folder))
     if not target.exists():
         _write_manifest(staging, manifest)
         staging.rename(target)
@@ -127,7 +127,7 @@ def _refuse_losses(
     coming = {file.path: file.sha256 for file in new}
     for file in (*new, *stale):
         path = target / file.path
-        if path.parent.resolve() != path.parent or any(
+        if Path(os.path.realpath(path.parent)) != path.parent or any(
             part.exists() and not part.is_dir() for part in path.parents if part != target and target in part.parents
         ):
             raise _loss(folder / file.path, "would be written through a link or below a file")

@@ -66,7 +66,7 @@ class FabricationProcess:
         return torch.remainder(torch.round(phase_rad / self.step_phase_rad), self.levels).to(torch.int64)
 
     def phase_of_level(self, level: Tensor) -> Tensor:
-        """Phase of each level in radians, float32, same shape; computed in float64 so that equal levels give equal bits."""
+        """Phase of each level in radians, float32, same shape; equal levels give equal bits on every device."""
         return (level.to(torch.float64) * self.step_phase_rad).to(torch.float32)
 
     def height_of_level(self, level: Tensor) -> Tensor:

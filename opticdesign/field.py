@@ -1,7 +1,8 @@
 """Where a field is sampled: pitch, shape, coordinates and frequencies.
 
-Conventions, for the whole package: lengths are metres, arrays are (…, y, x), pixel centres lie at (i − (N − 1)/2)·pitch,
-the time factor is e^{−iωt} so that e^{+ikz} travels forward, and a thicker mask delays the wave: φ = 2π(n − n₀)h/λ.
+Conventions, for the whole package: lengths are metres, arrays are (…, y, x), pixel centres lie at
+(i − (N − 1)/2)·pitch, the time factor is e^{−iωt} so that e^{+ikz} travels forward, and a thicker mask delays the wave:
+φ = 2π(n − n₀)h/λ.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Grid:
         return fy[:, None], fx[None, :]
 
     def offsets_m(self) -> tuple[Tensor, Tensor]:
-        """Signed circular offsets from sample 0, y of shape (ny, 1) and x of shape (1, nx) in FFT order, metres, float64."""
+        """Signed circular offsets from sample 0 in FFT order: y (ny, 1) and x (1, nx), metres, float64."""
         (ny, nx), (dy, dx) = self.shape, self.pitch_m
         y = torch.fft.fftfreq(ny, 1.0 / ny, dtype=torch.float64) * dy
         x = torch.fft.fftfreq(nx, 1.0 / nx, dtype=torch.float64) * dx

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_history", "draw_masks", "draw_reconstructions"]
+__all__ = ["draw_field", "draw_history", "draw_masks", "draw_reconstructions"]
 
 
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, np.ndarray[Any, Any]]:
@@ -36,7 +36,9 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _picture(axes: Axes, image: Tensor, title: str, cmap: str, low: float | None, high: float | None, unit: str) -> None:
+def _picture(
+    axes: Axes, image: Tensor, title: str, cmap: str, low: float | None, high: float | None, unit: str
+) -> None:
     shown = axes.imshow(image.numpy(), cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=9)
@@ -77,6 +79,31 @@ def draw_reconstructions(
         _picture(axes[row, 1], readings[row], f"camera, {pixels} pixels", "gray", None, None, "of full count")
         _picture(axes[row, 2], image, f"reconstruction, {captions[row]}", "viridis", low, high, "rad")
         _picture(axes[row, 3], image - target, "error", "RdBu_r", -1.0, 1.0, "rad")
+    figure.suptitle(title, fontsize=11)
+    return _save(figure, path)
+
+
+def draw_field(path: Path, target: Tensor, image: Tensor, similarity: Tensor, valid: Tensor, title: str) -> Path:
+    """A whole field: true phase, reconstruction, error and SSIM map, blank where the data is not valid.
+
+    Args:
+        path: PNG file to write.
+        target: phase over 2π, (y, x).
+        image: reconstruction over 2π, same shape.
+        similarity: SSIM map, same shape.
+        valid: where the data means something, same shape.
+        title: heading.
+    """
+    turn = 2 * math.pi
+    blank = float("nan")
+    shown = [layer.where(valid, blank) for layer in (target * turn, image * turn, (image - target) * turn, similarity)]
+    low, high = float(target[valid].min()) * turn, float(target[valid].max()) * turn
+    height = 1.2 + 3.1 * target.shape[0] / target.shape[1]
+    figure, axes = _figure(1, 4, (15.0, height))
+    _picture(axes[0, 0], shown[0], "true phase", "viridis", low, high, "rad")
+    _picture(axes[0, 1], shown[1], "reconstruction from tiles", "viridis", low, high, "rad")
+    _picture(axes[0, 2], shown[2], "error", "RdBu_r", -1.0, 1.0, "rad")
+    _picture(axes[0, 3], shown[3], "SSIM map", "magma", 0.0, 1.0, "")
     figure.suptitle(title, fontsize=11)
     return _save(figure, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -44,7 +45,9 @@ _MAX_MANIFEST_BYTES = 4 << 20
 _GROWTH_BYTES = 16 << 20
 
 Size = Annotated[int, Field(ge=1, le=65536)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Bounds that no real device reaches, so that arithmetic on a damaged manifest can neither overflow nor divide by zero.
+Length = Annotated[float, Field(ge=1e-12, le=1.0)]
+Index = Annotated[float, Field(gt=0, le=100.0)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=400)]
 
@@ -84,11 +87,11 @@ class ProcessRecord(_Record):
     """The numbers of a `FabricationProcess`, with the heights that follow from them."""
 
     levels: Annotated[int, Field(ge=2, le=256)]
-    wavelength_m: Positive
-    index: Positive
-    medium_index: Positive
-    full_height_m: Positive
-    step_height_m: Positive
+    wavelength_m: Length
+    index: Index
+    medium_index: Index
+    full_height_m: Length
+    step_height_m: Length
 
     @classmethod
     def of(cls, process: FabricationProcess) -> ProcessRecord:
@@ -129,7 +132,7 @@ class Manifest(_Record):
     conventions: dict[str, str]
     process: ProcessRecord
     shape: tuple[Size, Size, Size]  # layers, rows, columns
-    pitch_m: Positive
+    pitch_m: Length
     two_pi_grey: Annotated[int, Field(ge=2, le=256)]
     levels_sha256: Digest  # of the level indices as uint8 in C order
     exports: tuple[ExportRecord, ...]
@@ -193,7 +196,7 @@ def read_exported(folder: Path, file: FileRecord) -> bytes:
     """
     path = folder / file.path
     try:
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
             raise VerificationError(f"{file.path}: a link that leads out of the export folder", remedy="export again")
         return _read(path, file.bytes + _GROWTH_BYTES)
     except OSError as error:

@@ -56,7 +56,8 @@ def ssim_map(image: Tensor, target: Tensor) -> Tensor:
     variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
     above = (2.0 * mean_x * mean_y + c1) * (2.0 * covariance + c2)
     below = (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-    return above / below
+    similarity: Tensor = above / below
+    return similarity
 
 
 def rescale(image: Tensor) -> Tensor:

@@ -40,7 +40,8 @@ def convolve(field: Tensor, transfer: Tensor) -> Tensor:
         The whole window (…, wy, wx); the field's own area is its first y rows and x columns.
     """
     spectrum = torch.fft.fft2(field, s=transfer.shape[-2:])
-    return torch.fft.ifft2(spectrum * transfer)
+    window: Tensor = torch.fft.ifft2(spectrum * transfer)
+    return window
 
 
 def padded_grid(grid: Grid, padding: float) -> Grid:
@@ -117,7 +118,7 @@ class AngularSpectrum(Propagator):
 
     name = "angular-spectrum"
 
-    def transfer_function(self) -> Tensor:
+    def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
         phase, band = _excess_phase(self.window, self.wavelength_m, self.distance_m)
         return torch.polar(band.to(torch.float64), phase)
 
@@ -131,7 +132,7 @@ class BandLimitedAngularSpectrum(Propagator):
 
     name = "band-limited"
 
-    def transfer_function(self) -> Tensor:
+    def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
         phase, band = _excess_phase(self.window, self.wavelength_m, self.distance_m)
         for frequency, limit in zip(self.window.frequencies_per_m(), self.limits_per_m(), strict=True):
             band = band & (frequency.abs() <= limit)
@@ -155,7 +156,7 @@ class Fresnel(Propagator):
 
     name = "fresnel"
 
-    def transfer_function(self) -> Tensor:
+    def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
         fy, fx = self.window.frequencies_per_m()
         phase = -math.pi * self.wavelength_m * self.distance_m * (fy**2 + fx**2)
         return torch.polar(torch.ones_like(phase), phase)
@@ -175,7 +176,7 @@ class RayleighSommerfeld(Propagator):
 
     name = "rayleigh-sommerfeld"
 
-    def transfer_function(self) -> Tensor:
+    def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
         if self.distance_m == 0.0:
             return torch.ones(self.window.shape, dtype=torch.complex128)
         y, x = self.window.offsets_m()
@@ -187,7 +188,8 @@ class RayleighSommerfeld(Propagator):
         # r − z without the difference of nearly equal numbers
         carrier = torch.polar(torch.ones_like(r), k * across / (r + z))
         transfer = torch.fft.fft2(amplitude * torch.complex(1.0 / r, torch.full_like(r, -k)) * carrier)
-        return transfer if self.distance_m > 0.0 else transfer.conj()
+        result: Tensor = transfer if self.distance_m > 0.0 else transfer.conj()
+        return result
 
     def _kept(self, offset_m: Tensor, axis: int) -> Tensor:
         """Weight 0 … 1 of the kernel along one axis, same shape as the offsets."""

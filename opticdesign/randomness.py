@@ -1,4 +1,4 @@
-"""Random streams without global state: every draw depends on the seed, the step and its purpose, and on nothing else."""
+"""Random streams without global state: a draw depends on the seed, the step and its purpose only."""
 
 from __future__ import annotations
 

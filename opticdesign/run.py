@@ -1,10 +1,10 @@
 """A run folder: the resolved design, what was measured, checkpoints, figures, and who made them.
 
-    design.toml        the resolved design in SI units, itself a design file
-    run.json           status, mode, seed, device, data, versions
-    metrics.jsonl/.csv one record per logged step
-    checkpoints/       step-…/tensors.safetensors and checkpoint.json, with hashes
-    figures/  evaluation/  exports/
+design.toml        the resolved design in SI units, itself a design file
+run.json           status, mode, seed, device, data, versions
+metrics.jsonl/.csv one record per logged step
+checkpoints/       step-…/tensors.safetensors and checkpoint.json, with hashes
+figures/  evaluation/  exports/
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,15 +138,15 @@ class Run:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.folder / ".lock", timeout=0)
-        try:
-            with storage_errors(self.folder):
+        with storage_errors(self.folder):
+            try:
                 lock.acquire()
-        except Timeout:
-            raise RunError(
-                f"{self.folder}: another process is working in this run folder",
-                expected="one process at a time",
-                remedy="wait until it has finished, or choose another --output",
-            ) from None
+            except Timeout:
+                raise RunError(
+                    f"{self.folder}: another process is working in this run folder",
+                    expected="one process at a time",
+                    remedy="wait until it has finished, or choose another --output",
+                ) from None
         try:
             yield
         finally:
@@ -184,7 +183,9 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
         folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "design.toml", design.to_toml())
     run = Run(folder, design)
-    run.update(format=1, name=design.name, created=now.isoformat(timespec="seconds"), design_sha256=design.digest(), **info)
+    run.update(
+        format=1, name=design.name, created=now.isoformat(timespec="seconds"), design_sha256=design.digest(), **info
+    )
     if output is None:
         write_text(folder.parent / _LATEST, folder.name + "\n")
     return run
@@ -212,7 +213,9 @@ def open_run(path: Path) -> Run:
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: not a run folder", expected=expected, remedy="check the path") from error
     except DesignError as error:
-        raise RunError(f"{folder}: its design does not read\n{error}", expected=expected, remedy="restore design.toml") from error
+        raise RunError(
+            f"{folder}: its design does not read\n{error}", expected=expected, remedy="restore design.toml"
+        ) from error
     if not {"quick", "status", "design_sha256"} <= info.keys() or info["design_sha256"] != design.digest():
         raise RunError(
             f"{folder}: design.toml is not the design this run was made with",
@@ -233,6 +236,6 @@ def resumable_run(design: Design, output: Path | None, parent: Path) -> Run:
         raise RunError(
             f"{run.folder}: made with another design than the one given",
             expected="the same design and the same --set values as when it was started",
-            remedy=f"opticdesign optimize {os.fspath(run.folder / 'design.toml')} --output {os.fspath(run.folder)} --resume",
+            remedy=f"opticdesign optimize {run.folder / 'design.toml'} --output {run.folder} --resume",
         )
     return run

@@ -95,10 +95,15 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], position: Mappi
         folder.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
         try:
-            write_bytes(work / "tensors.safetensors", save(dict(tensors)))
+            content = save(dict(tensors))
+            write_bytes(work / "tensors.safetensors", content)
             write_json(
                 work / "checkpoint.json",
-                {"position": dict(position), "sha256": sha256_file(work / "tensors.safetensors")},
+                {
+                    "position": dict(position),
+                    "position_sha256": _json_sha256(position),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                },
             )
             shutil.rmtree(place, ignore_errors=True)
             work.rename(place)
@@ -120,17 +125,26 @@ def load_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     damaged = StorageError(
         f"{place}: this checkpoint is damaged",
-        expected="tensors.safetensors with the hash that checkpoint.json records",
+        expected="tensors and a position with the hashes that checkpoint.json records",
         remedy="remove that folder to fall back on the checkpoint before it",
     )
     try:
         record = json.loads((place / "checkpoint.json").read_text("utf-8"))
         content = (place / "tensors.safetensors").read_bytes()
-        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+        position = record["position"]
+        if (hashlib.sha256(content).hexdigest(), _json_sha256(position)) != (
+            record["sha256"],
+            record["position_sha256"],
+        ):
             raise damaged
-        return load(content), record["position"]
+        return load(content), position
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged from error
+
+
+def _json_sha256(value: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON values by name, whatever their order."""
+    return hashlib.sha256(json.dumps(dict(value), sort_keys=True).encode()).hexdigest()
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -25,13 +25,15 @@ class OpticalSystem(nn.Module):
     """Diffractive elements with free space before, between and after them.
 
     Args:
-        elements: the masks in the order light meets them.
+        elements: the masks in the order light meets them, one or more, on one grid.
         hops: one propagator more than elements, the last one ending on the detector.
     """
 
     def __init__(self, elements: Sequence[DiffractiveElement], hops: Sequence[Propagator]) -> None:
         super().__init__()
-        self.elements, self.hops = nn.ModuleList(elements), nn.ModuleList(hops)
+        self.grid = elements[0].grid
+        self.elements: nn.ModuleList = nn.ModuleList(elements)
+        self.hops: nn.ModuleList = nn.ModuleList(hops)
         # scale of the all-optical image against phase over 2π; it belongs to that objective, not to the hardware
         self.power = nn.Parameter(torch.ones(()))
 
@@ -49,18 +51,21 @@ class OpticalSystem(nn.Module):
 
     def intensity(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
         """|A_out|² on the detector plane, real (…, y, x)."""
-        output = self(field, process)
+        output: Tensor = self(field, process)
         return output.real**2 + output.imag**2
 
     def phases_rad(self) -> Tensor:
         """The learned phases of all masks, (layers, y, x), radians, not wrapped, detached."""
-        return torch.stack([element.phase_rad.detach() for element in self.elements])
+        return torch.stack([mask.detach() for mask in self._masks()])
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:
         """Replace the phases of all masks by (layers, y, x) in radians."""
         with torch.no_grad():
-            for element, phase in zip(self.elements, phases_rad, strict=True):
-                element.phase_rad.copy_(phase)
+            for mask, phase in zip(self._masks(), phases_rad, strict=True):
+                mask.copy_(phase)
+
+    def _masks(self) -> list[nn.Parameter]:
+        return [element.phase_rad for element in self.elements if isinstance(element, DiffractiveElement)]
 
 
 class Microscope(nn.Module):

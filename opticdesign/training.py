@@ -18,7 +18,7 @@ from opticdesign.system import Microscope, build_process
 __all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "rate_factor"]
 
 DrawBatch = Callable[[int], tuple[Tensor, Tensor]]
-"""Step number → complex fields (batch, y, x) and their phase in radians (batch, y, x); the same step, the same batch."""
+"""Step number → complex fields and their phase in radians, both (batch, y, x); the same step, the same batch."""
 
 
 @dataclass(frozen=True)

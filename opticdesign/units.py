@@ -103,7 +103,7 @@ def _split(text: object, kind: _Kind) -> tuple[str, str]:
     """The number and the unit of a text, or the reason why there are none."""
     expected = f'{kind.noun} as text with a unit, such as "{kind.example}"'
     if not isinstance(text, str):
-        bare = isinstance(text, int | float) and not isinstance(text, bool)
+        bare = re.fullmatch(_NUMBER, _shown(text))
         remedy = f'write the unit, in quotes: "{_shown(text)} {kind.unit}"' if bare else f'write "{kind.example}"'
         raise UnitError(f"{_shown(text)} has no unit", expected=expected, remedy=remedy)
     if len(text) <= _LONGEST_TEXT and (match := _PATTERN.fullmatch(text)):
@@ -120,7 +120,7 @@ def _remedy(text: str, kind: _Kind) -> str:
     if re.fullmatch(rf"\s*{_UNIT}\s*", text):
         return f'add the number: "1 {text.strip()}"'
     if re.fullmatch(rf"\s*[+-]?[0-9]+,[0-9]+\s*{_UNIT}\s*", text):
-        return f'write a decimal point: "{text.strip().replace(",", ".")}"'
+        return f'write a decimal point: "{" ".join(text.replace(",", ".").split())}"'
     return "write one decimal number and one unit, without operators or uncertainties"
 
 
@@ -137,7 +137,7 @@ def _factor(unit: str, kind: _Kind, text: object) -> Decimal:
         remedy = f"did you mean {near[0]}?" if near else f'write it as "{kind.example}"'
         raise UnitError(f"{_shown(text)} has the unknown unit {unit!r}", expected=expected, remedy=remedy) from None
     if str(root) != kind.root:
-        remedy = f'use a unit of {kind.noun.removeprefix("a ").removeprefix("an ")}, as in "{kind.example}"'
+        remedy = f'write {kind.noun}, as in "{kind.example}"'
         raise UnitError(f"{_shown(text)} is not {kind.noun}", expected=expected, remedy=remedy)
     return Decimal(str(factor))
 
@@ -148,6 +148,7 @@ def _shown(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
     except ValueError:  # Python writes no integer of more than 4300 digits
         text = "a very large number"
+    text = "".join(character if character.isprintable() else "�" for character in text[: _LONGEST_TEXT + 1])
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+import typer
+
 from opticdesign.cli.commands import app
 from opticdesign.errors import OpticDesignError, StorageError
 
@@ -13,10 +15,11 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed check, 2 usage or design, 3 divergence, 4 disk, 130 stopped."""
-    sys.exit(_run())
+    sys.exit(run_command())
 
 
-def _run() -> int:
+def run_command() -> int:
+    """Run the command line that `sys.argv` holds; returns the exit code."""
     try:
         result = app(standalone_mode=False)
     except OpticDesignError as error:
@@ -35,13 +38,12 @@ def _run() -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    from click.exceptions import Abort, ClickException
-
-    if isinstance(error, ClickException):  # a wrong option, say
-        error.show()
-        return error.exit_code
-    if isinstance(error, Abort):
+    if isinstance(error, typer.Abort):
         return _tell("stopped", 130)
+    # a wrong option, say: typer's own errors, whichever package they live in, know how to show themselves
+    if callable(show := getattr(error, "show", None)) and isinstance(code := getattr(error, "exit_code", None), int):
+        show()
+        return code
     if os.environ.get("OPTICDESIGN_DEBUG"):
         raise error
     return _tell(

@@ -18,7 +18,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="opticdesign",
-    help="Design diffractive optics together with their decoder, and export masks that were read back and re-simulated.",
+    help="Design diffractive optics with their decoder, and export masks that are read back and re-simulated.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -54,7 +54,9 @@ def optimize(
     device: Device = "auto",
     seed: Annotated[int | None, typer.Option(help="seed of every random draw, instead of the design's")] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="run folder, exactly there")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="smoke budget, under a minute; marked in every result")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="smoke budget, under a minute; marked in every result")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="print time, memory and files, then stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --output, or the latest one")] = False,
 ) -> None:
@@ -74,7 +76,9 @@ def optimize(
             run = optimise(loaded, options, listen, stop)
     except Stopped as stopped:
         folder = stopped.run.folder
-        typer.echo(f"stopped safely; continue with\n  opticdesign optimize {folder}/design.toml --output {folder} --resume")
+        typer.echo(
+            f"stopped safely; continue with\n  opticdesign optimize {folder}/design.toml --output {folder} --resume"
+        )
         raise typer.Exit(130) from None
     typer.echo(str(run.folder))
     typer.echo(f"next: opticdesign evaluate {run.folder}", err=True)
@@ -168,7 +172,9 @@ def init(
     from opticdesign.storage import write_text
 
     if path.exists():
-        raise UsageError(f"{path}: already there", expected="a file that does not exist yet", remedy="choose another name")
+        raise UsageError(
+            f"{path}: already there", expected="a file that does not exist yet", remedy="choose another name"
+        )
     packaged = resources.files("opticdesign") / "_designs" / "d2nn5.toml"
     checkout = Path(__file__).parents[2] / "designs" / "d2nn5.toml"
     write_text(path, (packaged if packaged.is_file() else checkout).read_text("utf-8"))
@@ -193,7 +199,7 @@ def show(
     """Show a resolved design, or what a run folder holds."""
     from opticdesign.run import open_run
 
-    if path.suffix == ".toml" or path.is_file() and path.name != "latest":
+    if path.suffix == ".toml" or (path.is_file() and path.name != "latest"):
         design = _design(path, setting)
         if as_json:
             _print_json(design.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Progress of long work: a live bar in a terminal, a plain line now and then where there is none; Ctrl-C as a request."""
+"""Progress of long work: a live bar in a terminal, else a plain line now and then; Ctrl-C as a request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class StopRequest:
             self._before[number] = signal.signal(number, self._remember)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.data.matfile import read_mat5
 from opticdesign.errors import DataError
 
 __all__ = ["SUFFIXES", "RawImages", "read_images"]
 
+MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
 PARTS_KEY = "E_field"  # the published set of HeLa fields stores amplitude as the real part, phase as the imaginary part
 
 
@@ -62,7 +65,8 @@ def _read_npy(path: Path, _key: str | None) -> RawImages:
 
 
 def _read_npz(path: Path, key: str | None) -> RawImages:
-    with np.load(path, allow_pickle=False) as archive:
+    # np.load leaves a file open that it opened itself and found damaged.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         names = [name for name in (key or "phase", "mask") if name in archive.files]
         wanted = archive.files if (key or "phase") not in names else names
         arrays = {name: archive[name] for name in wanted}
@@ -76,6 +80,10 @@ def _read_tif(path: Path, _key: str | None) -> RawImages:
         series = file.series[0]
         if "S" in series.axes:
             raise _colour(path)
+        # A damaged header can promise a giant image, over whose missing pieces tifffile would toil for hours.
+        pieces = [(math.prod(page.chunked), len(page.dataoffsets)) for page in series.pages if page is not None]
+        if series.nbytes > MAX_COMPRESSION * path.stat().st_size or any(due != held for due, held in pieces):
+            raise DataError(path, f"an image of {series.shape} pixels with parts missing", expected="a whole file")
         return _images(path, series.asarray(), "")
 
 
@@ -92,13 +100,12 @@ def _read_png(path: Path, _key: str | None) -> RawImages:
 
 def _read_mat(path: Path, key: str | None) -> RawImages:
     import h5py
-    from scipy.io import loadmat
 
     if h5py.is_hdf5(path):  # MATLAB 7.3; HDF5 lists the axes of MATLAB's column-major arrays in reverse
         with h5py.File(path, "r") as file:
             arrays = {name: _complete(item[()]).T for name, item in file.items() if isinstance(item, h5py.Dataset)}
     else:
-        arrays = {name: value for name, value in loadmat(path).items() if isinstance(value, np.ndarray)}
+        arrays = read_mat5(path)
     # MATLAB stacks images along the third axis.
     arrays = {name: np.moveaxis(value, -1, 0) if value.ndim == 3 else value for name, value in arrays.items()}
     return _from_container(path, arrays, key, PARTS_KEY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def resample_mask(valid: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[n
     return _zoomed(invalid, shape, 1) < 1e-3
 
 
-def _zoomed(image: NDArray[np.float64], shape: tuple[int, int], order: int) -> NDArray[np.float64]:
+def _zoomed(image: NDArray[np.float64], shape: tuple[int, int], order: Literal[1, 3]) -> NDArray[np.float64]:
     """Splines of the given order through the blurred image; first and last pixel edges stay where they are."""
     from scipy.ndimage import gaussian_filter, zoom
 

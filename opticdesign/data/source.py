@@ -23,7 +23,7 @@ def load_split(design: Design) -> Split:
     """
     data, optics = design.data, design.optics
     if isinstance(data, SyntheticData):
-        shape = tuple(int(_SYNTHETIC_SIZE * n) for n in optics.neurons)
+        shape = (int(_SYNTHETIC_SIZE * optics.neurons[0]), int(_SYNTHETIC_SIZE * optics.neurons[1]))
         fields = [
             synthetic_field(shape, optics.pitch, design.light.wavelength, stream_seed(design.training.seed, "field", i))
             for i in range(data.fields)

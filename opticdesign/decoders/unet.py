@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,7 +14,7 @@ __all__ = ["UNet"]
 def _block(inputs: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
-        layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.GroupNorm(8, outputs), nn.SiLU()]
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.GroupNorm(math.gcd(8, outputs), outputs), nn.SiLU()]
     return nn.Sequential(*layers)
 
 
@@ -20,12 +22,12 @@ class UNet(nn.Module):
     """Camera image to phase map: three poolings with skips, then pixel shuffles up to the design's sampling.
 
     O. Ronneberger, P. Fischer, T. Brox, U-Net: convolutional networks for biomedical image segmentation (2015),
-    doi:10.1007/978-3-319-24574-4_28; W. Shi et al., Real-time single image and video super-resolution using an efficient
-    sub-pixel convolutional neural network (2016), doi:10.1109/CVPR.2016.207.
+    doi:10.1007/978-3-319-24574-4_28; W. Shi et al., Real-time single image and video super-resolution using an
+    efficient sub-pixel convolutional neural network (2016), doi:10.1109/CVPR.2016.207.
 
     Args:
         scale: output samples per camera pixel along each axis, a power of two, 2 or more.
-        channels: features at full camera resolution, a multiple of 8.
+        channels: features at full camera resolution.
     """
 
     def __init__(self, scale: int, channels: int) -> None:
@@ -44,7 +46,7 @@ class UNet(nn.Module):
         )
 
     def forward(self, reading: Tensor) -> Tensor:
-        """Reconstruct phase over 2π, (batch, y, x), from camera readings (batch, y/scale, x/scale), each side a multiple of 8."""
+        """Phase over 2π, (batch, y, x), from camera readings (batch, y/scale, x/scale), each side a multiple of 8."""
         features = (reading - 1.0)[:, None]  # an undisturbed beam reads 1
         skips: list[Tensor] = []
         for index, block in enumerate(self.down):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from opticdesign.design.problems import kind_of, line_numbers, models_of, problems_of
 from opticdesign.design.schema import Design
-from opticdesign.design.toml_text import one_line
+from opticdesign.design.toml_text import one_line, printable
 from opticdesign.errors import DesignError, DesignProblem
 
 __all__ = ["load_design"]
@@ -54,8 +54,8 @@ def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
     Raises:
         DesignError: the file cannot be read, or the design has problems; it holds all of them.
     """
-    source = str(path)
-    text = _read(source)
+    source = printable(str(path))
+    text = _read(Path(path), source)
     data = _parse(text, source)
     changes = [_override(entry) for entry in overrides]
     for change in sorted(changes, key=lambda change: not change.sets_kind):  # a kind decides what the other keys mean
@@ -72,9 +72,9 @@ def _error(source: str, message: str, **rows: Any) -> DesignError:
     return DesignError([DesignProblem(rows.pop("key", ""), message, source=source, **rows)])
 
 
-def _read(source: str) -> str:
+def _read(path: Path, source: str) -> str:
     """The text of a design file."""
-    expected, path = "a design file in TOML", Path(source)
+    expected = "a design file in TOML"
     try:
         if path.is_dir():
             raise _error(source, "this is a folder", expected=expected, remedy="name a .toml file inside")
@@ -83,7 +83,7 @@ def _read(source: str) -> str:
     except FileNotFoundError:
         raise _error(source, "no such file", expected=expected, remedy=f"check the path; {_INIT}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = printable(getattr(error, "strerror", None) or str(error))
         remedy = "check the path and its permissions"
         raise _error(source, f"the file cannot be read: {reason}", expected=expected, remedy=remedy) from None
     if len(raw) > _LARGEST_FILE:
@@ -107,10 +107,10 @@ def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        reason = re.sub(r" \(at .*\)$", "", str(error))
-        lines = text.splitlines()
-        place = re.search(r"\(at line (\d+)", str(error))
-        line = int(place[1]) if place else len(lines)
+        reason, _, place = str(error).rpartition(" (at ")  # tomllib gives the place in words only
+        lines = text.rstrip().split("\n")
+        number = re.match(r"line (\d+)", place)
+        line = int(number[1]) if number else len(lines)
         shown = one_line(lines[line - 1].strip()) if line <= len(lines) else ""
     except RecursionError:
         raise _error(source, "lists are nested too deeply", expected="TOML", remedy=_INIT) from None
@@ -118,7 +118,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         raise _error(source, one_line(str(error)), expected="TOML", remedy="write a shorter number") from None
     twice = "twice" in reason or "overwrite" in reason or "mutate" in reason
     remedy = "keep one of the two" if twice else 'text and quantities stand in quotes, as in wavelength = "632.8 nm"'
-    raise _error(source, f"not TOML: {reason}", value=shown, expected="key = value", remedy=remedy, line=line)
+    raise _error(source, f"not TOML: {one_line(reason)}", value=shown, expected="key = value", remedy=remedy, line=line)
 
 
 def _override(entry: str) -> _Override:

@@ -20,8 +20,8 @@ from opticdesign.errors import DesignProblem
 __all__ = ["kind_of", "line_numbers", "models_of", "problems_of"]
 
 _MISSING = object()
-_HEADER = re.compile(r"\s*\[\s*([^\[\]=]+?)\s*\]\s*(?:#.*)?$")
-_ASSIGNMENT = re.compile(r"""\s*([\w\-."' \t]+?)\s*=""")
+_MOST_ERRORS = 200  # nobody reads more, and a file that is no design at all can have one a line
+_KEY = re.compile(r"""[\w\-."' \t]+""")
 
 _TYPES = {
     "int_type": "a whole number",
@@ -44,12 +44,14 @@ def line_numbers(text: str) -> dict[tuple[str, ...], int]:
     """Line of every table and key of a TOML text, by its path; keys inside one-line tables stand on their table's."""
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            table = _path(header[1])
-            lines.setdefault(table, number)
-        elif assignment := _ASSIGNMENT.match(line):
-            lines.setdefault(table + _path(assignment[1]), number)
+    for number, line in enumerate(text.split("\n"), start=1):
+        inside, closed, rest = line.strip().partition("]")
+        if inside.startswith("[") and closed and not rest.strip("] \t").partition("#")[0]:
+            if _KEY.fullmatch(header := inside.strip("[")):
+                table = _path(header)
+                lines.setdefault(table, number)
+        elif "=" in line and _KEY.fullmatch(key := line.partition("=")[0]):
+            lines.setdefault(table + _path(key), number)
     return lines
 
 
@@ -88,6 +90,11 @@ class _Place:
         return one_line(next((part for part in reversed(self.path) if isinstance(part, str)), ""))
 
     @property
+    def nearest_sibling(self) -> str:
+        """The key of the same table that looks most like this one."""
+        return next(iter(get_close_matches(self.leaf, self.siblings, n=1)), "")
+
+    @property
     def description(self) -> str:
         return (self.field.description or "") if self.field else ""
 
@@ -102,7 +109,8 @@ def problems_of(error: ValidationError, data: Mapping[str, Any]) -> list[DesignP
     """The problems behind a validation error of `data`, without line and source; missing keys of a table are one."""
     found: list[DesignProblem] = []
     missing: dict[tuple[int | str, ...], list[_Place]] = {}
-    for detail in error.errors(include_url=False):
+    misspelt: set[tuple[int | str, ...]] = set()
+    for detail in error.errors(include_url=False)[:_MOST_ERRORS]:
         kind, loc = detail["type"], detail["loc"]
         if kind.startswith("union_tag"):
             loc = (*loc, "kind")
@@ -111,8 +119,12 @@ def problems_of(error: ValidationError, data: Mapping[str, Any]) -> list[DesignP
         elif kind == "missing":
             missing.setdefault(loc[:-1], []).append(_locate(loc, data))
         else:
-            found += _describe(detail, _locate(loc, data))
-    return [*dict.fromkeys(found), *(_missing(places) for places in missing.values())]
+            place = _locate(loc, data)
+            found += _describe(detail, place)
+            if kind == "extra_forbidden" and (near := place.nearest_sibling):
+                misspelt.add((*place.path[:-1], near))
+    absent = [[place for place in places if place.path not in misspelt] for places in missing.values()]
+    return [*dict.fromkeys(found), *(_missing(places) for places in absent if places)]
 
 
 def _locate(loc: Sequence[str | int], data: Mapping[str, Any]) -> _Place:
@@ -162,7 +174,9 @@ def _missing(places: Sequence[_Place]) -> DesignProblem:
     if len(names) > 1:
         kinds = "tables" if tables == names else "keys"
         remedy = "add them; `opticdesign init` writes a complete design"
-        return DesignProblem(places[0].key, f"missing {kinds} {', '.join(names)}", remedy=remedy)
+        return DesignProblem(
+            ", ".join(place.key for place in places), f"missing {kinds} {', '.join(names)}", remedy=remedy
+        )
     key = places[0].key
     if tables:
         remedy = f"add a table [{key}]; `opticdesign init` writes a complete design"
@@ -195,8 +209,7 @@ def _words(detail: ErrorDetails, place: _Place, value: str) -> tuple[str, str, s
         case "quantity":
             return context["message"], value, context["expected"], context["remedy"]
         case "extra_forbidden":
-            near = get_close_matches(leaf, place.siblings, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else "remove it"
+            remedy = f"did you mean {place.nearest_sibling!r}?" if place.nearest_sibling else "remove it"
             return f"unknown key {leaf!r}", value, "one of " + ", ".join(place.siblings), remedy
         case "literal_error" | "union_tag_invalid":
             words = re.findall(r"'([^']*)'", str(context.get("expected_tags") or context["expected"]))

@@ -84,6 +84,8 @@ def check_data_split(fractions: tuple[float, float, float]) -> tuple[float, floa
 def check_stage(stage: Stage) -> list[DesignProblem]:
     """Parts named once, a rate for each trained part, a loss that reaches them."""
     problems = []
+    if not stage.train:
+        problems.append(DesignProblem("train", "this stage trains nothing", "[]", _PARTS, 'write train = ["optics"]'))
     if len(set(stage.train)) < len(stage.train):
         problems.append(
             DesignProblem("train", "a part is named twice", toml_value(stage.train), _PARTS, "name it once")

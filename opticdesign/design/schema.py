@@ -225,7 +225,9 @@ class Stage(_Table):
     """
 
     train: Annotated[tuple[_Part, ...], BeforeValidator(_sequence)] = Field(
-        min_length=1, max_length=2, description="parts that are trained", examples=[["optics", "decoder"]]
+        description="parts that are trained",
+        examples=[["optics", "decoder"]],
+        json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
     loss: Literal["intensity-l1", "l1", "ssim", "l1+ssim"] = Field(description="loss", examples=["l1"])
     steps: int = Field(ge=1, le=10_000_000, description="optimiser steps, 1 to 10 million", examples=[100])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-__all__ = ["one_line", "to_toml", "toml_value"]
+__all__ = ["one_line", "printable", "to_toml", "toml_value"]
 
 _LONGEST_LINE = 80
 _DEEPEST = 4
@@ -29,10 +29,14 @@ def toml_value(value: object, depth: int = 0) -> str:
         return "a very large number"
 
 
+def printable(text: str) -> str:
+    """A text without line ends and other control characters, which would disturb a terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
 def one_line(text: str) -> str:
-    """A text fit for one line of a message: short, without control characters."""
-    clean = "".join(character if character.isprintable() else "�" for character in text[: _LONGEST_LINE + 1])
-    return clean if len(text) <= _LONGEST_LINE else f"{clean[:_LONGEST_LINE]}…"
+    """A text fit for one line of a message: short and printable."""
+    return printable(text[:_LONGEST_LINE]) + ("…" if len(text) > _LONGEST_LINE else "")
 
 
 def to_toml(table: Mapping[str, object], header: str = "") -> str:

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from opticdesign.data.source import load_split
 from opticdesign.design import Design
 from opticdesign.evaluation import METRICS, FullField, Score, image_scores, reconstruct, reconstruct_field, summarise
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.figures import draw_reconstructions
+from opticdesign.figures import draw_field, draw_reconstructions
+from opticdesign.metrics import ssim_map
 from opticdesign.run import Run
 from opticdesign.storage import write_json, write_text
 from opticdesign.system import Microscope, build_microscope, build_process
@@ -71,7 +73,7 @@ def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], 
     test = _test_set(design, split)
     rows = [_score("this design", microscope, test, process, design), _constant_row(split, test, design)]
     for name, start, seed in _floor_optics(design):
-        floor = _trained_floor(design, start, seed, split, device, lambda i, n, name=name: on_step(name, i, n))
+        floor = _trained_floor(design, start, seed, split, device, partial(on_step, name))
         rows.append(_score(name, floor, test, process, design))
     result = Evaluation(tuple(rows), len(test.targets), len(test.whole), run.quick)
     _write(run, result)
@@ -108,9 +110,7 @@ def _trained_floor(
     return microscope
 
 
-def _score(
-    name: str, microscope: Microscope, test: _TestSet, process: FabricationProcess, design: Design
-) -> Row:
+def _score(name: str, microscope: Microscope, test: _TestSet, process: FabricationProcess, design: Design) -> Row:
     seed = design.training.seed
     _, images = reconstruct(microscope, test.fields, process, seed)
     whole = [reconstruct_field(microscope, field, process, design.evaluation.overlap, seed) for field in test.whole]
@@ -158,3 +158,6 @@ def _draw(run: Run, microscope: Microscope, test: _TestSet, process: Fabrication
     captions = [f"PSNR {value:.1f} dB" for value in image_scores(images, targets)["psnr_db"].tolist()]
     folder = run.folder / "evaluation"
     draw_reconstructions(folder / "patches.png", targets, readings, images, captions, f"{title} patches")
+    whole = reconstruct_field(microscope, test.whole[0], process, run.design.evaluation.overlap, seed)
+    similarity = ssim_map(whole.image[None], whole.target[None])[0]
+    draw_field(folder / "field.png", whole.target, whole.image, similarity, whole.valid, f"{title} field {whole.name}")

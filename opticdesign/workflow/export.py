@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import JsonValue
 from torch import Tensor
 
 from opticdesign.data import grid_patches
@@ -81,7 +82,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
         pitch_m=run.design.optics.pitch,
         two_pi_grey=run.design.slm.two_pi_grey,
     )
-    provenance = {
+    provenance: dict[str, JsonValue] = {
         "run": run.folder.name,
         "checkpoint_sha256": digest,
         "design_sha256": run.design.digest(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from torch import Tensor
 
 from opticdesign.data import PatchSampler, Split, grid_patches
 from opticdesign.data.source import load_split
-from opticdesign.design import Design, Training
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.evaluation import image_scores, reconstruct
-from opticdesign.fabrication import FabricationProcess
 from opticdesign.figures import draw_history, draw_masks, draw_reconstructions
 from opticdesign.randomness import numpy_stream
 from opticdesign.run import Run, create_run, environment, resumable_run
@@ -70,11 +69,13 @@ class Plan:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name: auto takes CUDA when it is there.
+    """The device of a name, "auto", "cpu" or "cuda"; auto takes CUDA when it is there.
 
     Raises:
-        UsageError: CUDA is asked for and not there.
+        UsageError: another name, or CUDA is asked for and not there.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown device {name!r}", expected="auto, cpu or cuda", remedy="correct --device")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise UsageError(
@@ -113,7 +114,9 @@ def batch_source(design: Design, split: Split) -> DrawBatch:
 
 def validation_set(design: Design, split: Split) -> tuple[Tensor, Tensor]:
     """At most eight validation patches spread over the validation fields: complex fields and phase over 2π."""
-    fields, phase_rad = grid_patches(split.val, design.optics.neurons, tuple(n // 2 for n in design.optics.neurons))
+    fields, phase_rad = grid_patches(
+        split.val, design.optics.neurons, (design.optics.neurons[0] // 2, design.optics.neurons[1] // 2)
+    )
     chosen = slice(None, None, math.ceil(len(fields) / _VALIDATION_PATCHES))
     return torch.from_numpy(fields[chosen]), torch.from_numpy(phase_rad[chosen]) / (2.0 * math.pi)
 
@@ -197,7 +200,9 @@ def optimise(
     if options.resume:
         run = resumable_run(design, options.output, options.parent)
     else:
-        run = create_run(design, options.output, options.parent, quick=options.quick, status="running", environment=facts)
+        run = create_run(
+            design, options.output, options.parent, quick=options.quick, status="running", environment=facts
+        )
     with run.locked():
         if options.resume:
             _restore(run, trainer)
@@ -229,7 +234,12 @@ def _train(
     first = trainer.position.total
     validation: dict[str, float] = {}
     for report in trainer.steps():
-        record: dict[str, Any] = {"stage": report.stage, "step": report.step, "total": report.total, "loss": report.loss}
+        record: dict[str, Any] = {
+            "stage": report.stage,
+            "step": report.step,
+            "total": report.total,
+            "loss": report.loss,
+        }
         last = report.step == report.steps
         if last or report.step % max(1, report.steps // _VALIDATIONS_PER_STAGE) == 0:
             _, images = reconstruct(trainer.microscope, fields, process, design.training.seed)

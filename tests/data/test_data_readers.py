@@ -128,7 +128,16 @@ def test_header_that_promises_more_than_the_file_takes_no_memory(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.zeros((100, 100), np.float32))
     path.write_bytes(path.read_bytes().replace(b"(100, 100), }    ", b"(1000000, 900000)"[:11] + b"00), }"))
-    with pytest.raises(DataError, match="a.npy: cannot be read"):
+    with pytest.raises(DataError, match=r"a.npy: cannot be read"):
+        read_images(path)
+
+
+def test_tif_that_promises_a_giant_image_is_refused_at_once(tmp_path):
+    path = tmp_path / "a.tif"
+    WHOLE["b.tif"](path)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages[0].tags["ImageLength"].overwrite(2**31 - 1)
+    with pytest.raises(DataError, match=r"a.tif: an image of .* pixels with parts missing"):
         read_images(path)
 
 

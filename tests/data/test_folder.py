@@ -76,7 +76,7 @@ def test_grey_values_span_the_phase_range(tmp_path, name, dtype):
         np.save(tmp_path / name, grey)
     # A range wider than 2π, since neighbours from end to end of 2π would look wrapped.
     (field,) = load(tmp_path / name, phase_range_rad=(-1.0, 9.0))
-    np.testing.assert_allclose(field.phase_rad, -1 + 10 * grey / full, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(field.phase_rad, -1 + grey * (10 / full), rtol=1e-6, atol=1e-6)
 
 
 def test_grey_values_without_a_phase_range_are_refused(tmp_path):
@@ -177,7 +177,7 @@ def test_pixels_that_are_not_finite_are_not_valid(tmp_path):
 
 def test_image_without_a_valid_pixel_is_refused(tmp_path):
     np.save(tmp_path / "p.npy", np.full((8, 8), np.nan))
-    with pytest.raises(DataError, match="p.npy: no valid pixel"):
+    with pytest.raises(DataError, match=r"p.npy: no valid pixel"):
         load(tmp_path / "p.npy")
 
 

@@ -22,7 +22,7 @@ def test_resampling_keeps_position_and_size(pitch, new_pitch):
     blur = max(0.0, (new_pitch / pitch - 1) / 2) * pitch
     sigma = np.hypot(4.0, blur)
     expected = blob(m, new_pitch, sigma_um=sigma) * (4.0 / sigma) ** 2
-    np.testing.assert_allclose(result, expected, atol=2e-3)
+    np.testing.assert_allclose(result, expected, atol=5e-3)
 
 
 def test_resampling_keeps_the_size_of_each_axis():

@@ -1,0 +1,42 @@
+"""New phase objects from the ones at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opticdesign.data.patches import PatchSampler
+
+__all__ = ["draw_superposed"]
+
+
+def draw_superposed(
+    sampler: PatchSampler,
+    count: int,
+    share: float,
+    scale: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+    """Patches of which a share is a weighted sum of two, as thin samples behind one another are.
+
+    The phase of such a patch is s·(w·φ₁ + (1 − w)·φ₂), its amplitude A₁^w·A₂^(1−w), with w uniform in 0 … 1 and s
+    uniform in `scale`. A small set of fields so teaches a decoder more than its own few cells.
+
+    Args:
+        sampler: source of the patches.
+        count: number of patches.
+        share: probability of a sum, 0 … 1.
+        scale: smallest and largest factor s.
+        rng: source of all draws.
+
+    Returns:
+        field: A·exp(iφ), complex64 (count, y, x).
+        phase: φ in radians, float32 (count, y, x).
+    """
+    fields, phases = sampler.draw(2 * count, rng)
+    summed = rng.random((count, 1, 1)) < share
+    weight = np.where(summed, rng.random((count, 1, 1)), 1.0).astype(np.float32)
+    factor = np.where(summed, rng.uniform(*scale, (count, 1, 1)), 1.0).astype(np.float32)
+    phase = factor * (weight * phases[:count] + (1.0 - weight) * phases[count:])
+    amplitude = np.abs(fields[:count]) ** weight * np.abs(fields[count:]) ** (1.0 - weight)
+    return (amplitude * np.exp(np.complex64(1j) * phase)).astype(np.complex64), phase

@@ -1,0 +1,142 @@
+"""What every exporter must do; a new exporter joins by its name in NAMES."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opticdesign.errors import VerificationError
+from opticdesign.export import ExportJob, export_design, exporters, verify_files
+from opticdesign.manifest import load_manifest, sha256
+
+NAMES = ("gds", "heightmap", "slm")
+every_exporter = pytest.mark.parametrize("name", NAMES)
+
+
+def read_back(job: ExportJob, name: str, folder: Path) -> np.ndarray:
+    export_design(job, [name], folder, {})
+    (check,) = verify_files(folder, job.levels, job.process)
+    assert check.ok, check.problems
+    return check.readback.levels
+
+
+def test_exporters_are_found_by_entry_points():
+    found = exporters()
+    assert set(NAMES) <= set(found)
+    assert all(found[name].name == name and found[name].summary for name in NAMES)
+
+
+@every_exporter
+@pytest.mark.parametrize("levels", [2, 3, 8, 16, 256])
+def test_read_back_gives_the_exact_levels(name, levels, make_job, tmp_path):
+    job = make_job(levels)
+    result = read_back(job, name, tmp_path / "x")
+    assert result.dtype == np.int64
+    np.testing.assert_array_equal(result, job.levels)
+
+
+@every_exporter
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 40), (2, 40, 1), (1, 64, 64), (7, 5, 9)])
+def test_read_back_holds_for_any_shape(name, shape, make_job, tmp_path):
+    job = make_job(8, shape)
+    np.testing.assert_array_equal(read_back(job, name, tmp_path / "x"), job.levels)
+
+
+@every_exporter
+def test_read_back_keeps_the_orientation(name, f_job, tmp_path):
+    result = read_back(f_job, name, tmp_path / "x")
+    np.testing.assert_array_equal(result, f_job.levels)
+    turned = [np.rot90(f_job.levels[0], k) for k in range(1, 4)] + [f_job.levels[0][::-1], f_job.levels[0][:, ::-1]]
+    assert not any(np.array_equal(result[0], other) for other in turned)
+
+
+@every_exporter
+@pytest.mark.parametrize("value", [0, 7])
+def test_read_back_holds_for_a_constant_mask(name, value, make_job, tmp_path):
+    job = make_job(array=np.full((1, 12, 8), value, dtype=np.uint8))
+    np.testing.assert_array_equal(read_back(job, name, tmp_path / "x"), job.levels)
+
+
+@every_exporter
+@pytest.mark.parametrize("levels", [2, 8, 16, 256])
+def test_read_back_phase_has_the_bits_of_the_designed_phase(name, levels, make_job, tmp_path):
+    import torch
+
+    job = make_job(levels)
+    export_design(job, [name], tmp_path / "x", {})
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process)
+    designed = job.process.phase_of_level(torch.from_numpy(job.levels)).numpy()
+    assert check.readback.phase_rad.dtype == np.float32
+    assert check.readback.phase_rad.tobytes() == designed.tobytes()
+    assert check.phase_error_rad == 0.0
+
+
+@every_exporter
+def test_equal_jobs_give_equal_bytes(name, make_job, tmp_path):
+    manifests = [export_design(make_job(), [name], tmp_path / folder, {}) for folder in ("a", "b")]
+    assert manifests[0] == manifests[1]
+    for file in manifests[0].record(name).files:
+        assert (tmp_path / "a" / file.path).read_bytes() == (tmp_path / "b" / file.path).read_bytes()
+
+
+@every_exporter
+def test_manifest_records_every_file(name, make_job, tmp_path):
+    job = make_job()
+    manifest = export_design(job, [name], tmp_path / "x", {"checkpoint": "ab", "quick": True})
+    assert load_manifest(tmp_path / "x") == manifest
+    assert manifest.provenance == {"checkpoint": "ab", "quick": True}
+    assert manifest.process.process == job.process
+    assert (manifest.shape, manifest.pitch_m) == (job.levels.shape, job.pitch_m)
+    written = {path.relative_to(tmp_path / "x").as_posix() for path in (tmp_path / "x").rglob("*") if path.is_file()}
+    files = manifest.record(name).files
+    assert written == {"manifest.json", *(file.path for file in files)}
+    for file in files:
+        data = (tmp_path / "x" / file.path).read_bytes()
+        assert (file.sha256, file.bytes) == (sha256(data), len(data))
+        assert file.unit and file.description and file.path.startswith(f"{name}/")
+
+
+@every_exporter
+def test_another_mask_is_located(name, make_job, tmp_path):
+    job = make_job()
+    export_design(job, [name], tmp_path / "x", {})
+    expected = job.levels.copy()
+    expected[2, 17, 20] = (expected[2, 17, 20] + 1) % 8
+    expected[2, 19, 3] = (expected[2, 19, 3] + 1) % 8
+    (check,) = verify_files(tmp_path / "x", expected, job.process)
+    (problem,) = check.problems
+    value = job.levels[2, 17, 20]
+    assert f"layer 3 row 17 column 20: level {value}, expected {(value + 1) % 8} (and 1 more)" in problem
+    assert problem.startswith(f"{name}/")
+
+
+@every_exporter
+def test_a_missing_file_is_named(name, make_job, tmp_path):
+    job = make_job()
+    manifest = export_design(job, [name], tmp_path / "x", {})
+    path = manifest.record(name).files[0].path
+    (tmp_path / "x" / path).unlink()
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process)
+    assert check.problems == (f"{path}: cannot be read: no such file",)
+    assert check.readback is None
+
+
+@every_exporter
+def test_a_file_grown_without_bounds_is_not_read(name, small):
+    job, folder = small
+    file = load_manifest(folder).record(name).files[0]
+    with (folder / file.path).open("r+b") as stream:
+        stream.truncate(file.bytes + (1 << 30))
+    check = next(check for check in verify_files(folder, job.levels, job.process) if check.exporter == name)
+    assert f"{file.path}: cannot be read: larger than" in check.problems[0]
+
+
+@every_exporter
+def test_read_needs_a_record(name, small):
+    _, folder = small
+    manifest = load_manifest(folder)
+    bare = manifest.model_copy(update={"exports": ()})
+    with pytest.raises(VerificationError, match=f"no files of the exporter '{name}'"):
+        exporters()[name].read(folder, bare)

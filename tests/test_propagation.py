@@ -1,0 +1,321 @@
+"""What every propagator must do, whatever its method: one suite over PROPAGATORS. Oracles stand in test_oracles.py."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from opticdesign.elements import lens_phase, phase_transmission
+from opticdesign.errors import UsageError
+from opticdesign.field import Grid
+from opticdesign.propagation import PROPAGATORS, Propagator, convolve, padded_grid
+
+WAVELENGTH = 632.8e-9
+PITCH = WAVELENGTH / 2
+DISTANCE = 5e-6
+GRIDS = [
+    Grid.square(64, PITCH),
+    Grid.square(63, PITCH),
+    Grid((64, 49), (PITCH, PITCH)),
+    Grid((50, 81), (PITCH, 0.8 * PITCH)),
+]
+PRIME = Grid((61, 53), (PITCH, PITCH))  # its window is larger at any padding, for the sake of the FFT
+KINDS = pytest.mark.parametrize("kind", PROPAGATORS.values(), ids=PROPAGATORS.keys())
+UNITARY = pytest.mark.parametrize("name", ["angular-spectrum", "band-limited", "fresnel"])
+
+
+def hop(kind: type[Propagator], grid: Grid, distance_m: float, padding: float = 2.0) -> Propagator:
+    return kind(grid, WAVELENGTH, distance_m, padding=padding, dtype=torch.complex128)
+
+
+def gaussian(grid: Grid, waist_m: float, centre_m: tuple[float, float] = (0.0, 0.0), sine_x: float = 0.0) -> Tensor:
+    """A Gaussian beam at its waist, travelling towards +x at the given sine."""
+    y, x = grid.coordinates_m()
+    profile = torch.exp(-((y - centre_m[0]) ** 2 + (x - centre_m[1]) ** 2) / waist_m**2)
+    return profile * phase_transmission(2.0 * math.pi / WAVELENGTH * sine_x * x.expand(grid.shape))
+
+
+def noise(shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(seed))
+
+
+def centroid_m(field: Tensor, grid: Grid) -> tuple[float, float]:
+    y, x = grid.coordinates_m()
+    power = field.abs() ** 2
+    return ((power * y).sum() / power.sum()).item(), ((power * x).sum() / power.sum()).item()
+
+
+def power(field: Tensor) -> float:
+    return field.abs().square().sum().item()
+
+
+def distance(result: Tensor, expected: Tensor) -> float:
+    return (torch.linalg.vector_norm(result - expected) / torch.linalg.vector_norm(expected)).item()
+
+
+def test_propagators_are_listed_by_their_own_names() -> None:
+    assert {name: kind.name for name, kind in PROPAGATORS.items()} == {name: name for name in PROPAGATORS}
+
+
+@KINDS
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_propagator_keeps_shape_batch_and_type(kind: type[Propagator], dtype: torch.dtype) -> None:
+    grid = Grid((12, 15), (PITCH, 2 * PITCH))
+    propagator = kind(grid, WAVELENGTH, DISTANCE, dtype=dtype)
+    for batch in ((), (3,), (2, 3)):
+        field = noise((*batch, 12, 15)).to(dtype)
+        result = propagator(field)
+        assert (result.shape, result.dtype) == (field.shape, dtype)
+        if batch:
+            torch.testing.assert_close(result[0], propagator(field[0]))
+
+
+@KINDS
+def test_transfer_function_is_not_part_of_a_checkpoint(kind: type[Propagator]) -> None:
+    assert hop(kind, GRIDS[0], DISTANCE).state_dict() == {}
+
+
+@KINDS
+def test_propagator_is_linear(kind: type[Propagator]) -> None:
+    propagator = hop(kind, GRIDS[2], DISTANCE)
+    a, b = noise(GRIDS[2].shape, 1), noise(GRIDS[2].shape, 2)
+    torch.testing.assert_close(propagator(2j * a - 3.0 * b), 2j * propagator(a) - 3.0 * propagator(b))
+
+
+@KINDS
+@pytest.mark.parametrize("grid", [*GRIDS, PRIME], ids=str)
+def test_zero_distance_leaves_a_smooth_field_alone(kind: type[Propagator], grid: Grid) -> None:
+    field = gaussian(grid, 1.4e-6)
+    error = distance(hop(kind, grid, 0.0)(field), field)
+    assert error < 1e-10
+
+
+@KINDS
+@pytest.mark.parametrize("grid", [*GRIDS, PRIME], ids=str)
+@pytest.mark.parametrize("padding", [1.5, 2.0])
+def test_frequency_grid_off_by_half_a_bin_would_shift_the_centroid(
+    kind: type[Propagator], grid: Grid, padding: float
+) -> None:
+    field = hop(kind, grid, DISTANCE, padding)(gaussian(grid, 2e-6))
+    error = math.hypot(*centroid_m(field, grid)) / PITCH
+    assert error < 1e-10
+
+
+@KINDS
+@pytest.mark.parametrize("grid", [*GRIDS, PRIME], ids=str)
+def test_result_of_a_symmetric_field_is_symmetric(kind: type[Propagator], grid: Grid) -> None:
+    field = hop(kind, grid, DISTANCE)(gaussian(grid, 2e-6))
+    error = max(distance(field.flip(0), field), distance(field.flip(1), field))
+    assert error < 1e-12
+
+
+@KINDS
+def test_axes_are_not_swapped(kind: type[Propagator]) -> None:
+    tall, wide = Grid((50, 81), (PITCH, 0.8 * PITCH)), Grid((81, 50), (0.8 * PITCH, PITCH))
+    field = noise(tall.shape)
+    torch.testing.assert_close(hop(kind, tall, DISTANCE)(field).mT, hop(kind, wide, DISTANCE)(field.mT))
+
+
+@KINDS
+@pytest.mark.parametrize("grid", [*GRIDS, PRIME], ids=str)
+def test_adjoint_is_propagation_back(kind: type[Propagator], grid: Grid) -> None:
+    forth, back = hop(kind, grid, DISTANCE, 1.5), hop(kind, grid, -DISTANCE, 1.5)
+    x, y = noise(grid.shape, 1), noise(grid.shape, 2)
+    left, right = torch.vdot(forth(x).flatten(), y.flatten()), torch.vdot(x.flatten(), back(y).flatten())
+    error = ((left - right).abs() / (torch.linalg.vector_norm(forth(x)) * torch.linalg.vector_norm(y))).item()
+    assert error < 1e-12
+
+
+@KINDS
+def test_adjoint_is_what_autograd_uses(kind: type[Propagator]) -> None:
+    propagator, x, y = hop(kind, GRIDS[3], DISTANCE, 1.5), noise(GRIDS[3].shape, 1), noise(GRIDS[3].shape, 2)
+    _, adjoint = torch.autograd.functional.vjp(propagator, x, y)
+    error = distance(adjoint, hop(kind, GRIDS[3], -DISTANCE, 1.5)(y))
+    assert error < 1e-12
+
+
+@KINDS
+def test_gradcheck_on_field_and_phase(kind: type[Propagator]) -> None:
+    grid = Grid((5, 6), (PITCH, 1.5 * PITCH))
+    propagator, field = hop(kind, grid, 2e-6), noise(grid.shape, 3)
+    phase = torch.rand(grid.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    assert torch.autograd.gradcheck(propagator, field.clone().requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda phi: propagator(field * phase_transmission(phi)).abs() ** 2, phase.requires_grad_()
+    )
+
+
+@KINDS
+def test_wedge_thicker_to_the_right_deflects_to_the_right(kind: type[Propagator]) -> None:
+    grid, sine = Grid.square(96, PITCH), 0.1
+    field = hop(kind, grid, 20e-6)(gaussian(grid, 4e-6, sine_x=sine))
+    y, x = centroid_m(field, grid)
+    # the Fresnel approximation replaces the tangent by the sine
+    assert x == pytest.approx(20e-6 * sine / math.sqrt(1.0 - sine**2), rel=0.02)
+    assert y == pytest.approx(0.0, abs=1e-12)
+
+
+@KINDS
+def test_wave_on_the_axis_keeps_its_phase_and_a_tilted_one_lags(kind: type[Propagator]) -> None:
+    grid, sine, middle = Grid.square(129, PITCH), 0.1, (64, 64)
+    straight = hop(kind, grid, DISTANCE)(gaussian(grid, 10e-6))
+    assert straight[middle].angle().item() == pytest.approx(0.0, abs=0.02)  # but for the Gouy phase
+    tilted = hop(kind, grid, DISTANCE)(gaussian(grid, 10e-6, sine_x=sine))
+    lag = 2.0 * math.pi / WAVELENGTH * DISTANCE * (math.sqrt(1.0 - sine**2) - 1.0)
+    assert tilted[middle].angle().item() == pytest.approx(lag, abs=0.02)
+
+
+@KINDS
+def test_lens_focuses_at_plus_f_and_a_negative_one_spreads(kind: type[Propagator]) -> None:
+    grid, focal = Grid.square(129, PITCH), 40e-6
+    beam, lens = gaussian(grid, 8e-6), phase_transmission(lens_phase(grid, WAVELENGTH, focal))
+
+    def brightest(field: Tensor, distance_m: float) -> float:
+        return hop(kind, grid, distance_m)(field).abs().square().max().item()
+
+    at_focus = brightest(beam * lens, focal)
+    assert at_focus > 5.0
+    assert at_focus > 1.2 * brightest(beam * lens, 0.7 * focal)
+    assert at_focus > 1.2 * brightest(beam * lens, 1.4 * focal)
+    assert brightest(beam * lens.conj(), focal) < 0.3
+
+
+@KINDS
+def test_light_leaving_one_side_does_not_enter_the_other(kind: type[Propagator]) -> None:
+    grid = Grid.square(96, PITCH)
+    beam = gaussian(grid, 3e-6, centre_m=(0.0, 9e-6), sine_x=0.35)
+    field = hop(kind, grid, 20e-6, padding=2.0)(beam)
+    assert power(field) < 0.5 * power(beam)  # most of it has left
+    error = power(field[:, :32]) / power(beam)
+    assert error < 1e-5
+
+
+def test_unpadded_window_wraps_around() -> None:
+    grid = Grid.square(96, PITCH)
+    beam = gaussian(grid, 3e-6, centre_m=(0.0, 9e-6), sine_x=0.35)
+    field = hop(PROPAGATORS["angular-spectrum"], grid, 20e-6, padding=1.0)(beam)
+    assert power(field[:, :32]) > 0.1 * power(beam)
+
+
+@KINDS
+@pytest.mark.parametrize("padding", [1.1, 1.5])
+def test_padding_is_zeros(kind: type[Propagator], padding: float) -> None:
+    grid = Grid((20, 27), (PITCH, PITCH))
+    propagator, field = hop(kind, grid, DISTANCE, padding), noise(grid.shape)
+    embedded = torch.zeros(propagator.window.shape, dtype=field.dtype)
+    embedded[:20, :27] = field
+    expected = torch.fft.ifft2(torch.fft.fft2(embedded) * propagator.transfer)
+    torch.testing.assert_close(convolve(field, propagator.transfer), expected)
+    torch.testing.assert_close(propagator(field), expected[:20, :27])
+
+
+@pytest.mark.parametrize("padding", [1.0, 1.1, 1.5, 2.0, 4.0])
+def test_padded_window_is_at_least_as_large_as_asked_and_keeps_the_pitch(padding: float) -> None:
+    grid = Grid((97, 128), (1e-6, 2e-6))
+    window = padded_grid(grid, padding)
+    assert window.pitch_m == grid.pitch_m
+    for padded, size in zip(window.shape, grid.shape, strict=True):
+        assert padding * size <= padded <= 1.1 * padding * size + 1
+
+
+@UNITARY
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_energy_on_the_kept_band_is_kept(name: str, grid: Grid) -> None:
+    kept = hop(PROPAGATORS[name], grid, DISTANCE, 1.0)(noise(grid.shape))  # dropped waves are gone now
+    again = hop(PROPAGATORS[name], grid, DISTANCE, 1.0)(kept)
+    error = abs(power(again) / power(kept) - 1.0)
+    assert error < 1e-10
+
+
+@UNITARY
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_two_distances_one_after_the_other_equal_their_sum(name: str, grid: Grid) -> None:
+    first, second, both = (hop(PROPAGATORS[name], grid, z, 1.0) for z in (2e-6, 3e-6, 5e-6))
+    field = both(noise(grid.shape))  # only waves that the longest distance keeps
+    error = distance(second(first(field)), both(field))
+    assert error < 1e-10
+
+
+@UNITARY
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_there_and_back_is_the_identity_on_the_kept_band(name: str, grid: Grid) -> None:
+    kind = PROPAGATORS[name]
+    field = hop(kind, grid, DISTANCE, 1.0)(noise(grid.shape))
+    error = distance(hop(kind, grid, -DISTANCE, 1.0)(hop(kind, grid, DISTANCE, 1.0)(field)), field)
+    assert error < 1e-10
+
+
+@KINDS
+def test_there_and_back_restores_a_beam_inside_the_window(kind: type[Propagator]) -> None:
+    grid = Grid.square(96, PITCH)
+    beam = gaussian(grid, 3e-6)
+    error = distance(hop(kind, grid, -DISTANCE)(hop(kind, grid, DISTANCE)(beam)), beam)
+    assert error < 1e-3
+
+
+@KINDS
+@pytest.mark.parametrize("distance_m", [1e-12, 1e-9, 1e-7, 1e-6, 1e-5, 1e-3, 1.0, 1e3])
+def test_transfer_is_finite_and_the_conjugate_for_negative_distance(kind: type[Propagator], distance_m: float) -> None:
+    for pitch in (PITCH / 4, PITCH, 8e-6):
+        grid = Grid((16, 21), (pitch, 1.1 * pitch))
+        forth, back = hop(kind, grid, distance_m, 1.5).transfer, hop(kind, grid, -distance_m, 1.5).transfer
+        assert torch.isfinite(torch.view_as_real(forth)).all()
+        torch.testing.assert_close(back, forth.conj(), rtol=0.0, atol=1e-12 * forth.abs().max().item())
+
+
+@UNITARY
+@pytest.mark.parametrize("distance_m", [1e-9, 1e-6, 1e-2, -1e-9, -1e-6, -1e-2])
+def test_evanescent_part_never_grows(name: str, distance_m: float) -> None:
+    grid = Grid.square(32, PITCH / 5)  # most of this band is evanescent
+    transfer = hop(PROPAGATORS[name], grid, distance_m).transfer
+    assert transfer.abs().max().item() <= 1.0 + 1e-12
+
+
+@pytest.mark.parametrize("distance_m", [3.373e-6, -3.373e-6, 5.904e-6])
+def test_evanescent_part_of_the_sampled_kernel_decays(distance_m: float) -> None:
+    grid = Grid.square(96, PITCH / 2)
+    propagator = hop(PROPAGATORS["rayleigh-sommerfeld"], grid, distance_m)
+    fy, fx = propagator.window.frequencies_per_m()
+    sine = WAVELENGTH * torch.sqrt(fy**2 + fx**2)
+    assert propagator.transfer[sine > 1.1].abs().max().item() < 0.1
+    # the kernel ends at the window, which costs the steepest rays and makes the transfer ripple next to sine = 1
+    assert propagator.transfer.abs().max().item() < 1.25
+
+
+@KINDS
+def test_medium_of_index_n_acts_as_the_wavelength_over_n(kind: type[Propagator]) -> None:
+    grid = GRIDS[2]
+    immersed = kind(grid, WAVELENGTH, DISTANCE, index=1.33, dtype=torch.complex128)
+    shorter = kind(grid, WAVELENGTH / 1.33, DISTANCE, dtype=torch.complex128)
+    assert torch.equal(immersed.transfer, shorter.transfer)
+
+
+@KINDS
+def test_single_precision_follows_double_precision(kind: type[Propagator]) -> None:
+    field = noise(GRIDS[0].shape)
+    single = kind(GRIDS[0], WAVELENGTH, DISTANCE)(field.to(torch.complex64))
+    error = distance(single.to(torch.complex128), kind(GRIDS[0], WAVELENGTH, DISTANCE, dtype=torch.complex128)(field))
+    assert error < 2e-6
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("wavelength", "distance_m", "padding", "index"),
+    [
+        (0.0, 1e-6, 1.5, 1.0),
+        (-1e-6, 1e-6, 1.5, 1.0),
+        (math.nan, 1e-6, 1.5, 1.0),
+        (1e-6, math.nan, 1.5, 1.0),
+        (1e-6, math.inf, 1.5, 1.0),
+        (1e-6, 1e-6, 0.9, 1.0),
+        (1e-6, 1e-6, 1.5, 0.5),
+    ],
+)
+def test_propagator_refuses_what_is_out_of_range(
+    kind: type[Propagator], wavelength: float, distance_m: float, padding: float, index: float
+) -> None:
+    with pytest.raises(UsageError, match="λ > 0, finite z, padding ≥ 1, index ≥ 1"):
+        kind(GRIDS[0], wavelength, distance_m, padding=padding, index=index)

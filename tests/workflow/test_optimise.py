@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from opticdesign.design import Design
+from opticdesign.errors import RunError, UsageError
+from opticdesign.run import Run, open_run
+from opticdesign.storage import newest_checkpoint
+from opticdesign.workflow.optimise import (
+    Options,
+    Stopped,
+    choose_device,
+    load_trained,
+    optimise,
+    plan_optimisation,
+    quick_design,
+)
+
+CPU = torch.device("cpu")
+
+
+def run_to_end(design: Design, folder: Path, **options: bool) -> Run:
+    return optimise(design, Options(CPU, folder, **options), lambda progress: None, lambda: False)
+
+
+def stop_after(steps: int):
+    """A listener and a stop request that becomes true after some steps."""
+    seen = []
+    return seen.append, lambda: len(seen) >= steps
+
+
+def tensors_of(run: Run) -> dict[str, torch.Tensor]:
+    return run.load()[0]
+
+
+def test_run_folder_holds_everything_the_contract_names(trained_run: Run) -> None:
+    names = {path.relative_to(trained_run.folder).as_posix() for path in trained_run.folder.rglob("*") if path.is_file()}
+    figures = {"figures/masks.png", "figures/training.png", "figures/validation.png"}
+    assert {"design.toml", "run.json", "metrics.jsonl", "metrics.csv", *figures} <= names
+    assert trained_run.complete and not trained_run.quick
+    environment = trained_run.info["environment"]
+    assert environment["packages"]["torch"] == torch.__version__
+    assert environment["threads"] == torch.get_num_threads()
+
+
+def test_metrics_are_the_same_in_both_files_and_cover_all_stages(trained_run: Run) -> None:
+    records = trained_run.records()
+    assert [record["total"] for record in records] == list(range(1, 16))
+    assert list(dict.fromkeys(record["stage"] for record in records)) == ["optics", "decoder", "joint"]
+    assert "psnr_db" in records[-1]
+    assert len((trained_run.folder / "metrics.csv").read_text().splitlines()) == 1 + len(records)
+
+
+def test_same_seed_gives_the_same_bits_and_another_seed_does_not(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    again = tensors_of(run_to_end(tiny_design, tmp_path / "again"))
+    other_training = tiny_design.training.model_copy(update={"seed": 1})
+    other = tensors_of(run_to_end(tiny_design.model_copy(update={"training": other_training}), tmp_path / "other"))
+    first = tensors_of(trained_run)
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["microscope.decoder.head.0.weight"], other["microscope.decoder.head.0.weight"])
+
+
+@pytest.mark.parametrize("steps", [2, 3, 8, 14])
+def test_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(
+    tiny_design: Design, trained_run: Run, tmp_path: Path, steps: int
+) -> None:
+    listen, stop = stop_after(steps)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
+    assert open_run(tmp_path / "run").info["status"] == "stopped"
+    resumed = run_to_end(tiny_design, tmp_path / "run", resume=True)
+    first, second = tensors_of(trained_run), tensors_of(resumed)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert resumed.records() == trained_run.records()
+
+
+def test_resume_falls_back_when_the_newest_checkpoint_is_damaged(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    listen, stop = stop_after(12)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
+    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert newest is not None
+    path = newest / "tensors.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    resumed = run_to_end(tiny_design, tmp_path / "run", resume=True)
+    first, second = tensors_of(trained_run), tensors_of(resumed)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_resume_refuses_another_design(tiny_design: Design, tmp_path: Path) -> None:
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
+    other = tiny_design.model_copy(update={"training": tiny_design.training.model_copy(update={"seed": 5})})
+    with pytest.raises(RunError, match="another design"):
+        run_to_end(other, tmp_path / "run", resume=True)
+
+
+def test_output_folder_with_files_is_never_touched(tiny_design: Design, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(RunError, match="already there"):
+        run_to_end(tiny_design, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_second_process_on_a_run_folder_is_refused(tiny_design: Design, tmp_path: Path) -> None:
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
+    with open_run(tmp_path / "run").locked(), pytest.raises(RunError, match="another process"):
+        run_to_end(tiny_design, tmp_path / "run", resume=True)
+
+
+def test_default_folder_is_named_by_time_and_hash_and_latest_finds_it(tiny_design: Design, tmp_path: Path) -> None:
+    options = Options(CPU, parent=tmp_path, quick=True)
+    run = optimise(quick_design(tiny_design), options, lambda progress: None, lambda: False)
+    assert run.folder.parent == tmp_path / "d2nn5"
+    assert run.folder.name.endswith(run.design.digest()[:8])
+    for path in (run.folder, tmp_path / "d2nn5", tmp_path / "d2nn5" / "latest"):
+        assert open_run(path).folder == run.folder
+
+
+def test_quick_is_marked_and_small(tiny_design: Design, tmp_path: Path) -> None:
+    run = run_to_end(tiny_design, tmp_path / "run", quick=True)
+    assert run.quick
+    assert json.loads((run.folder / "run.json").read_text())["quick"] is True
+    assert max(stage.steps for stage in run.design.training.stages.values()) <= 12
+
+
+def test_plan_writes_nothing_and_grows_with_the_steps(
+    tiny_design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = plan_optimisation(tiny_design, CPU)
+    stages = {
+        name: stage.model_copy(update={"steps": 100_000}) for name, stage in tiny_design.training.stages.items()
+    }
+    training = tiny_design.training.model_copy(update={"stages": stages})
+    long = plan_optimisation(tiny_design.model_copy(update={"training": training}), CPU)
+    assert list(tmp_path.iterdir()) == []
+    assert long.seconds > 100 * short.seconds
+    assert short.parameters["optics"] == 2 * 64 * 64 + 1
+
+
+def test_trained_masks_need_a_finished_run(tiny_design: Design, tmp_path: Path) -> None:
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
+    with pytest.raises(UsageError, match="has not finished"):
+        load_trained(open_run(tmp_path / "run"), CPU)
+
+
+def test_changed_design_file_of_a_run_is_noticed(trained_run: Run, tmp_path: Path) -> None:
+    for name in ("design.toml", "run.json"):
+        (tmp_path / name).write_text((trained_run.folder / name).read_text())
+    text = (tmp_path / "design.toml").read_text()
+    (tmp_path / "design.toml").write_text(text.replace("layers = 2", "layers = 3"))
+    with pytest.raises(RunError, match="not the design this run was made with"):
+        open_run(tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_cuda_without_a_device_is_a_clear_error() -> None:
+    with pytest.raises(UsageError, match="no CUDA device"):
+        choose_device("cuda")
