@@ -11,7 +11,7 @@ from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess, fabricated_phase
 from opticdesign.field import Grid
 
-__all__ = ["DiffractiveElement", "lens_phase", "lenslet_phase", "phase_transmission"]
+__all__ = ["DiffractiveElement", "lens_phase", "phase_transmission"]
 
 
 def phase_transmission(phase_rad: Tensor) -> Tensor:
@@ -34,23 +34,6 @@ def lens_phase(grid: Grid, wavelength_m: float, focal_m: float) -> Tensor:
     square = y**2 + x**2
     path = square / (torch.sqrt(square + focal_m**2) + abs(focal_m))
     return (-2.0 * math.pi / wavelength_m) * math.copysign(1.0, focal_m) * path
-
-
-def lenslet_phase(grid: Grid, wavelength_m: float, focal_m: float, across: int) -> Tensor:
-    """Phase of an array of square lenslets that fills the grid, as in a Shack–Hartmann sensor.
-
-    Args:
-        grid: sampling of the whole array; the pattern starts at its first sample.
-        wavelength_m: wavelength in the medium, metres.
-        focal_m: focal length of each lenslet in metres.
-        across: samples across one lenslet.
-
-    Returns:
-        Phase in radians, float64 (y, x), not wrapped.
-    """
-    cell = lens_phase(grid.with_shape((across, across)), wavelength_m, focal_m)
-    ny, nx = grid.shape
-    return cell.repeat(math.ceil(ny / across), math.ceil(nx / across))[:ny, :nx]
 
 
 class DiffractiveElement(nn.Module):

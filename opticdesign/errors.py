@@ -92,7 +92,7 @@ class DesignError(UsageError):
         self.problems = tuple(problems)
         super().__init__(self._text())
 
-    def _text(self, shown: int = 8) -> str:
+    def _text(self, shown: int = 4) -> str:
         text = "\n".join(str(problem) for problem in self.problems[:shown])
         hidden = len(self.problems) - shown
         return text + (f"\n(and {hidden} more)" if hidden > 0 else "")

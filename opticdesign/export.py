@@ -286,7 +286,7 @@ def _check(folder: Path, manifest: Manifest, record: ExportRecord, levels: npt.N
             problems.append(error.message)
         return ExporterCheck(record.exporter, tuple(problems))
     problems += _difference(readback, levels)
-    designed = manifest.process.process.phase_of_level(torch.from_numpy(readback.levels)).numpy()
+    designed = manifest.process.process.phase_of_level(torch.from_numpy(readback.levels.copy())).numpy()
     phase_error = float(np.abs(designed - readback.phase_rad).max())
     return ExporterCheck(record.exporter, tuple(problems), readback, phase_error)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from opticdesign.decoders import UNet
 from opticdesign.design import Design
 from opticdesign.detectors import Detector
-from opticdesign.elements import DiffractiveElement, lenslet_phase
+from opticdesign.elements import DiffractiveElement
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.materials import material
@@ -19,6 +19,8 @@ from opticdesign.propagation import PROPAGATORS, Propagator
 from opticdesign.randomness import stream_seed, torch_stream
 
 __all__ = ["Microscope", "OpticalSystem", "build_microscope", "build_optics", "build_process"]
+
+_RIPPLE_RAD = 0.1  # enough to break the symmetry of flat masks, too little to scatter
 
 
 class OpticalSystem(nn.Module):
@@ -63,6 +65,14 @@ class OpticalSystem(nn.Module):
         with torch.no_grad():
             for mask, phase in zip(self._masks(), phases_rad, strict=True):
                 mask.copy_(phase)
+
+    def average_gradients(self, cell: int) -> None:
+        """Replace each mask's gradient by its mean over all square cells of that many neurons."""
+        for mask in self._masks():
+            if mask.grad is not None:
+                rows, columns = (side // cell for side in mask.shape)
+                mean = mask.grad.reshape(rows, cell, columns, cell).mean((0, 2))
+                mask.grad.copy_(mean.repeat(rows, columns))
 
     def _masks(self) -> list[nn.Parameter]:
         return [element.phase_rad for element in self.elements if isinstance(element, DiffractiveElement)]
@@ -122,22 +132,22 @@ def build_optics(design: Design) -> OpticalSystem:
     between = hop(optics.layer_gap)
     first = between if optics.input_gap == optics.layer_gap else hop(optics.input_gap)
     hops = [first, *[between] * (optics.layers - 1), hop(optics.detector_gap)]
-    phases = _starting_phases(design, grid, design.light.wavelength / index)
+    phases = _starting_phases(design, grid)
     return OpticalSystem([DiffractiveElement(grid, phase) for phase in phases], hops)
 
 
-def _starting_phases(design: Design, grid: Grid, wavelength_m: float) -> Tensor:
-    """Phases before training: flat, uniformly random, or one lenslet array focused on the detector, (layers, y, x)."""
+def _starting_phases(design: Design, grid: Grid) -> Tensor:
+    """Phases before training, repeated from cell to cell where the design has cells, (layers, y, x)."""
     optics = design.optics
+    if optics.start == "clear":
+        return torch.zeros((optics.layers, *grid.shape))
+    cell = (optics.cell, optics.cell) if optics.cell else grid.shape
+    noise = torch_stream(design.training.seed, "start")
     if optics.start == "random":
-        noise = torch_stream(design.training.seed, "start")
-        return torch.rand((optics.layers, *grid.shape), generator=noise) * (2.0 * math.pi)
-    phases = torch.zeros((optics.layers, *grid.shape))
-    if optics.start == "lenslets":
-        middle = optics.layers // 2
-        focal_m = (optics.layers - 1 - middle) * optics.layer_gap + optics.detector_gap
-        phases[middle] = lenslet_phase(grid, wavelength_m, focal_m, optics.lenslet).to(phases.dtype)
-    return phases
+        phases = torch.rand((optics.layers, *cell), generator=noise) * (2.0 * math.pi)
+    else:
+        phases = torch.randn((optics.layers, *cell), generator=noise) * _RIPPLE_RAD
+    return phases.repeat(1, grid.shape[0] // cell[0], grid.shape[1] // cell[1])
 
 
 def build_microscope(design: Design) -> Microscope:

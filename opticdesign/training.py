@@ -11,7 +11,8 @@ from torch import Tensor
 
 from opticdesign.design import Design, Stage
 from opticdesign.errors import DivergenceError
-from opticdesign.objectives import OBJECTIVES
+from opticdesign.objectives import OBJECTIVES, l1
+from opticdesign.probe import linear_probe_error
 from opticdesign.randomness import torch_stream
 from opticdesign.system import Microscope, build_process
 
@@ -32,9 +33,10 @@ class TrainingPosition:
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step just done."""
+    """One step just done: its stage, the parts trained there, the step in the stage and in all, the loss."""
 
     stage: str
+    trained: tuple[str, ...]
     step: int
     steps: int
     total: int
@@ -75,7 +77,7 @@ class Trainer:
         self._stages: list[tuple[str, Stage]] = []
         for name, stage in design.training.stages.items():
             if frozen_optics:
-                kept = [part for part in stage.train if part != "optics"]
+                kept = tuple(part for part in stage.train if part != "optics")
                 stage = stage.model_copy(update={"train": kept})
             if stage.train:
                 self._stages.append((name, stage))
@@ -98,7 +100,7 @@ class Trainer:
                 loss = self._step(name, stage)
                 done = self.position
                 self.position = TrainingPosition(done.stage, done.step + 1, done.total + 1)
-                yield StepReport(name, self.position.step, stage.steps, self.position.total, loss)
+                yield StepReport(name, stage.train, self.position.step, stage.steps, self.position.total, loss)
             self.position = TrainingPosition(self.position.stage + 1, 0, self.position.total)
             self._optimiser = None
 
@@ -107,6 +109,7 @@ class Trainer:
         factor = rate_factor(self.position.step, stage.steps)
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor
+        self.microscope.train()  # evaluation between two steps leaves it counting photons, which has no gradient
         loss = self._loss(stage)
         value = loss.item()
         if not math.isfinite(value):
@@ -117,6 +120,8 @@ class Trainer:
             )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
+        if self.design.optics.cell is not None:
+            self.microscope.optics.average_gradients(self.design.optics.cell)
         optimiser.step()
         return value
 
@@ -127,10 +132,12 @@ class Trainer:
         process = self._process if stage.quantised else None
         if stage.loss == "intensity-l1":
             image = microscope.optics.power**2 * microscope.optics.intensity(fields, process)
-        else:
-            noise = torch_stream(design.training.seed, "noise", step) if stage.noise else None
-            image = microscope(fields, process, noise)
-        return OBJECTIVES[stage.loss](image, target)
+            return l1(image, target)
+        noise = torch_stream(design.training.seed, "noise", step) if stage.noise else None
+        if stage.loss == "linear-probe":
+            period = (design.optics.cell or design.detector.binning) // design.detector.binning
+            return linear_probe_error(microscope.read(fields, process, noise), target, period)
+        return OBJECTIVES[stage.loss](microscope(fields, process, noise), target)
 
     def _set_up(self, stage: Stage) -> torch.optim.Adam:
         """A new optimiser for the stage, with gradients only for what it trains."""
@@ -142,7 +149,6 @@ class Trainer:
             module.requires_grad_(trained)
             if trained and rate is not None:
                 groups.append({"params": list(module.parameters()), "peak": rate})
-        self.microscope.train()
         self._optimiser = torch.optim.Adam(groups)
         return self._optimiser
 

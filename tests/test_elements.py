@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from opticdesign.elements import DiffractiveElement, lens_phase, lenslet_phase, phase_transmission
+from opticdesign.elements import DiffractiveElement, lens_phase, phase_transmission
 from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
@@ -43,16 +43,6 @@ def test_lens_is_highest_in_the_middle_and_zero_on_its_axis() -> None:
 def test_lens_keeps_its_precision_when_the_focus_is_far() -> None:
     phase = lens_phase(Grid((1, 2), (1e-6, 2e-6)), WAVELENGTH, 1e3)  # r²/2f = 5e-16 m against f = 1e3 m
     assert phase[0, 0].item() == pytest.approx(-K * 1e-12 / 2e3, rel=1e-12)
-
-
-def test_lenslets_repeat_one_lens_and_are_cut_at_the_edge() -> None:
-    grid = Grid((10, 7), (1e-6, 2e-6))
-    phase = lenslet_phase(grid, WAVELENGTH, 50e-6, 4)
-    cell = lens_phase(grid.with_shape((4, 4)), WAVELENGTH, 50e-6)
-    assert tuple(phase.shape) == (10, 7)
-    for row in range(10):
-        for column in range(7):
-            assert phase[row, column] == cell[row % 4, column % 4]
 
 
 def test_element_multiplies_the_field_by_its_mask() -> None:

@@ -56,7 +56,7 @@ BROKEN = [
         ("6328 Å", "length", 6.328e-07),
         ("0 nm", "length", 0.0),
         ("3 in", "length", 0.0762),
-        ("7 ft", "length", 2.1336),
+        ("1 thou", "length", 2.54e-05),
         ("6.28 rad", "angle", 6.28),
         ("180 deg", "angle", math.pi),
         ("1 mrad", "angle", 1e-3),

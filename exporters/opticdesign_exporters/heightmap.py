@@ -33,7 +33,7 @@ class HeightMapExporter:
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
         """Write `heightmap/layer1.tif` … and `heightmap/heights.npz`."""
         (folder / "heightmap").mkdir()
-        height_m = job.process.height_of_level(torch.from_numpy(job.levels)).numpy()
+        height_m = job.process.height_of_level(torch.from_numpy(job.levels.copy())).numpy()
         files = []
         for number, plane in enumerate(height_m, start=1):
             path = f"heightmap/layer{number}.tif"

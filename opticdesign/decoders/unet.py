@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,7 +12,7 @@ __all__ = ["UNet"]
 def _block(inputs: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
-        layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.GroupNorm(math.gcd(8, outputs), outputs), nn.SiLU()]
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.GroupNorm(8, outputs), nn.SiLU()]
     return nn.Sequential(*layers)
 
 
@@ -27,7 +25,7 @@ class UNet(nn.Module):
 
     Args:
         scale: output samples per camera pixel along each axis, a power of two, 2 or more.
-        channels: features at full camera resolution.
+        channels: features at full camera resolution, a multiple of 8.
     """
 
     def __init__(self, scale: int, channels: int) -> None:

@@ -2,6 +2,7 @@
 
 from opticdesign.design.loading import load_design
 from opticdesign.design.schema import (
+    Augmentation,
     D2NNOptics,
     Design,
     DetectorSpec,
@@ -18,6 +19,7 @@ from opticdesign.design.schema import (
 )
 
 __all__ = [
+    "Augmentation",
     "D2NNOptics",
     "Design",
     "DetectorSpec",

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROBLEMS",
+    "check_cell",
     "check_data_split",
     "check_detector",
     "check_light",
     "check_material",
     "check_phase_range",
     "check_power_of_two",
+    "check_probe",
+    "check_scale",
     "check_slm",
     "check_stage",
     "check_tiles",
@@ -72,6 +75,14 @@ def check_phase_range(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+def check_scale(ends: tuple[float, float]) -> tuple[float, float]:
+    """Factors that do not fall."""
+    if ends[0] > ends[1]:
+        message = "the smallest factor lies above the largest"
+        refuse([DesignProblem("", message, expected="two rising factors", remedy="for example [0.8, 1.4]")])
+    return ends
+
+
 def check_data_split(fractions: tuple[float, float, float]) -> tuple[float, float, float]:
     """Fractions that sum to 1."""
     total = math.fsum(fractions)
@@ -95,7 +106,13 @@ def check_stage(stage: Stage) -> list[DesignProblem]:
             key = f"{part}_rate"
             message = f"missing key {key!r}: this stage trains the {part}"
             problems.append(DesignProblem(key, message, expected="a number above 0", remedy=f"add {key} = 0.001"))
-    if stage.loss == "intensity-l1" and "decoder" in stage.train:
+        if part not in stage.train and rate is not None:
+            key = f"{part}_rate"
+            message = f"this stage does not train the {part}"
+            problems.append(
+                DesignProblem(key, message, f"{rate:g}", f"no {key}", f"remove it, or add the {part} to train")
+            )
+    if stage.loss in ("intensity-l1", "linear-probe") and "decoder" in stage.train:
         message = "this loss compares light in front of the decoder, which learns nothing from it"
         expected, remedy = (
             '"l1", "ssim" or "l1+ssim" where the decoder is trained',
@@ -104,6 +121,32 @@ def check_stage(stage: Stage) -> list[DesignProblem]:
         value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
         problems.append(DesignProblem("loss, train", message, value, expected, remedy))
     return problems
+
+
+def check_cell(design: Design) -> list[DesignProblem]:
+    """Cells that fill the masks with whole camera pixels."""
+    (rows, columns), cell, binning = design.optics.neurons, design.optics.cell, design.detector.binning
+    if cell is None or not (rows % cell or columns % cell or cell % binning):
+        return []
+    return [
+        DesignProblem(
+            "optics.cell, optics.neurons, detector.binning",
+            f"cells of {cell} neurons do not fit {rows} × {columns} neurons and pixels of {binning}",
+            f"{cell}, {toml_value(design.optics.neurons)}, {binning}",
+            expected="a multiple of detector.binning that divides optics.neurons",
+            remedy=f"set optics.cell = {2 * binning}, or leave it out",
+        )
+    ]
+
+
+def check_probe(design: Design) -> list[DesignProblem]:
+    """A batch that a linear probe can halve."""
+    stages = [name for name, stage in design.training.stages.items() if stage.loss == "linear-probe"]
+    if not stages or design.training.batch > 1:
+        return []
+    key = f"training.batch, training.stages.{stages[0]}.loss"
+    message = "a linear probe is fitted to one half of a batch and judged on the other"
+    return [DesignProblem(key, message, '1, "linear-probe"', "a batch of 2 or more", "raise training.batch")]
 
 
 def check_light(design: Design) -> list[DesignProblem]:

@@ -13,12 +13,15 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from opticdesign.design.rules import (
+    check_cell,
     check_data_split,
     check_detector,
     check_light,
     check_material,
     check_phase_range,
     check_power_of_two,
+    check_probe,
+    check_scale,
     check_slm,
     check_stage,
     check_tiles,
@@ -30,6 +33,7 @@ from opticdesign.materials import MATERIALS
 from opticdesign.units import Angle, Electrons, Length, Photons
 
 __all__ = [
+    "Augmentation",
     "D2NNOptics",
     "Design",
     "DetectorSpec",
@@ -73,6 +77,7 @@ _MaterialName: TypeAlias = Annotated[
     str, AfterValidator(check_material), WithJsonSchema({"type": "string", "enum": list(MATERIALS)})
 ]
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+_Factor: TypeAlias = Annotated[float, Field(gt=0, le=10)]
 _Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 _Part: TypeAlias = Literal["optics", "decoder"]
 
@@ -98,8 +103,10 @@ class D2NNOptics(_Table):
         input_gap: distance from the object to the first layer, metres.
         layer_gap: distance from layer to layer, metres.
         detector_gap: distance from the last layer to the detector, metres.
-        start: what the masks are before training.
-        lenslet: neurons across one lenslet, for start = "lenslets".
+        cell: neurons of a square cell that repeats over each mask and is learned as one; None lets every neuron go its
+            own way. Repeating masks act alike everywhere, so that a decoder of convolutions can read them.
+        start: what the masks are before training: flat, uniformly random, or flat but for 0.1 rad of random phase,
+            which gives learning a direction where symmetry leaves none.
         propagator: the method of propagation between planes.
         padding: width of the computed window over the width of the aperture.
     """
@@ -113,10 +120,8 @@ class D2NNOptics(_Table):
     input_gap: Length = Field(gt=0, description="distance from object to first layer", examples=["3.373 um"])
     layer_gap: Length = Field(gt=0, description="distance from layer to layer", examples=["3.373 um"])
     detector_gap: Length = Field(gt=0, description="distance from last layer to detector", examples=["5.904 um"])
-    start: Literal["clear", "random", "lenslets"] = Field(
-        default="lenslets", description="masks before training", examples=["lenslets"]
-    )
-    lenslet: int = Field(default=16, ge=2, le=8192, description="neurons across one lenslet, 2 to 8192", examples=[16])
+    cell: int | None = Field(default=None, ge=2, le=8192, description="neurons of a repeating cell", examples=[32])
+    start: Literal["clear", "random", "rippled"] = Field(default="rippled", description="masks before training")
     propagator: Literal["rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel"] = Field(
         default="rayleigh-sommerfeld", description="method of propagation", examples=["rayleigh-sommerfeld"]
     )
@@ -166,7 +171,7 @@ class UNetSpec(_Table):
     """
 
     kind: Literal["unet"] = Field(description="kind of decoder", examples=["unet"])
-    channels: int = Field(default=48, ge=1, le=1024, description="channels of the first level", examples=[48])
+    channels: int = Field(default=48, ge=8, le=1024, multiple_of=8, description="a multiple of 8")
 
 
 class SyntheticData(_Table):
@@ -216,7 +221,8 @@ class Stage(_Table):
 
     Attributes:
         train: the parts whose parameters change.
-        loss: what is made small; "intensity-l1" compares |A_out|² with phase/2π and needs no decoder.
+        loss: what is made small; "intensity-l1" compares |A_out|² with phase/2π, "linear-probe" is the error of the
+            best linear reader of the camera; both train the optics and need no decoder.
         steps: number of optimiser steps.
         optics_rate: learning rate of the optics, where they are trained.
         decoder_rate: learning rate of the decoder, where it is trained.
@@ -229,7 +235,7 @@ class Stage(_Table):
         examples=[["optics", "decoder"]],
         json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
-    loss: Literal["intensity-l1", "l1", "ssim", "l1+ssim"] = Field(description="loss", examples=["l1"])
+    loss: Literal["intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim"] = Field(description="loss", examples=["l1"])
     steps: int = Field(ge=1, le=10_000_000, description="optimiser steps, 1 to 10 million", examples=[100])
     optics_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.01])
     decoder_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.002])
@@ -242,17 +248,33 @@ class Stage(_Table):
         return self
 
 
+class Augmentation(_Table):
+    """New samples made of the given ones.
+
+    Attributes:
+        superpose: share of patches that are a weighted sum of two.
+        scale: smallest and largest factor on the phase of such a sum.
+    """
+
+    superpose: float = Field(default=0.0, ge=0, le=1, description="share of summed patches, 0 to 1", examples=[0.7])
+    scale: Annotated[tuple[_Factor, _Factor], BeforeValidator(_sequence), AfterValidator(check_scale)] = Field(
+        default=(1.0, 1.0), description="factors on the phase of sums", examples=[[0.8, 1.4]]
+    )
+
+
 class Training(_Table):
     """How the design is trained.
 
     Attributes:
         seed: seed of every random draw.
         batch: patches per step.
+        augmentation: how training patches are varied.
         stages: the stages by name, in the order in which they run.
     """
 
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed, 0 or more", examples=[0])
     batch: int = Field(default=4, ge=1, le=4096, description="patches per step, 1 to 4096", examples=[4])
+    augmentation: Augmentation = Augmentation()
     stages: dict[_Name, Stage] = Field(min_length=1, description="stages by name, in order")
 
 
@@ -317,6 +339,8 @@ class Design(_Table):
             *check_detector(self),
             *check_tiles(self),
             *check_slm(self),
+            *check_cell(self),
+            *check_probe(self),
         ]
         refuse(problems)
         return self

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from opticdesign.data import PhaseField, Split, grid_patches
+from opticdesign.data import PhaseField, Split
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
 from opticdesign.evaluation import METRICS, FullField, Score, image_scores, reconstruct, reconstruct_field, summarise
@@ -24,11 +24,9 @@ from opticdesign.run import Run
 from opticdesign.storage import write_json, write_text
 from opticdesign.system import Microscope, build_microscope, build_process
 from opticdesign.training import Trainer
-from opticdesign.workflow.optimise import batch_source, load_trained
+from opticdesign.workflow.optimise import TEST_PATCHES, batch_source, load_trained, patch_set
 
 __all__ = ["Evaluation", "Row", "evaluate"]
-
-_CONSTANT = "constant image"
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,10 @@ def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], 
     design, process = run.design, build_process(run.design)
     split = load_split(design)
     microscope, _ = load_trained(run, device)
-    test = _test_set(design, split)
+    test = _TestSet(*patch_set(split.test, design.optics.neurons, TEST_PATCHES), split.test)
     rows = [_score("this design", microscope, test, process, design), _constant_row(split, test, design)]
-    for name, start, seed in _floor_optics(design):
-        floor = _trained_floor(design, start, seed, split, device, partial(on_step, name))
+    for name, floor_design in _floor_optics(design):
+        floor = _trained_floor(floor_design, split, device, partial(on_step, name))
         rows.append(_score(name, floor, test, process, design))
     result = Evaluation(tuple(rows), len(test.targets), len(test.whole), run.quick)
     _write(run, result)
@@ -81,30 +79,30 @@ def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], 
     return result
 
 
-def _test_set(design: Design, split: Split) -> _TestSet:
-    """Half-overlapping test patches and the whole test fields that hold at least one tile."""
-    neurons = design.optics.neurons
-    fields, phase_rad = grid_patches(split.test, neurons, (neurons[0] // 2, neurons[1] // 2))
-    return _TestSet(torch.from_numpy(fields), torch.from_numpy(phase_rad) / (2.0 * math.pi), split.test)
+def _floor_optics(design: Design) -> Iterator[tuple[str, Design]]:
+    """Name and design of every optics that is not learned: flat, random, and random in cells as the design's are."""
+    optics, training = design.optics, design.training
 
+    def variant(start: str, cell: int | None, seed: int) -> Design:
+        update = {
+            "optics": optics.model_copy(update={"start": start, "cell": cell}),
+            "training": training.model_copy(update={"seed": seed}),
+        }
+        return design.model_copy(update=update)
 
-def _floor_optics(design: Design) -> Iterator[tuple[str, str, int]]:
-    """Name, starting masks and seed of every optics that is not learned."""
-    yield "clear aperture + decoder", "clear", design.training.seed
+    yield "clear aperture + decoder", variant("clear", None, training.seed)
     for index in range(design.evaluation.random_masks):
-        yield f"random masks {index + 1} + decoder", "random", design.training.seed + index
-    if design.optics.start == "lenslets":
-        yield "starting masks (lenslets), not learned, + decoder", "lenslets", design.training.seed
+        yield f"random masks {index + 1} + decoder", variant("random", None, training.seed + index)
+        if optics.cell is not None:
+            yield f"random cells {index + 1} + decoder", variant("random", optics.cell, training.seed + index)
 
 
 def _trained_floor(
-    design: Design, start: str, seed: int, split: Split, device: torch.device, on_step: Callable[[int, int], None]
+    floor: Design, split: Split, device: torch.device, on_step: Callable[[int, int], None]
 ) -> Microscope:
     """A microscope with fixed masks whose decoder is trained as the design's was."""
-    training = design.training.model_copy(update={"seed": seed})
-    optics = design.optics.model_copy(update={"start": start})
-    microscope = build_microscope(design.model_copy(update={"optics": optics, "training": training}))
-    trainer = Trainer(design, microscope, batch_source(design, split), device, frozen_optics=True)
+    microscope = build_microscope(floor)
+    trainer = Trainer(floor, microscope, batch_source(floor, split), device, frozen_optics=True)
     for report in trainer.steps():
         on_step(report.total, trainer.total_steps)
     return microscope
@@ -125,7 +123,7 @@ def _constant_row(split: Split, test: _TestSet, design: Design) -> Row:
     for field in test.whole:
         target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
         whole.append(FullField(field.name, torch.full_like(target, mean), target, torch.from_numpy(field.valid)))
-    return _row(_CONSTANT, torch.full_like(test.targets, mean), test, whole, design.training.seed)
+    return _row("constant image", torch.full_like(test.targets, mean), test, whole, design.training.seed)
 
 
 def _row(name: str, images: Tensor, test: _TestSet, whole: list[FullField], seed: int) -> Row:

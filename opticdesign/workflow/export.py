@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from opticdesign.data import grid_patches
 from opticdesign.data.source import load_split
 from opticdesign.errors import RunError
 from opticdesign.evaluation import image_scores, reconstruct
@@ -20,7 +18,7 @@ from opticdesign.fabrication import FabricationProcess
 from opticdesign.manifest import Manifest, load_manifest
 from opticdesign.run import Run
 from opticdesign.system import Microscope, build_process
-from opticdesign.workflow.optimise import load_trained
+from opticdesign.workflow.optimise import TEST_PATCHES, load_trained, patch_set
 
 __all__ = ["Stage", "Verification", "export", "exports_folder", "verify"]
 
@@ -110,14 +108,12 @@ def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
     if not manifest.exports:
         raise RunError(f"{folder}: the manifest lists no file", expected="exported files", remedy="run export first")
     checks = verify_files(folder, levels.numpy(), process)
-    neurons = run.design.optics.neurons
-    fields, phase_rad = grid_patches(load_split(run.design).test, neurons, neurons)
-    test = torch.from_numpy(fields), torch.from_numpy(phase_rad) / (2.0 * math.pi)
+    fields, targets = patch_set(load_split(run.design).test, run.design.optics.neurons, TEST_PATCHES)
 
     def measure(name: str, masks_rad: Tensor) -> Stage:
         microscope.optics.set_phases_rad(masks_rad)
-        _, images = reconstruct(microscope, test[0], None, run.design.training.seed)
-        return Stage(name, {key: float(value.mean()) for key, value in image_scores(images, test[1]).items()})
+        _, images = reconstruct(microscope, fields, None, run.design.training.seed)
+        return Stage(name, {key: float(value.mean()) for key, value in image_scores(images, targets).items()})
 
     stages = [measure("float", phases), measure("quantised", process.phase_of_level(levels))]
     for check in checks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from opticdesign.data import PatchSampler, Split, grid_patches
+from opticdesign.data import PatchSampler, PhaseField, Split, grid_patches
+from opticdesign.data.augmentation import draw_superposed
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
 from opticdesign.errors import UsageError
@@ -24,18 +25,20 @@ from opticdesign.system import Microscope, build_microscope, build_process
 from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition
 
 __all__ = [
+    "TEST_PATCHES",
     "Plan",
     "Stopped",
     "batch_source",
     "choose_device",
     "load_trained",
     "optimise",
+    "patch_set",
     "plan_optimisation",
     "quick_design",
-    "validation_set",
 ]
 
 _VALIDATION_PATCHES = 8
+TEST_PATCHES = 64
 _CHECKPOINT_SECONDS = 60.0
 _LOGS_PER_STAGE = 40
 _VALIDATIONS_PER_STAGE = 4
@@ -103,22 +106,26 @@ def _with_budget(design: Design, steps: int, batch: int) -> Design:
 
 def batch_source(design: Design, split: Split) -> DrawBatch:
     """Training batches of a split, as a function of the step number only."""
-    sampler = PatchSampler(split.train, design.optics.neurons)
+    sampler, augmentation = PatchSampler(split.train, design.optics.neurons), design.training.augmentation
 
     def draw(step: int) -> tuple[Tensor, Tensor]:
-        fields, phase_rad = sampler.draw(design.training.batch, numpy_stream(design.training.seed, "batch", step))
+        rng = numpy_stream(design.training.seed, "batch", step)
+        fields, phase_rad = draw_superposed(
+            sampler, design.training.batch, augmentation.superpose, augmentation.scale, rng
+        )
         return torch.from_numpy(fields), torch.from_numpy(phase_rad)
 
     return draw
 
 
-def validation_set(design: Design, split: Split) -> tuple[Tensor, Tensor]:
-    """At most eight validation patches spread over the validation fields: complex fields and phase over 2π."""
-    fields, phase_rad = grid_patches(
-        split.val, design.optics.neurons, (design.optics.neurons[0] // 2, design.optics.neurons[1] // 2)
-    )
-    chosen = slice(None, None, math.ceil(len(fields) / _VALIDATION_PATCHES))
-    return torch.from_numpy(fields[chosen]), torch.from_numpy(phase_rad[chosen]) / (2.0 * math.pi)
+def patch_set(fields: Sequence[PhaseField], patch: tuple[int, int], most: int) -> tuple[Tensor, Tensor]:
+    """At most so many patches spread evenly over fields: complex fields and phase over 2π, (n, y, x).
+
+    Neighbouring patches overlap, since one field of view seldom holds many apart from each other.
+    """
+    found, phase_rad = grid_patches(fields, patch, (max(1, patch[0] // 8), max(1, patch[1] // 8)))
+    chosen = slice(None, None, math.ceil(len(found) / most))
+    return torch.from_numpy(found[chosen]), torch.from_numpy(phase_rad[chosen]) / (2.0 * math.pi)
 
 
 def plan_optimisation(design: Design, device: torch.device) -> Plan:
@@ -133,7 +140,7 @@ def plan_optimisation(design: Design, device: torch.device) -> Plan:
     for report in Trainer(short, microscope, batch_source(design, split), device).steps():
         took[report.stage] = time.perf_counter() - start  # the second step overwrites the first, which warms up
         start = time.perf_counter()
-    fields, _ = validation_set(design, split)
+    fields, _ = patch_set(split.val, design.optics.neurons, _VALIDATION_PATCHES)
     start = time.perf_counter()
     reconstruct(microscope, fields, build_process(design), design.training.seed)
     validation = (time.perf_counter() - start) * _VALIDATIONS_PER_STAGE * len(took)
@@ -229,7 +236,7 @@ def _train(
     stop_asked: Callable[[], bool],
 ) -> None:
     design, process = run.design, build_process(run.design)
-    fields, targets = validation_set(design, split)
+    fields, targets = patch_set(split.val, design.optics.neurons, _VALIDATION_PATCHES)
     begun = saved = time.monotonic()
     first = trainer.position.total
     validation: dict[str, float] = {}
@@ -241,9 +248,9 @@ def _train(
             "loss": report.loss,
         }
         last = report.step == report.steps
-        if last or report.step % max(1, report.steps // _VALIDATIONS_PER_STAGE) == 0:
+        due = last or report.step % max(1, report.steps // _VALIDATIONS_PER_STAGE) == 0
+        if due and "decoder" in report.trained:
             _, images = reconstruct(trainer.microscope, fields, process, design.training.seed)
-            trainer.microscope.train()
             validation = {name: float(values.mean()) for name, values in image_scores(images, targets).items()}
             record |= validation
         if last or "psnr_db" in record or report.step % max(1, report.steps // _LOGS_PER_STAGE) == 0:
@@ -268,7 +275,7 @@ def _finish(run: Run, microscope: Microscope, split: Split) -> None:
     draw_history(run.folder / "figures" / "training.png", run.records(), title)
     made = process.phase_of_level(process.level_of_phase(microscope.optics.phases_rad().cpu()))
     draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
-    fields, targets = (tensor[:3] for tensor in validation_set(run.design, split))
+    fields, targets = (tensor[:3] for tensor in patch_set(split.val, run.design.optics.neurons, _VALIDATION_PATCHES))
     readings, images = reconstruct(microscope, fields, process, run.design.training.seed)
     captions = [f"PSNR {value:.1f} dB" for value in image_scores(images, targets)["psnr_db"].tolist()]
     draw_reconstructions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,20 @@ def test_equal_jobs_give_equal_bytes(name, make_job, tmp_path):
     assert manifests[0] == manifests[1]
     for file in manifests[0].record(name).files:
         assert (tmp_path / "a" / file.path).read_bytes() == (tmp_path / "b" / file.path).read_bytes()
+
+
+def test_equal_jobs_give_equal_bytes_at_another_time(make_job, tmp_path):
+    first = export_design(make_job(), NAMES, tmp_path / "a", {})
+    time.sleep(2.1)  # archives count in steps of two seconds, layouts in seconds
+    assert export_design(make_job(), NAMES, tmp_path / "b", {}) == first
+
+
+@every_exporter
+def test_a_read_only_view_is_written(name, make_job, tmp_path):
+    whole = make_job().levels
+    view = whole[:, ::-1, ::2]
+    view.flags.writeable = False
+    np.testing.assert_array_equal(read_back(make_job(array=view), name, tmp_path / "x"), view)
 
 
 @every_exporter

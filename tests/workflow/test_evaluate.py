@@ -21,7 +21,7 @@ def test_table_has_the_design_first_and_every_floor(evaluation: Evaluation) -> N
         "constant image",
         "clear aperture + decoder",
         "random masks 1 + decoder",
-        "starting masks (lenslets), not learned, + decoder",
+        "random cells 1 + decoder",
     ]
 
 

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from opticdesign.design import Design, Stage, load_design
+from opticdesign.errors import DivergenceError
+from opticdesign.storage import load_checkpoint, save_checkpoint
+from opticdesign.system import build_microscope
+from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, rate_factor
+
+D2NN5 = Path(__file__).parents[1] / "designs" / "d2nn5.toml"
+STEPS = (4, 6, 5)
+
+
+def tiny(
+    seed: int = 0, steps: tuple[int, int, int] = STEPS, loss: str = "l1+ssim", cell: int = 32, **decoder: object
+) -> Design:
+    """Three stages on 32 × 32 neurons; `loss` is that of the last one, the rest changes the stage of the decoder."""
+    sizes = ("optics.layers=2", "optics.neurons=32", f"optics.cell={cell}", "detector.binning=4")
+    rest = ("decoder.channels=8", "evaluation.overlap=8", "training.batch=2", f"training.seed={seed}")
+    design = load_design(D2NN5, [*sizes, *rest])
+    options = {"train": ["decoder"], "loss": "l1", "steps": steps[1], "decoder_rate": 0.002, **decoder}
+    stages = {
+        "optics": Stage(train=("optics",), loss="intensity-l1", steps=steps[0], optics_rate=0.01),
+        "decoder": Stage.model_validate(options),
+        "joint": Stage.model_validate(
+            {
+                "train": ["optics", "decoder"],
+                "loss": loss,
+                "steps": steps[2],
+                "optics_rate": 0.001,
+                "decoder_rate": 0.001,
+                "quantised": True,
+            }
+        ),
+    }
+    return design.model_copy(update={"training": design.training.model_copy(update={"stages": stages})})
+
+
+def draw_batch(step: int) -> tuple[Tensor, Tensor]:
+    """Two smooth phase objects, other ones at each step."""
+    generator = torch.Generator().manual_seed(step)
+    phase = 3.0 * torch.nn.functional.interpolate(
+        torch.rand((2, 1, 5, 5), generator=generator), (32, 32), mode="bicubic", align_corners=True
+    )
+    return torch.polar(torch.ones((2, 32, 32)), phase[:, 0]), phase[:, 0]
+
+
+def trainer(design: Design, draw: DrawBatch = draw_batch, *, frozen_optics: bool = False) -> Trainer:
+    return Trainer(design, build_microscope(design), draw, torch.device("cpu"), frozen_optics=frozen_optics)
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def finished(design: Design, **options: bool) -> tuple[list[StepReport], dict[str, Tensor]]:
+    training = trainer(design, **options)
+    return list(training.steps()), training.state()
+
+
+def test_loss_falls_in_every_stage() -> None:
+    training = trainer(tiny(loss="l1", steps=(40, 80, 30)), lambda step: draw_batch(0))
+    losses: dict[str, list[float]] = {}
+    for report in training.steps():
+        losses.setdefault(report.stage, []).append(report.loss)
+    assert losses["optics"][-1] < 0.9 * losses["optics"][0]
+    assert losses["decoder"][-1] < 0.5 * losses["decoder"][0]
+    assert sum(losses["joint"][-5:]) / 5 < sum(losses["decoder"][-5:]) / 5
+
+
+def test_reports_count_the_steps_of_each_stage_and_of_all() -> None:
+    training = trainer(tiny())
+    assert training.total_steps == 15
+    reports = [(report.stage, report.step, report.steps, report.total) for report in training.steps()]
+    expected = [("optics", n, 4, n) for n in range(1, 5)]
+    expected += [("decoder", n, 6, 4 + n) for n in range(1, 7)]
+    expected += [("joint", n, 5, 10 + n) for n in range(1, 6)]
+    assert reports == expected
+    assert training.position == TrainingPosition(3, 0, 15)
+    assert list(training.steps()) == []
+
+
+def test_each_stage_changes_only_what_it_trains() -> None:
+    training = trainer(tiny())
+    states = {0: training.state()}
+    for report in training.steps():
+        states[report.total] = training.state()
+
+    def changed(first: int, last: int, part: str) -> bool:
+        keys = [key for key in states[0] if key.startswith(f"microscope.{part}")]
+        return any(not torch.equal(states[first][key], states[last][key]) for key in keys)
+
+    masks = "optics.elements"
+    assert (changed(0, 4, masks), changed(0, 4, "decoder")) == (True, False)
+    assert (changed(4, 10, masks), changed(4, 10, "decoder")) == (False, True)
+    assert (changed(10, 15, masks), changed(10, 15, "decoder")) == (True, True)
+
+
+def test_same_seed_same_result_and_another_seed_another() -> None:
+    (reports, state), (again, state_again) = finished(tiny()), finished(tiny())
+    assert reports == again
+    assert same(state, state_again)
+    assert not same(state, finished(tiny(seed=1))[1])
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 5, 9, 10, 11, 14, 15])
+def test_stopped_training_continues_bit_for_bit(tmp_path: Path, stop: int) -> None:
+    reports, state = finished(tiny())
+    first = trainer(tiny())
+    for report in first.steps():
+        if report.total == stop:
+            break
+    place = save_checkpoint(tmp_path, first.state(), vars(first.position))
+    tensors, position = load_checkpoint(place)
+    second = trainer(tiny())
+    second.restore(tensors, TrainingPosition(**position))
+    assert list(second.steps()) == reports[stop:]
+    assert same(second.state(), state)
+
+
+def test_state_is_a_copy() -> None:
+    training = trainer(tiny())
+    steps = training.steps()
+    next(steps)
+    before = training.state()
+    kept = {key: value.clone() for key, value in before.items()}
+    next(steps)
+    assert same(before, kept)
+
+
+def test_frozen_optics_leave_the_masks_bit_identical_and_train_the_decoder() -> None:
+    design = tiny()
+    training = trainer(design, frozen_optics=True)
+    start = training.state()
+    names = {report.stage for report in training.steps()}
+    end = training.state()
+    assert names == {"decoder", "joint"}
+    assert training.total_steps == 11
+    for key, value in start.items():
+        if key.startswith("microscope.optics"):
+            assert torch.equal(value, end[key]), key
+    assert not torch.equal(start["microscope.decoder.head.0.weight"], end["microscope.decoder.head.0.weight"])
+
+
+def test_not_a_number_in_the_data_stops_training_and_keeps_the_state_before() -> None:
+    def broken(step: int) -> tuple[Tensor, Tensor]:
+        fields, phase = draw_batch(step)
+        return (fields * math.nan if step == 6 else fields), phase
+
+    training = trainer(tiny(), broken)
+    steps = training.steps()
+    for _ in range(6):
+        next(steps)
+    before = training.state()
+    with pytest.raises(DivergenceError, match=r"the loss of step 3 of stage 'decoder' is nan(.|\n)*lower optics_rate"):
+        next(steps)
+    assert same(training.state(), before)
+    assert training.position == TrainingPosition(1, 2, 6)
+
+
+def test_infinite_loss_stops_training_in_the_first_step() -> None:
+    training = trainer(tiny(), lambda step: (draw_batch(step)[0], draw_batch(step)[1] + math.inf))
+    with pytest.raises(DivergenceError, match="the loss of step 1 of stage 'optics' is inf"):
+        next(training.steps())
+
+
+def test_batches_are_drawn_by_the_number_of_all_steps() -> None:
+    drawn: list[int] = []
+
+    def watched(step: int) -> tuple[Tensor, Tensor]:
+        drawn.append(step)
+        return draw_batch(step)
+
+    list(trainer(tiny(), watched).steps())
+    assert drawn == list(range(15))
+
+
+def test_noise_and_quantisation_of_a_stage_are_heeded() -> None:
+    def loss(**decoder: bool) -> float:
+        return next(trainer(tiny(**decoder), frozen_optics=True).steps()).loss
+
+    assert loss(noise=False) == loss(noise=False)
+    assert loss(noise=True) != loss(noise=False)
+    assert loss(noise=False, quantised=True) != loss(noise=False)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 100, 1000])
+def test_rate_rises_to_its_peak_then_falls_to_nearly_zero(steps: int) -> None:
+    factors = [rate_factor(step, steps) for step in range(steps)]
+    assert all(0.0 < factor <= 1.0 for factor in factors)
+    peak = factors.index(max(factors))
+    assert peak <= max(0, min(50, steps // 10))
+    assert all(a < b for a, b in pairwise(factors[: peak + 1]))
+    assert all(a > b for a, b in pairwise(factors[peak:]))
+    if steps >= 10:
+        assert factors[-1] < 0.03
+        assert max(factors) > 0.95
+
+
+def test_rate_by_hand() -> None:
+    assert rate_factor(0, 1) == 1.0
+    assert rate_factor(0, 100) == pytest.approx(0.1)  # the first of ten rising steps
+    assert rate_factor(50, 100) == pytest.approx(0.5)
+    assert rate_factor(75, 100) == pytest.approx(0.5 * (1.0 - math.sqrt(0.5)))
+
+
+def test_noise_is_another_one_in_every_step() -> None:
+    # weights that do not move and one batch leave the noise alone to change the loss
+    design = tiny(decoder_rate=1e-30)
+    still = trainer(design, lambda step: draw_batch(0), frozen_optics=True)
+    losses = [report.loss for report in still.steps() if report.stage == "decoder"]
+    assert len(set(losses)) == len(losses)
+
+
+def test_evaluation_between_steps_changes_nothing() -> None:
+    reports, state = finished(tiny())
+    training = trainer(tiny())
+    again = []
+    for report in training.steps():
+        again.append(report)
+        training.microscope.eval()
+    assert again == reports
+    assert same(training.state(), state)
+
+
+def test_masks_repeat_their_cell_before_and_after_training() -> None:
+    training = trainer(tiny(cell=8))
+    start = training.microscope.optics.phases_rad()
+    list(training.steps())
+    end = training.microscope.optics.phases_rad()
+    assert not torch.equal(start, end)
+    for phases in (start, end):
+        assert torch.equal(phases, phases[:, :8, :8].repeat(1, 4, 4))
+    assert len(torch.unique(end[0])) == 64
