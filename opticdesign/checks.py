@@ -12,7 +12,13 @@ import torch
 from opticdesign.design import Design
 from opticdesign.field import Grid
 from opticdesign.materials import material
-from opticdesign.propagation import BandLimitedAngularSpectrum
+from opticdesign.propagation import (
+    PROPAGATORS,
+    AngularSpectrum,
+    BandLimitedAngularSpectrum,
+    Propagator,
+    RayleighSommerfeld,
+)
 from opticdesign.system import build_optics, build_process
 from opticdesign.units import format_length
 
@@ -61,34 +67,11 @@ def _sampling(design: Design) -> Iterator[Check]:
         "λ/2 carries every propagating wave; above 0.75 λ steep waves are missing",
         "choose a smaller pitch, or accept that the masks steer light only so far",
     )
-    ny, nx = optics.neurons
     for name, distance_m in _gaps(design):
-        # Fresnel number of one neuron: below it the transfer function turns faster than the window samples it
-        reach = min(ny, nx) * optics.padding * optics.pitch**2 / wavelength_m
-        if optics.propagator == "angular-spectrum":
-            yield _graded(
-                f"band limit, {name}",
-                distance_m / reach,
-                1.0,
-                math.inf,
-                f"z = {format_length(distance_m)}, z/(N·pitch²/λ) = {distance_m / reach:.3g}",
-                "≤ 1, or the plain angular spectrum aliases",
-                'set optics.propagator to "rayleigh-sommerfeld" or "band-limited", or raise optics.padding',
-            )
-        if optics.propagator == "fresnel":
-            # next term of the square-root expansion at the band edge
-            error = math.pi * distance_m / (4.0 * wavelength_m) * min(steepest, 1.0) ** 4
-            yield _graded(
-                f"paraxial phase, {name}",
-                error,
-                0.1,
-                math.inf,
-                f"{error:.3g} rad at the band edge",
-                "≤ 0.1 rad",
-                'set optics.propagator to "rayleigh-sommerfeld"',
-            )
-        if optics.propagator == "band-limited":
-            yield _kept_band(design, name, distance_m)
+        hop = PROPAGATORS[optics.propagator](
+            Grid(optics.neurons, (optics.pitch, optics.pitch)), wavelength_m, distance_m, padding=optics.padding
+        )
+        yield from _propagator(name, hop, min(steepest, 1.0))
 
 
 def _gaps(design: Design) -> list[tuple[str, float]]:
@@ -97,20 +80,55 @@ def _gaps(design: Design) -> list[tuple[str, float]]:
     return gaps if optics.layers > 1 else [gaps[0], gaps[2]]
 
 
-def _kept_band(design: Design, name: str, distance_m: float) -> Check:
-    grid = Grid(design.optics.neurons, (design.optics.pitch, design.optics.pitch))
-    hop = BandLimitedAngularSpectrum(grid, _wavelength_in_medium(design), distance_m, padding=design.optics.padding)
-    full = min(1.0 / (2.0 * design.optics.pitch), 1.0 / hop.wavelength_m)
-    kept = math.prod(min(limit / full, 1.0) for limit in hop.limits_per_m())
-    return _graded(
-        f"band limit, {name}",
-        1.0 - kept,
-        0.1,
-        0.9,
-        f"{kept:.1%} of the band kept at z = {format_length(distance_m)}",
-        "at least 90 %",
-        "raise optics.padding or shorten the gap",
-    )
+def _propagator(name: str, hop: Propagator, steepest: float) -> Iterator[Check]:
+    """Whether a propagator is right over its distance, by what limits that kind of it."""
+    distance, pitch_m = format_length(hop.distance_m), max(hop.grid.pitch_m)
+    if isinstance(hop, RayleighSommerfeld):
+        # below 4 zones the propagator refuses to be built
+        yield _graded(
+            f"kernel, {name}",
+            32.0 / hop.zones(),
+            1.0,
+            math.inf,
+            f"{hop.zones():.3g} Fresnel zones of the kernel are kept at z = {distance}",
+            "≥ 32, with fewer the inner half of the band is off by more than 1 %",
+            'raise optics.padding, or set optics.propagator to "band-limited"',
+        )
+    elif isinstance(hop, BandLimitedAngularSpectrum):
+        full = min(1.0 / (2.0 * pitch_m), 1.0 / hop.wavelength_m)
+        kept = math.prod(min(limit / full, 1.0) for limit in hop.limits_per_m())
+        yield _graded(
+            f"band limit, {name}",
+            1.0 - kept,
+            0.1,
+            0.9,
+            f"{kept:.1%} of the band kept at z = {distance}",
+            "at least 90 %",
+            "raise optics.padding or shorten the gap",
+        )
+    elif isinstance(hop, AngularSpectrum):
+        ratio = hop.distance_m * hop.wavelength_m / (min(hop.window.shape) * pitch_m**2)
+        yield _graded(
+            f"band limit, {name}",
+            ratio,
+            1.0,
+            math.inf,
+            f"z = {distance}, z·λ/(N·pitch²) = {ratio:.3g}",
+            "≤ 1, or the plain angular spectrum aliases",
+            'set optics.propagator to "rayleigh-sommerfeld" or "band-limited", or raise optics.padding',
+        )
+    else:
+        # the next term of the square root's expansion, at the edge of the band
+        error = math.pi * hop.distance_m / (4.0 * hop.wavelength_m) * steepest**4
+        yield _graded(
+            f"paraxial phase, {name}",
+            error,
+            0.1,
+            math.inf,
+            f"{error:.3g} rad at the band edge, z = {distance}",
+            "≤ 0.1 rad",
+            'set optics.propagator to "rayleigh-sommerfeld"',
+        )
 
 
 def power_lost_per_hop(design: Design) -> list[float]:
@@ -135,14 +153,15 @@ def power_lost_per_hop(design: Design) -> list[float]:
 def _power(design: Design) -> Iterator[Check]:
     for index, lost in enumerate(power_lost_per_hop(design)):
         end = f"mask {index + 1}" if index < design.optics.layers else "detector"
+        gained = lost < -0.01  # no passive hop adds power: the sampling is wrong
         yield _graded(
             f"power lost before {end}",
-            lost,
+            math.inf if gained else lost,
             0.05,
             0.5,
-            f"{lost:.2%} of the power leaves the aperture",
-            "≤ 5 % per hop (starting masks, smooth phase object)",
-            "shorten the gap, enlarge the masks, or start from gentler masks",
+            f"{-lost:.2%} more power than before" if gained else f"{lost:.2%} of the power leaves the aperture",
+            "0 to 5 % per hop (starting masks, smooth phase object)",
+            "choose another propagator or more padding" if gained else "shorten the gap or enlarge the masks",
         )
 
 

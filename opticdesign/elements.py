@@ -61,5 +61,9 @@ class DiffractiveElement(nn.Module):
 
     def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
         """Multiply a complex field (…, y, x) by the mask, as designed or, given a process, as fabricated."""
+        return field * self.transmission(process)
+
+    def transmission(self, process: FabricationProcess | None = None) -> Tensor:
+        """Complex transmission (y, x) of the mask, as designed or as fabricated."""
         phase = self.phase_rad if process is None else fabricated_phase(self.phase_rad, process)
-        return field * phase_transmission(phase)
+        return phase_transmission(phase)

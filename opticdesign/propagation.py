@@ -186,6 +186,13 @@ class RayleighSommerfeld(Propagator):
     def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
         if self.distance_m == 0.0:
             return torch.ones(self.window.shape, dtype=torch.complex128)
+        if abs(self.distance_m) < self.wavelength_m / 2.0 or self.zones() < _ZONES:
+            raise UsageError(
+                f"the sampled Rayleigh–Sommerfeld kernel cannot carry light over z = {self.distance_m:.4g} m: "
+                f"{self.zones():.2g} Fresnel zones of it are left",
+                expected=f"|z| ≥ λ/2, and {_ZONES:g} zones or a window twice as wide as the field",
+                remedy='set optics.propagator to "band-limited" for short ways, optics.padding to 2 for long ones',
+            )
         y, x = self.window.offsets_m()
         z, k = abs(self.distance_m), 2.0 * math.pi / self.wavelength_m
         across = y**2 + x**2
@@ -198,26 +205,31 @@ class RayleighSommerfeld(Propagator):
         result: Tensor = transfer if self.distance_m > 0.0 else transfer.conj()
         return result
 
+    def zones(self) -> float:
+        """Fresnel zones that the kept part of the kernel holds along its shorter axis; infinite when none is cut."""
+        cut = [
+            (reach * pitch_m) ** 2 / (self.wavelength_m * abs(self.distance_m))
+            for reach, count, pitch_m in zip(self._reach(), self.grid.shape, self.grid.pitch_m, strict=True)
+            if reach < count - 1
+        ]
+        return min(cut, default=math.inf)
+
+    def _reach(self) -> tuple[float, float]:
+        """Samples of the kernel kept to either side along y and x: those that stay linear and are sampled finely."""
+        reach = []
+        for window, count, pitch_m in zip(self.window.shape, self.grid.shape, self.grid.pitch_m, strict=True):
+            sine = self.wavelength_m / (2.0 * pitch_m)
+            tangent = sine / math.sqrt(1.0 - sine * sine) if sine < 1.0 else math.inf
+            reach.append(min(float(window - count), abs(self.distance_m) * tangent / pitch_m))
+        return reach[0], reach[1]
+
     def _kept(self, offset_m: Tensor, axis: int) -> Tensor:
         """Weight 0 … 1 of the kernel along one axis, same shape as the offsets."""
-        count, pitch_m = self.grid.shape[axis], self.grid.pitch_m[axis]
-        reach = float(self.window.shape[axis] - count)
-        sine = self.wavelength_m / (2.0 * pitch_m)
-        if sine < 1.0:
-            reach = min(reach, abs(self.distance_m) * sine / math.sqrt(1.0 - sine * sine) / pitch_m)
-        whole = reach >= count - 1
-        zones = (reach * pitch_m) ** 2 / (self.wavelength_m * abs(self.distance_m))
-        if abs(self.distance_m) < self.wavelength_m / 2.0 or (zones < _ZONES and not whole):
-            raise UsageError(
-                f"the sampled Rayleigh–Sommerfeld kernel cannot carry light over z = {self.distance_m:.4g} m: "
-                f"{zones:.2g} Fresnel zones of it are left",
-                expected=f"|z| ≥ λ/2, and {_ZONES:g} zones or a window twice as wide as the field",
-                remedy='set optics.propagator to "band-limited" for short ways, optics.padding to 2 for long ones',
-            )
-        if whole:
+        reach = self._reach()[axis]
+        if reach >= self.grid.shape[axis] - 1:
             return torch.ones_like(offset_m)
         edge = max(reach / 8.0, 1.0)
-        ramp = torch.clamp((reach + 0.5 - offset_m.abs() / pitch_m) / edge, 0.0, 1.0)
+        ramp = torch.clamp((reach + 0.5 - offset_m.abs() / self.grid.pitch_m[axis]) / edge, 0.0, 1.0)
         return torch.sin(0.5 * math.pi * ramp) ** 2
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from opticdesign.cascade import cascade
 from opticdesign.decoders import UNet
 from opticdesign.design import Design
 from opticdesign.detectors import Detector
@@ -46,10 +47,9 @@ class OpticalSystem(nn.Module):
             field: field in the sample plane.
             process: given, the masks act as this process makes them.
         """
-        for hop, element in zip(self.hops, self.elements, strict=False):
-            field = element(hop(field), process)
-        result: Tensor = self.hops[-1](field)
-        return result
+        masks = torch.stack([element.transmission(process) for element in self._elements()])
+        transfers = [hop.transfer for hop in self.hops if isinstance(hop, Propagator)]
+        return cascade(field.reshape(-1, *self.grid.shape), masks, transfers).reshape(field.shape)
 
     def intensity(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
         """|A_out|² on the detector plane, real (…, y, x)."""
@@ -58,24 +58,25 @@ class OpticalSystem(nn.Module):
 
     def phases_rad(self) -> Tensor:
         """The learned phases of all masks, (layers, y, x), radians, not wrapped, detached."""
-        return torch.stack([mask.detach() for mask in self._masks()])
+        return torch.stack([element.phase_rad.detach() for element in self._elements()])
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:
         """Replace the phases of all masks by (layers, y, x) in radians."""
         with torch.no_grad():
-            for mask, phase in zip(self._masks(), phases_rad, strict=True):
-                mask.copy_(phase)
+            for element, phase in zip(self._elements(), phases_rad, strict=True):
+                element.phase_rad.copy_(phase)
 
     def average_gradients(self, cell: int) -> None:
         """Replace each mask's gradient by its mean over all square cells of that many neurons."""
-        for mask in self._masks():
-            if mask.grad is not None:
-                rows, columns = (side // cell for side in mask.shape)
-                mean = mask.grad.reshape(rows, cell, columns, cell).mean((0, 2))
-                mask.grad.copy_(mean.repeat(rows, columns))
+        for element in self._elements():
+            gradient = element.phase_rad.grad
+            if gradient is not None:
+                rows, columns = (side // cell for side in gradient.shape)
+                mean = gradient.reshape(rows, cell, columns, cell).mean((0, 2))
+                gradient.copy_(mean.repeat(rows, columns))
 
-    def _masks(self) -> list[nn.Parameter]:
-        return [element.phase_rad for element in self.elements if isinstance(element, DiffractiveElement)]
+    def _elements(self) -> list[DiffractiveElement]:
+        return [element for element in self.elements if isinstance(element, DiffractiveElement)]
 
 
 class Microscope(nn.Module):

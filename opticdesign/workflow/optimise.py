@@ -238,7 +238,7 @@ def _train(
     design, process = run.design, build_process(run.design)
     fields, targets = patch_set(split.val, design.optics.neurons, _VALIDATION_PATCHES)
     begun = saved = time.monotonic()
-    first = trainer.position.total
+    pace = 0.0  # seconds of a step, averaged over the last ones: stages differ
     validation: dict[str, float] = {}
     for report in trainer.steps():
         record: dict[str, Any] = {
@@ -255,8 +255,9 @@ def _train(
             record |= validation
         if last or "psnr_db" in record or report.step % max(1, report.steps // _LOGS_PER_STAGE) == 0:
             run.log(record)
-        elapsed = time.monotonic() - begun
-        left = elapsed / (report.total - first) * (trainer.total_steps - report.total)
+        took, begun = time.monotonic() - begun, time.monotonic()
+        pace = took if report.step == 1 or not pace else 0.9 * pace + 0.1 * took
+        left = pace * (trainer.total_steps - report.total)
         on_progress(Progress(report, trainer.total_steps, left, validation))
         stop = stop_asked()
         if stop or last or time.monotonic() - saved > _CHECKPOINT_SECONDS:

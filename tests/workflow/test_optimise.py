@@ -38,7 +38,9 @@ def tensors_of(run: Run) -> dict[str, torch.Tensor]:
 
 
 def test_run_folder_holds_everything_the_contract_names(trained_run: Run) -> None:
-    names = {path.relative_to(trained_run.folder).as_posix() for path in trained_run.folder.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(trained_run.folder).as_posix() for path in trained_run.folder.rglob("*") if path.is_file()
+    }
     figures = {"figures/masks.png", "figures/training.png", "figures/validation.png"}
     assert {"design.toml", "run.json", "metrics.jsonl", "metrics.csv", *figures} <= names
     assert trained_run.complete and not trained_run.quick
@@ -143,9 +145,7 @@ def test_plan_writes_nothing_and_grows_with_the_steps(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     short = plan_optimisation(tiny_design, CPU)
-    stages = {
-        name: stage.model_copy(update={"steps": 100_000}) for name, stage in tiny_design.training.stages.items()
-    }
+    stages = {name: stage.model_copy(update={"steps": 100_000}) for name, stage in tiny_design.training.stages.items()}
     training = tiny_design.training.model_copy(update={"stages": stages})
     long = plan_optimisation(tiny_design.model_copy(update={"training": training}), CPU)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from opticdesign.cascade import cascade
+from opticdesign.field import Grid
+from opticdesign.propagation import AngularSpectrum, RayleighSommerfeld
+
+WAVELENGTH = 632.8e-9
+
+
+def scene(shape: tuple[int, int], layers: int, batch: int) -> tuple[Tensor, Tensor, list[torch.nn.Module]]:
+    generator = torch.Generator().manual_seed(4)
+    grid = Grid(shape, (316.4e-9, 316.4e-9))
+    hops = [RayleighSommerfeld(grid, WAVELENGTH, 3.4e-6, padding=2.0, dtype=torch.complex128) for _ in range(layers)]
+    hops.append(AngularSpectrum(grid, WAVELENGTH, 5.9e-6, padding=1.5, dtype=torch.complex128))
+    field = torch.randn((batch, *shape), generator=generator, dtype=torch.complex128)
+    masks = torch.randn((layers, *shape), generator=generator, dtype=torch.complex128)
+    return field, masks, hops
+
+
+def one_by_one(field: Tensor, masks: Tensor, hops: list[torch.nn.Module]) -> Tensor:
+    for mask, hop in zip(masks, hops, strict=False):
+        field = hop(field) * mask
+    return hops[-1](field)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (17, 30)])
+def test_cascade_and_its_gradients_equal_the_elements_one_by_one(shape: tuple[int, int]) -> None:
+    field, masks, hops = scene(shape, 3, 2)
+    results = []
+    for forward in (lambda f, m: one_by_one(f, m, hops), lambda f, m: cascade(f, m, [hop.transfer for hop in hops])):
+        f, m = field.clone().requires_grad_(), masks.clone().requires_grad_()
+        output = forward(f, m)
+        (output.abs() ** 3).sum().backward()
+        results.append((output.detach(), f.grad, m.grad))
+    for plain, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-11, atol=1e-11)
+
+
+def test_gradcheck_of_field_and_masks() -> None:
+    field, masks, hops = scene((6, 5), 2, 2)
+    transfers = [hop.transfer for hop in hops]
+    inputs = (field.requires_grad_(), masks.requires_grad_())
+    assert torch.autograd.gradcheck(lambda f, m: cascade(f, m, transfers), inputs)
+
+
+def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
+    field, masks, hops = scene((16, 16), 2, 1)
+    masks.requires_grad_()
+    cascade(field, masks, [hop.transfer for hop in hops]).abs().sum().backward()
+    assert masks.grad is not None and bool(masks.grad.abs().min() > 0)
+    assert field.grad is None

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import D2NN5
+
+from opticdesign.checks import Check, check_design, power_lost_per_hop
+from opticdesign.design import load_design
+from opticdesign.errors import UsageError
+
+
+def checks(*settings: str) -> dict[str, Check]:
+    return {entry.name: entry for entry in check_design(load_design(D2NN5, settings))}
+
+
+def number(text: str) -> float:
+    found = re.search(r"[-+]?\d+(\.\d+)?", text)
+    assert found is not None
+    return float(found.group())
+
+
+def test_default_design_passes_everything_but_the_thin_mask() -> None:
+    found = checks()
+    assert {name for name, entry in found.items() if entry.verdict != "pass"} == {"thin element"}
+    assert found["thin element"].verdict == "warn"
+    assert "3.83 : 1" in found["thin element"].found
+
+
+def test_every_verdict_but_pass_has_a_remedy_and_every_check_a_number_and_a_limit() -> None:
+    found = checks("fabrication.levels=2", 'fabrication.min_feature="2 um"', 'detector.max_photons="10 photon"')
+    for entry in found.values():
+        assert re.search(r"\d|one neuron", entry.found) and entry.limit
+        assert (entry.verdict == "pass") == (entry.remedy == "")
+    verdicts = {name: entry.verdict for name, entry in found.items()}
+    assert verdicts["smallest feature"] == "fail"
+    assert verdicts["height levels"] == "warn"
+    assert verdicts["camera signal"] == "warn"
+
+
+def test_coarse_pitch_warns_about_missing_waves() -> None:
+    entry = checks('optics.pitch="1 um"', "optics.propagator=band-limited")["sampling"]
+    assert entry.verdict == "warn"
+    assert "18.4°" in entry.found
+
+
+def test_fresnel_warns_at_half_a_wavelength() -> None:
+    found = checks("optics.propagator=fresnel")
+    assert found["paraxial phase, input gap"].verdict == "warn"
+    assert number(found["paraxial phase, input gap"].found) == pytest.approx(4.19, abs=0.01)
+
+
+def test_angular_spectrum_warns_past_its_distance() -> None:
+    near = checks("optics.propagator=angular-spectrum")
+    far = checks("optics.propagator=angular-spectrum", 'optics.detector_gap="70 um"')
+    assert near["band limit, detector gap"].verdict == "pass"
+    assert far["band limit, detector gap"].verdict == "warn"
+
+
+def test_band_limit_reports_the_kept_share() -> None:
+    found = checks("optics.propagator=band-limited", 'optics.detector_gap="300 um"')
+    assert found["band limit, detector gap"].verdict in ("warn", "fail")
+    assert number(found["band limit, detector gap"].found) < 90.0
+
+
+def test_undersampled_kernel_is_refused() -> None:
+    with pytest.raises(UsageError, match="Fresnel zones"):
+        checks('optics.pitch="2 um"')
+
+
+def test_longer_gaps_lose_more_power() -> None:
+    near = power_lost_per_hop(load_design(D2NN5, ["optics.layers=1"]))
+    far = power_lost_per_hop(load_design(D2NN5, ["optics.layers=1", 'optics.detector_gap="60 um"']))
+    assert len(near) == len(far) == 2
+    assert 0.0 < near[1] < far[1] < 1.0
+
+
+def test_one_layer_has_no_layer_gap_to_check() -> None:
+    assert "kernel, layer gap" not in checks("optics.layers=1")
