@@ -13,7 +13,7 @@ from opticdesign.errors import DataError, UsageError
 
 __all__ = ["PatchSampler", "admissible_positions", "grid_patches"]
 
-Patches = tuple[NDArray[np.complex64], NDArray[np.float32]]
+Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 VALID_SHARE = 0.95  # of a patch; the rest may lie outside the mask, or a round field of view would lose its rim
 
@@ -91,7 +91,7 @@ class PatchSampler:
         """`count` patches, each flipped or rotated at random.
 
         Returns:
-            field: A·exp(iφ), complex64 (count, y, x).
+            amplitude: A, float32 (count, y, x).
             phase: φ in radians, float32 (count, y, x).
         """
         numbers = rng.integers(self.positions, size=count)
@@ -102,7 +102,7 @@ class PatchSampler:
             field, part = self._locate(int(number))
             phase[i] = _orient(field.phase_rad[part], int(code))
             amplitude[i] = _orient(field.amplitude[part], int(code))
-        return _complex(amplitude, phase), phase
+        return amplitude, phase
 
     def _locate(self, number: int) -> tuple[PhaseField, tuple[slice, slice]]:
         """Field and part of the admissible position `number`, counted field by field and row by row."""
@@ -126,7 +126,7 @@ def grid_patches(fields: Sequence[PhaseField], patch: tuple[int, int], stride: i
         stride: step between patches in pixels, or the steps (y, x).
 
     Returns:
-        field: A·exp(iφ), complex64 (n, y, x).
+        amplitude: A, float32 (n, y, x).
         phase: φ in radians, float32 (n, y, x).
 
     Raises:
@@ -141,7 +141,7 @@ def grid_patches(fields: Sequence[PhaseField], patch: tuple[int, int], stride: i
         raise _no_patch(fields, patch)
     phase = np.stack([field.phase_rad[_part(*place, patch)] for field, place in places])
     amplitude = np.stack([field.amplitude[_part(*place, patch)] for field, place in places])
-    return _complex(amplitude, phase), phase
+    return amplitude, phase
 
 
 def _grid(field: PhaseField, patch: tuple[int, int], steps: tuple[int, int]) -> list[tuple[int, int]]:
@@ -160,8 +160,3 @@ def _grid(field: PhaseField, patch: tuple[int, int], steps: tuple[int, int]) -> 
 
 def _part(row: int, column: int, patch: tuple[int, int]) -> tuple[slice, slice]:
     return slice(row, row + patch[0]), slice(column, column + patch[1])
-
-
-def _complex(amplitude: NDArray[np.float32], phase: NDArray[np.float32]) -> NDArray[np.complex64]:
-    field: NDArray[np.complex64] = amplitude * np.exp(np.complex64(1j) * phase)
-    return field

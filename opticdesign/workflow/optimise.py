@@ -110,10 +110,9 @@ def batch_source(design: Design, split: Split) -> DrawBatch:
 
     def draw(step: int) -> tuple[Tensor, Tensor]:
         rng = numpy_stream(design.training.seed, "batch", step)
-        fields, phase_rad = draw_superposed(
-            sampler, design.training.batch, augmentation.superpose, augmentation.scale, rng
-        )
-        return torch.from_numpy(fields), torch.from_numpy(phase_rad)
+        patches = draw_superposed(sampler, design.training.batch, augmentation.superpose, augmentation.scale, rng)
+        amplitude, phase_rad = map(torch.from_numpy, patches)
+        return torch.polar(amplitude, phase_rad), phase_rad
 
     return draw
 
@@ -123,9 +122,10 @@ def patch_set(fields: Sequence[PhaseField], patch: tuple[int, int], most: int) -
 
     Neighbouring patches overlap, since one field of view seldom holds many apart from each other.
     """
-    found, phase_rad = grid_patches(fields, patch, (max(1, patch[0] // 8), max(1, patch[1] // 8)))
-    chosen = slice(None, None, math.ceil(len(found) / most))
-    return torch.from_numpy(found[chosen]), torch.from_numpy(phase_rad[chosen]) / (2.0 * math.pi)
+    found = grid_patches(fields, patch, (max(1, patch[0] // 8), max(1, patch[1] // 8)))
+    every = math.ceil(len(found[0]) / most)
+    amplitude, phase_rad = (torch.from_numpy(part[::every]) for part in found)
+    return torch.polar(amplitude, phase_rad), phase_rad / (2.0 * math.pi)
 
 
 def plan_optimisation(design: Design, device: torch.device) -> Plan:
