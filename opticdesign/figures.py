@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_field", "draw_history", "draw_masks", "draw_reconstructions"]
 
+_MASK_SHOWN = 96  # neurons
+
 
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, np.ndarray[Any, Any]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -46,12 +48,13 @@ def _picture(
 
 
 def draw_masks(path: Path, phases_rad: Tensor, title: str) -> Path:
-    """The phase of every mask, (layers, y, x) in radians, shown modulo 2π."""
-    count = len(phases_rad)
+    """The phase of every mask, (layers, y, x) in radians modulo 2π: the middle, where single neurons can be seen."""
+    count, side = len(phases_rad), min(_MASK_SHOWN, *phases_rad.shape[-2:])
+    top, left = ((length - side) // 2 for length in phases_rad.shape[-2:])
     figure, axes = _figure(1, count, (2.9 * count, 3.1))
-    for index, phase in enumerate(phases_rad):
+    for index, phase in enumerate(phases_rad[:, top : top + side, left : left + side]):
         _picture(axes[0, index], phase.remainder(2 * math.pi), f"mask {index + 1}", "twilight", 0.0, 2 * math.pi, "rad")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(f"{title}, middle {side} × {side} neurons", fontsize=10)
     return _save(figure, path)
 
 

@@ -17,6 +17,7 @@ D2NN5 = ROOT / "designs" / "d2nn5.toml"
 TINY = (
     "optics.layers=2",
     "optics.neurons=64",
+    "optics.start=random",
     "detector.binning=4",
     "decoder.channels=8",
     "data.fields=6",

@@ -84,7 +84,7 @@ def test_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     )
     for pause in (0.0, 0.013, 0.029):
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        writer = subprocess.Popen([sys.executable, "-c", program, str(path)], env=environment)  # noqa: S603 (our own)
+        writer = subprocess.Popen([sys.executable, "-c", program, str(path)], env=environment)
         try:
             deadline = time.monotonic() + 30.0
             while not path.exists() and time.monotonic() < deadline:

@@ -190,5 +190,5 @@ def test_units_and_design_import_neither_torch_nor_numpy_nor_pint():
         "sys.exit(','.join({'torch', 'numpy', 'pint'} & sys.modules.keys()) or 0)"
     )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 (our own text)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")

@@ -113,7 +113,7 @@ def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
     def measure(name: str, masks_rad: Tensor) -> Stage:
         microscope.optics.set_phases_rad(masks_rad)
         _, images = reconstruct(microscope, fields, None, run.design.training.seed)
-        return Stage(name, {key: float(value.mean()) for key, value in image_scores(images, targets).items()})
+        return Stage(name, {key: float(value.double().mean()) for key, value in image_scores(images, targets).items()})
 
     stages = [measure("float", phases), measure("quantised", process.phase_of_level(levels))]
     for check in checks:

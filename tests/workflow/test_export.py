@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import klayout.db as kdb
+import numpy as np
+import pytest
+import torch
+
+from opticdesign.errors import RunError, UsageError
+from opticdesign.run import Run, open_run
+from opticdesign.system import build_process
+from opticdesign.workflow.evaluate import evaluate
+from opticdesign.workflow.export import export, verify
+from opticdesign.workflow.optimise import load_trained
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def exported(trained_run: Run, tmp_path: Path) -> Run:
+    run = open_run(Path(shutil.copytree(trained_run.folder, tmp_path / "run")))
+    export(run, (), None)
+    return run
+
+
+def layout_of(run: Run) -> tuple[Path, kdb.Layout]:
+    path = run.folder / "exports" / "gds" / "d2nn5.gds"
+    layout = kdb.Layout()
+    layout.read(str(path))
+    return path, layout
+
+
+def first_box(layout: kdb.Layout, plane: int) -> tuple[kdb.Shapes, kdb.Shape, int]:
+    """Shapes, one rectangle and its level in the cell of a plane."""
+    cell = layout.cell(f"L{plane}")
+    for level in range(1, 8):
+        shapes = cell.shapes(layout.layer(plane, level))
+        for shape in shapes.each():
+            return shapes, shape, level
+    raise LookupError("no rectangle drawn")
+
+
+def test_what_is_verified_is_what_was_evaluated(exported: Run) -> None:
+    """Export equals evaluate: the metrics of the quantised masks are those of the table, from file and from memory."""
+    design_row = evaluate(exported, CPU, lambda name, step, steps: None).rows[0]
+    result = verify(exported, CPU, None)
+    assert result.ok
+    quantised = result.stages[1].metrics
+    assert quantised == pytest.approx({name: score.mean for name, score in design_row.patches.items()}, rel=1e-6)
+    assert all(stage.metrics == quantised for stage in result.stages[2:])
+    assert all(check.phase_error_rad == 0.0 for check in result.checks)
+
+
+def test_layout_in_klayout_is_the_mask_neuron_by_neuron(exported: Run) -> None:
+    process = build_process(exported.design)
+    levels = process.level_of_phase(load_trained(exported, CPU)[0].optics.phases_rad()).numpy()
+    _, layout = layout_of(exported)
+    pitch = round(exported.design.optics.pitch / layout.dbu * 1e6)
+    seen = np.zeros_like(levels)
+    for plane in range(1, len(levels) + 1):
+        for level in range(1, process.levels):
+            for shape in layout.cell(f"L{plane}").shapes(layout.layer(plane, level)).each():
+                box = shape.bbox()
+                rows = slice(levels.shape[1] - box.top // pitch, levels.shape[1] - box.bottom // pitch)
+                seen[plane - 1, rows, box.left // pitch : box.right // pitch] += level
+    np.testing.assert_array_equal(seen, levels)
+
+
+def test_a_rectangle_taken_away_is_found_and_placed(exported: Run) -> None:
+    path, layout = layout_of(exported)
+    shapes, shape, level = first_box(layout, 2)
+    box, pitch = shape.bbox(), round(exported.design.optics.pitch / layout.dbu * 1e6)
+    row, column = 64 - box.top // pitch, box.left // pitch
+    shapes.erase(shape)
+    layout.write(str(path))
+    result = verify(exported, CPU, None)
+    assert not result.ok
+    problems = " ".join(next(check.problems for check in result.checks if check.exporter == "gds"))
+    assert f"layer 2 row {row} column {column}: level 0, expected {level}" in problems
+    assert "SHA-256" in problems
+    assert all(check.ok for check in result.checks if check.exporter != "gds")
+
+
+def test_a_rectangle_moved_by_half_a_neuron_is_refused(exported: Run) -> None:
+    path, layout = layout_of(exported)
+    _, shape, _ = first_box(layout, 1)
+    shape.transform(kdb.Trans(round(exported.design.optics.pitch / layout.dbu * 1e6) // 2, 0))
+    layout.write(str(path))
+    result = verify(exported, CPU, None)
+    assert not result.ok
+    assert result.checks[0].readback is None
+
+
+def test_files_of_another_checkpoint_are_noticed(exported: Run) -> None:
+    manifest = exported.folder / "exports" / "manifest.json"
+    text = manifest.read_text()
+    digest = load_trained(exported, CPU)[1]
+    manifest.write_text(text.replace(digest, "0" * 64))
+    result = verify(exported, CPU, None)
+    assert not result.ok
+    assert "another checkpoint" in result.problems[0]
+
+
+def test_unknown_format_and_missing_export_are_clear(trained_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown exporter 'dwg'"):
+        export(trained_run, ("dwg",), tmp_path)
+    with pytest.raises(RunError, match="no such manifest"):
+        verify(trained_run, CPU, tmp_path)
+
+
+def test_a_file_the_user_changed_is_not_overwritten(exported: Run) -> None:
+    path = exported.folder / "exports" / "slm" / "layer1.png"
+    path.write_bytes(b"mine")
+    with pytest.raises(RunError, match="changed since it was exported"):
+        export(exported, ("slm",), None)
+    assert path.read_bytes() == b"mine"
