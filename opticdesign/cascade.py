@@ -11,13 +11,15 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["cascade"]
 
+_TOGETHER = 8  # samples sent at once where launching a kernel costs as much as running it
+
 
 def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
     """Propagate, multiply by a mask, propagate, …, and end with a propagation.
 
     The same as the propagators and elements one after another, but the backward pass is the wave sent back through
-    conjugate transfer functions, and only the cropped field in front of each mask is kept. Samples go one by one on
-    the CPU, where one window fits the cache and a batch of them does not.
+    the transposed hops, and only the cropped field in front of each mask is kept. Samples go one by one on the CPU,
+    where one window fits the cache and a batch of them does not.
 
     Args:
         field: complex (batch, y, x).
@@ -32,34 +34,40 @@ def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor
 
 
 class _Hops:
-    """Windows to propagate in, allocated once: fresh ones for every hop cost more than the transforms in them."""
+    """Hops on zero-padded windows.
+
+    The windows are allocated and zeroed once: the transforms read them and write elsewhere, so that their margin stays
+    zero and each hop only fills the aperture. The transforms are not told where to write: given `out`, torch computes
+    them elsewhere and copies.
+    """
 
     def __init__(self, transfers: Sequence[Tensor], samples: int, shape: torch.Size, like: Tensor) -> None:
         self._transfers = transfers
         self._rows, self._columns = shape
-        windows = {tuple(transfer.shape) for transfer in transfers}
-        self._spaces = {
-            window: [torch.empty((samples, *window), dtype=like.dtype, device=like.device) for _ in range(2)]
-            for window in windows
-        }
+        sizes = {transfer.shape for transfer in transfers}
+        self._windows = {size: like.new_zeros((samples, *size)) for size in sizes}
 
-    def start(self, index: int) -> Tensor:
-        """Where hop `index` expects its field, (samples, y, x) in a window that is zero elsewhere."""
-        window = self._spaces[tuple(self._transfers[index].shape)][0]
-        return window.zero_()[:, : self._rows, : self._columns]
+    def aperture(self, index: int, samples: int) -> Tensor:
+        """Where hop `index` takes its field from, (samples, y, x), to be overwritten."""
+        return self._windows[self._transfers[index].shape][:samples, : self._rows, : self._columns]
 
-    def go(self, index: int) -> Tensor:
-        """Propagate what was put into `start`: (samples, y, x), valid until the next start in this window."""
+    def forth(self, index: int, samples: int) -> Tensor:
+        """The aperture of hop `index` propagated, (samples, y, x): F⁻¹ H F."""
         transfer = self._transfers[index]
-        window, spectrum = self._spaces[tuple(transfer.shape)]
-        torch.fft.fft2(window, out=spectrum)
-        spectrum.mul_(transfer)
-        torch.fft.ifft2(spectrum, out=window)
-        return window[:, : self._rows, : self._columns]
+        spectrum = torch.fft.fft2(self._windows[transfer.shape][:samples]).mul_(transfer)
+        return torch.fft.ifft2(spectrum)[:, : self._rows, : self._columns]
+
+    def back(self, index: int, samples: int) -> Tensor:
+        """The transposed hop `index` on its aperture, (samples, y, x): F H F⁻¹, since F is symmetric."""
+        transfer = self._transfers[index]
+        spectrum = torch.fft.ifft2(self._windows[transfer.shape][:samples]).mul_(transfer)
+        return torch.fft.fft2(spectrum)[:, : self._rows, : self._columns]
 
 
-def _chunks(batch: int, device: torch.device) -> list[slice]:
-    return [slice(i, i + 1) for i in range(batch)] if device.type == "cpu" else [slice(0, batch)]
+def _parts(batch: int, device: torch.device) -> list[tuple[slice, int]]:
+    """Slices of a batch that are sent at once, and how many samples each holds."""
+    most = 1 if device.type == "cpu" else _TOGETHER
+    return [(slice(i, i + most), min(most, batch - i)) for i in range(0, batch, most)]
 
 
 class _Cascade(torch.autograd.Function):
@@ -67,46 +75,49 @@ class _Cascade(torch.autograd.Function):
     def forward(ctx: Any, field: Tensor, masks: Tensor, *transfers: Tensor) -> Tensor:
         dtype = torch.promote_types(field.dtype, masks.dtype)
         output = torch.empty(field.shape, dtype=dtype, device=field.device)
-        keep = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        before = output.new_empty((len(masks), *field.shape)) if keep else None
-        chunks = _chunks(len(field), field.device)
-        hops = _Hops(transfers, chunks[0].stop if chunks else 0, field.shape[-2:], output)
-        for part in chunks:
-            hops.start(0).copy_(field[part])
+        before = output.new_empty((len(masks), *field.shape)) if ctx.needs_input_grad[1] else None
+        parts = _parts(len(field), field.device)
+        hops = _Hops(transfers, max((count for _, count in parts), default=0), field.shape[-2:], output)
+        for part, count in parts:
+            hops.aperture(0, count).copy_(field[part])
             for layer, mask in enumerate(masks):
-                wave = hops.go(layer)
+                wave = hops.forth(layer, count)
                 if before is not None:
                     wave = before[layer, part].copy_(wave)
-                product = wave * mask
-                hops.start(layer + 1).copy_(product)
-            output[part] = hops.go(len(masks))
+                torch.mul(wave, mask, out=hops.aperture(layer + 1, count))
+            output[part] = hops.forth(len(masks), count)
         ctx.save_for_backward(before, masks, *transfers)
         return output
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        # All waves here are conjugates of gradients. Then neither transfers nor masks nor the kept fields need
+        # conjugating, only what comes in and goes out: conj(Aᴴ g) = Aᵀ conj(g).
         before, masks, *transfers = ctx.saved_tensors
         wants_field, wants_masks = ctx.needs_input_grad[:2]
-        adjoint = {id(transfer): transfer.conj().resolve_conj() for transfer in transfers}
-        conjugates = masks.conj().resolve_conj()
-        mask_gradient = torch.zeros_like(masks)
+        mask_gradient = torch.zeros_like(masks) if wants_masks else None
         field_gradient = torch.empty_like(gradient) if wants_field else None
-        chunks = _chunks(len(gradient), gradient.device)
-        hops = _Hops(
-            [adjoint[id(transfer)] for transfer in transfers],
-            chunks[0].stop if chunks else 0,
-            gradient.shape[-2:],
-            gradient,
-        )
-        for part in chunks:
-            hops.start(len(masks)).copy_(gradient[part])
+        parts = _parts(len(gradient), gradient.device)
+        hops = _Hops(transfers, max((count for _, count in parts), default=0), gradient.shape[-2:], gradient)
+        for part, count in parts:
+            torch.conj_physical(gradient[part], out=hops.aperture(len(masks), count))
             for layer in reversed(range(len(masks))):
-                wave = hops.go(layer + 1)
-                mask_gradient[layer] += (before[layer, part].conj() * wave).sum(0)
+                wave = hops.back(layer + 1, count)
+                if mask_gradient is not None:
+                    _add_product(mask_gradient[layer], before[layer, part], wave)
                 if layer or wants_field:
-                    product = wave * conjugates[layer]
-                    hops.start(layer).copy_(product)
+                    torch.mul(wave, masks[layer], out=hops.aperture(layer, count))
             if field_gradient is not None:
-                field_gradient[part] = hops.go(0)
-        return (field_gradient, mask_gradient if wants_masks else None, *(None for _ in transfers))
+                torch.conj_physical(hops.back(0, count), out=field_gradient[part])
+        if mask_gradient is not None:
+            mask_gradient = mask_gradient.conj_physical_()
+        return (field_gradient, mask_gradient, *(None for _ in transfers))
+
+
+def _add_product(total: Tensor, first: Tensor, second: Tensor) -> None:
+    """Add Σ first·second over samples (samples, y, x) to the total (y, x), without temporaries for one sample."""
+    if len(first) == 1:
+        total.addcmul_(first[0], second[0])
+    else:
+        total.add_((first * second).sum(0))

@@ -10,16 +10,15 @@ from typing import Literal
 import torch
 
 from opticdesign.design import Design
-from opticdesign.field import Grid
 from opticdesign.materials import material
 from opticdesign.propagation import (
-    PROPAGATORS,
     AngularSpectrum,
     BandLimitedAngularSpectrum,
+    FresnelImpulse,
     Propagator,
     RayleighSommerfeld,
 )
-from opticdesign.system import build_optics, build_process
+from opticdesign.system import build_hop, build_optics, build_process
 from opticdesign.units import format_length
 
 __all__ = ["Check", "check_design", "power_lost_per_hop"]
@@ -68,10 +67,8 @@ def _sampling(design: Design) -> Iterator[Check]:
         "choose a smaller pitch, or accept that the masks steer light only so far",
     )
     for name, distance_m in _gaps(design):
-        hop = PROPAGATORS[optics.propagator](
-            Grid(optics.neurons, (optics.pitch, optics.pitch)), wavelength_m, distance_m, padding=optics.padding
-        )
-        yield from _propagator(name, hop, min(steepest, 1.0))
+        hop, reason = build_hop(design, distance_m)
+        yield _propagator(name, hop, distance_m, min(steepest, 1.0), f"{hop.name}: {reason}")
 
 
 def _gaps(design: Design) -> list[tuple[str, float]]:
@@ -80,55 +77,31 @@ def _gaps(design: Design) -> list[tuple[str, float]]:
     return gaps if optics.layers > 1 else [gaps[0], gaps[2]]
 
 
-def _propagator(name: str, hop: Propagator, steepest: float) -> Iterator[Check]:
+def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, choice: str) -> Check:
     """Whether a propagator is right over its distance, by what limits that kind of it."""
-    distance, pitch_m = format_length(hop.distance_m), max(hop.grid.pitch_m)
+    distance, pitch_m = format_length(distance_m), max(hop.grid.pitch_m)
+    ratio = distance_m * hop.wavelength_m / (min(hop.window.shape) * pitch_m**2)
+    named = f"propagation, {name}"
     if isinstance(hop, RayleighSommerfeld):
         # below 4 zones the propagator refuses to be built
-        yield _graded(
-            f"kernel, {name}",
-            32.0 / hop.zones(),
-            1.0,
-            math.inf,
-            f"{hop.zones():.3g} Fresnel zones of the kernel are kept at z = {distance}",
-            "≥ 32, with fewer the inner half of the band is off by more than 1 %",
-            'raise optics.padding, or set optics.propagator to "band-limited"',
-        )
-    elif isinstance(hop, BandLimitedAngularSpectrum):
-        full = min(1.0 / (2.0 * pitch_m), 1.0 / hop.wavelength_m)
-        kept = math.prod(min(limit / full, 1.0) for limit in hop.limits_per_m())
-        yield _graded(
-            f"band limit, {name}",
-            1.0 - kept,
-            0.1,
-            0.9,
-            f"{kept:.1%} of the band kept at z = {distance}",
-            "at least 90 %",
-            "raise optics.padding or shorten the gap",
-        )
-    elif isinstance(hop, AngularSpectrum):
-        ratio = hop.distance_m * hop.wavelength_m / (min(hop.window.shape) * pitch_m**2)
-        yield _graded(
-            f"band limit, {name}",
-            ratio,
-            1.0,
-            math.inf,
-            f"z = {distance}, z·λ/(N·pitch²) = {ratio:.3g}",
-            "≤ 1, or the plain angular spectrum aliases",
-            'set optics.propagator to "rayleigh-sommerfeld" or "band-limited", or raise optics.padding',
-        )
-    else:
-        # the next term of the square root's expansion, at the edge of the band
-        error = math.pi * hop.distance_m / (4.0 * hop.wavelength_m) * steepest**4
-        yield _graded(
-            f"paraxial phase, {name}",
-            error,
-            0.1,
-            math.inf,
-            f"{error:.3g} rad at the band edge, z = {distance}",
-            "≤ 0.1 rad",
-            'set optics.propagator to "rayleigh-sommerfeld"',
-        )
+        found = f"{choice}; {hop.zones():.3g} Fresnel zones kept at z = {distance}"
+        limit = "≥ 32, with fewer the inner half of the band is off by more than 1 %"
+        return _graded(named, 32.0 / hop.zones(), 1.0, math.inf, found, limit, 'set optics.propagator = "auto"')
+    if isinstance(hop, BandLimitedAngularSpectrum):
+        kept = hop.kept_share()
+        found = f"{choice}; {kept:.1%} of the band kept at z = {distance}"
+        return _graded(named, 1.0 - kept, 0.1, 0.9, found, "at least 90 %", "raise optics.padding or shorten the gap")
+    if isinstance(hop, AngularSpectrum):
+        found = f"{choice}; z = {distance}, z·λ/(N·pitch²) = {ratio:.3g}"
+        limit = "≤ 1, or the plain angular spectrum aliases"
+        return _graded(named, ratio, 1.0, math.inf, found, limit, 'set optics.propagator = "auto"')
+    # paraxial: the next term of the square root's expansion, at the steepest angle the pitch or the window lets through
+    sine = steepest
+    if isinstance(hop, FresnelImpulse):
+        sine = min(steepest, max(hop.window.extent_m) / (2.0 * distance_m))
+    error = math.pi * distance_m / (4.0 * hop.wavelength_m) * sine**4
+    found = f"{choice}; paraxial phase wrong by up to {error:.3g} rad at z = {distance}"
+    return _graded(named, error, 0.1, math.inf, found, "≤ 0.1 rad", 'set optics.propagator = "auto"')
 
 
 def power_lost_per_hop(design: Design) -> list[float]:

@@ -1,9 +1,4 @@
-"""Scalar free-space propagation between parallel planes.
-
-Each propagator is a transfer function on a zero-padded window, built in float64 and applied by two FFTs. The carrier
-e^{ikz} is left out everywhere, so that a plane wave along z keeps its phase; it is removed analytically, through
-k_z − k = −k·s/(1 + √(1 − s)) with s = (λf)², because the difference of two large numbers would cost the float32 phase.
-"""
+"""Scalar free-space propagation between parallel planes: a transfer function on a zero-padded window, and two FFTs."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from opticdesign import transfer
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 
@@ -22,28 +18,31 @@ __all__ = [
     "AngularSpectrum",
     "BandLimitedAngularSpectrum",
     "Fresnel",
+    "FresnelImpulse",
     "Propagator",
     "RayleighSommerfeld",
     "convolve",
     "padded_grid",
+    "suitable_propagator",
 ]
 
+_FEWEST_ZONES = 4.0  # Fresnel zones that a cut kernel must hold; with fewer, waves along the axis change their power
+_GOOD_ZONES = 32.0  # with as many the inner half of the band is right to 1 %
+_GOOD_BAND = 0.9
 
-_ZONES = 4.0  # Fresnel zones that a cut kernel must hold; with fewer even waves along the axis change their power
 
-
-def convolve(field: Tensor, transfer: Tensor) -> Tensor:
+def convolve(field: Tensor, transfer_function: Tensor) -> Tensor:
     """Apply a transfer function to a field on its zero-padded window.
 
     Args:
         field: complex (…, y, x).
-        transfer: complex (wy, wx) in FFT order, at least as large as the field.
+        transfer_function: complex (wy, wx) in FFT order, at least as large as the field.
 
     Returns:
         The whole window (…, wy, wx); the field's own area is its first y rows and x columns.
     """
-    spectrum = torch.fft.fft2(field, s=transfer.shape[-2:])
-    window: Tensor = torch.fft.ifft2(spectrum * transfer)
+    spectrum = torch.fft.fft2(field, s=transfer_function.shape[-2:])
+    window: Tensor = torch.fft.ifft2(spectrum * transfer_function)
     return window
 
 
@@ -55,22 +54,14 @@ def padded_grid(grid: Grid, padding: float) -> Grid:
     return grid.with_shape((ny, nx))
 
 
-def _excess_phase(grid: Grid, wavelength_m: float, distance_m: float) -> tuple[Tensor, Tensor]:
-    """(k_z − k)·z in radians and the propagating band s < 1, both (ny, nx)."""
-    fy, fx = grid.frequencies_per_m()
-    s = wavelength_m**2 * (fy**2 + fx**2)
-    band = s < 1.0
-    root = torch.sqrt(torch.where(band, 1.0 - s, torch.zeros_like(s)))
-    return (-2.0 * math.pi / wavelength_m * distance_m) * s / (1.0 + root), band
-
-
 class Propagator(nn.Module, ABC):
     """Propagation over one distance, from a grid to the same grid in a parallel plane.
 
     Args:
         grid: sampling of the field.
         wavelength_m: vacuum wavelength in metres.
-        distance_m: distance along z in metres; a negative one undoes the positive one on the propagating band.
+        distance_m: distance along z in metres; a negative one undoes the positive one on the propagating band. A
+            parameter is learned, and the transfer function then made anew in every call.
         padding: width of the zero-padded window over the width of the field, 1 or more; 1 wraps around.
         index: refractive index of the medium.
         dtype: complex64 or complex128, the type the transfer function is kept in.
@@ -80,20 +71,21 @@ class Propagator(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    transfer: Tensor
+    distance_m: float | nn.Parameter
+    _fixed: Tensor
 
     def __init__(
         self,
         grid: Grid,
         wavelength_m: float,
-        distance_m: float,
+        distance_m: float | nn.Parameter,
         *,
         padding: float = 1.5,
         index: float = 1.0,
         dtype: torch.dtype = torch.complex64,
     ) -> None:
         super().__init__()
-        if not (wavelength_m > 0.0 and padding >= 1.0 and index >= 1.0 and math.isfinite(distance_m)):
+        if not (wavelength_m > 0.0 and padding >= 1.0 and index >= 1.0 and math.isfinite(transfer.number(distance_m))):
             raise UsageError(
                 f"a propagator with λ = {wavelength_m} m, z = {distance_m} m, padding = {padding}, index = {index}",
                 expected="λ > 0, finite z, padding ≥ 1, index ≥ 1",
@@ -101,7 +93,16 @@ class Propagator(nn.Module, ABC):
             )
         self.grid, self.window = grid, padded_grid(grid, padding)
         self.wavelength_m, self.distance_m = wavelength_m / index, distance_m
-        self.register_buffer("transfer", self.transfer_function().to(dtype), persistent=False)
+        self.dtype = dtype
+        if not isinstance(distance_m, nn.Parameter):
+            self.register_buffer("_fixed", self.transfer_function().to(dtype), persistent=False)
+
+    @property
+    def transfer(self) -> Tensor:
+        """The transfer function as it is applied: complex (wy, wx) in FFT order."""
+        if isinstance(self.distance_m, nn.Parameter):
+            return self.transfer_function().to(self.distance_m.device, self.dtype)
+        return self._fixed
 
     @abstractmethod
     def transfer_function(self) -> Tensor:
@@ -114,59 +115,58 @@ class Propagator(nn.Module, ABC):
 
 
 class AngularSpectrum(Propagator):
-    """Exact transfer function H = exp(i(k_z − k)z), evanescent waves dropped.
-
-    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 3-74.
-    """
+    """The exact transfer function of free space; see `transfer.angular_spectrum`."""
 
     name = "angular-spectrum"
 
     def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
-        phase, band = _excess_phase(self.window, self.wavelength_m, self.distance_m)
-        return torch.polar(band.to(torch.float64), phase)
+        return transfer.angular_spectrum(self.window.shape, self.window.pitch_m, self.wavelength_m, self.distance_m)
 
 
 class BandLimitedAngularSpectrum(Propagator):
-    """Angular spectrum cut where the window samples its phase too coarsely, |f| ≤ 1/(λ√((2z/L)² + 1)).
-
-    K. Matsushima, T. Shimobaba, Band-limited angular spectrum method for numerical simulation of free-space propagation
-    in far and near fields, Opt. Express 17, 19662 (2009), Eq. 13 and 20, doi:10.1364/OE.17.019662.
-    """
+    """The angular spectrum cut where the window samples its phase too coarsely; see `transfer.band_limited`."""
 
     name = "band-limited"
 
     def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
-        phase, band = _excess_phase(self.window, self.wavelength_m, self.distance_m)
-        for frequency, limit in zip(self.window.frequencies_per_m(), self.limits_per_m(), strict=True):
-            band = band & (frequency.abs() <= limit)
-        return torch.polar(band.to(torch.float64), phase)
+        return transfer.band_limited(self.window.shape, self.window.pitch_m, self.wavelength_m, self.distance_m)
 
     def limits_per_m(self) -> tuple[float, float]:
         """Largest frequencies kept along y and x in 1/m."""
-        height, width = self.window.extent_m
-        z = abs(self.distance_m)
-        return (
-            1.0 / (self.wavelength_m * math.hypot(2.0 * z / height, 1.0)),
-            1.0 / (self.wavelength_m * math.hypot(2.0 * z / width, 1.0)),
+        return transfer.band_limits_per_m(
+            self.window.shape, self.window.pitch_m, self.wavelength_m, transfer.number(self.distance_m)
         )
+
+    def kept_share(self) -> float:
+        """Share of the band that the pitch and free space carry which is kept, 0 … 1."""
+        shares = []
+        for limit, pitch_m in zip(self.limits_per_m(), self.grid.pitch_m, strict=True):
+            shares.append(min(limit / min(1.0 / (2.0 * pitch_m), 1.0 / self.wavelength_m), 1.0))
+        return math.prod(shares)
 
 
 class Fresnel(Propagator):
-    """Paraxial transfer function H = exp(−iπλz f²), for small angles only.
-
-    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 4-21.
-    """
+    """The paraxial transfer function, for small angles and short ways; see `transfer.fresnel`."""
 
     name = "fresnel"
 
     def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
-        fy, fx = self.window.frequencies_per_m()
-        phase = -math.pi * self.wavelength_m * self.distance_m * (fy**2 + fx**2)
-        return torch.polar(torch.ones_like(phase), phase)
+        return transfer.fresnel(self.window.shape, self.window.pitch_m, self.wavelength_m, self.distance_m)
+
+
+class FresnelImpulse(Propagator):
+    """The sampled paraxial impulse response, for small angles and long ways; see `transfer.fresnel_impulse`."""
+
+    name = "fresnel-impulse"
+
+    def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
+        if transfer.number(self.distance_m) == 0.0:
+            return torch.ones(self.window.shape, dtype=torch.complex128)
+        return transfer.fresnel_impulse(self.window.shape, self.window.pitch_m, self.wavelength_m, self.distance_m)
 
 
 class RayleighSommerfeld(Propagator):
-    """FFT of the sampled first Rayleigh–Sommerfeld kernel h = z/(2πr²)·(1/r − ik)·e^{ik(r−z)}·dx·dy.
+    """The sampled Rayleigh–Sommerfeld kernel; see `transfer.rayleigh_sommerfeld`.
 
     The kernel is kept where the window turns the circular convolution into a linear one, and where the pitch samples
     its phase; at a cut it ends in a squared-cosine edge. So the result is free of wrap-around at any padding above 1,
@@ -175,40 +175,29 @@ class RayleighSommerfeld(Propagator):
 
     Raises:
         UsageError: what is left of the kernel holds fewer than 4 Fresnel zones, or z is below λ/2.
-
-    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 3-43; F. Shen, A. Wang, Fast-Fourier-transform based
-    numerical integration method for the Rayleigh–Sommerfeld diffraction formula, Appl. Opt. 45, 1102 (2006),
-    doi:10.1364/AO.45.001102.
     """
 
     name = "rayleigh-sommerfeld"
 
     def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
-        if self.distance_m == 0.0:
+        if transfer.number(self.distance_m) == 0.0:
             return torch.ones(self.window.shape, dtype=torch.complex128)
-        if abs(self.distance_m) < self.wavelength_m / 2.0 or self.zones() < _ZONES:
+        z = transfer.number(self.distance_m)
+        if abs(z) < self.wavelength_m / 2.0 or self.zones() < _FEWEST_ZONES:
             raise UsageError(
-                f"the sampled Rayleigh–Sommerfeld kernel cannot carry light over z = {self.distance_m:.4g} m: "
+                f"the sampled Rayleigh–Sommerfeld kernel cannot carry light over z = {z:.4g} m: "
                 f"{self.zones():.2g} Fresnel zones of it are left",
-                expected=f"|z| ≥ λ/2, and {_ZONES:g} zones or a window twice as wide as the field",
+                expected=f"|z| ≥ λ/2, and {_FEWEST_ZONES:g} zones or a window twice as wide as the field",
                 remedy='set optics.propagator to "band-limited" for short ways, optics.padding to 2 for long ones',
             )
         y, x = self.window.offsets_m()
-        z, k = abs(self.distance_m), 2.0 * math.pi / self.wavelength_m
-        across = y**2 + x**2
-        r = torch.sqrt(across + z * z)
-        area = self.grid.pitch_m[0] * self.grid.pitch_m[1]
-        amplitude = (area * z / (2.0 * math.pi)) / r**2 * self._kept(y, 0) * self._kept(x, 1)
-        # r − z without the difference of nearly equal numbers
-        carrier = torch.polar(torch.ones_like(r), k * across / (r + z))
-        transfer = torch.fft.fft2(amplitude * torch.complex(1.0 / r, torch.full_like(r, -k)) * carrier)
-        result: Tensor = transfer if self.distance_m > 0.0 else transfer.conj()
-        return result
+        kept = self._kept(y, 0), self._kept(x, 1)
+        return transfer.rayleigh_sommerfeld(kept, self.window.pitch_m, self.wavelength_m, self.distance_m)
 
     def zones(self) -> float:
         """Fresnel zones that the kept part of the kernel holds along its shorter axis; infinite when none is cut."""
         cut = [
-            (reach * pitch_m) ** 2 / (self.wavelength_m * abs(self.distance_m))
+            (reach * pitch_m) ** 2 / (self.wavelength_m * abs(transfer.number(self.distance_m)))
             for reach, count, pitch_m in zip(self._reach(), self.grid.shape, self.grid.pitch_m, strict=True)
             if reach < count - 1
         ]
@@ -220,7 +209,7 @@ class RayleighSommerfeld(Propagator):
         for window, count, pitch_m in zip(self.window.shape, self.grid.shape, self.grid.pitch_m, strict=True):
             sine = self.wavelength_m / (2.0 * pitch_m)
             tangent = sine / math.sqrt(1.0 - sine * sine) if sine < 1.0 else math.inf
-            reach.append(min(float(window - count), abs(self.distance_m) * tangent / pitch_m))
+            reach.append(min(float(window - count), abs(transfer.number(self.distance_m)) * tangent / pitch_m))
         return reach[0], reach[1]
 
     def _kept(self, offset_m: Tensor, axis: int) -> Tensor:
@@ -234,5 +223,29 @@ class RayleighSommerfeld(Propagator):
 
 
 PROPAGATORS: dict[str, type[Propagator]] = {
-    kind.name: kind for kind in (RayleighSommerfeld, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel)
+    kind.name: kind
+    for kind in (RayleighSommerfeld, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel, FresnelImpulse)
 }
+
+
+def suitable_propagator(
+    grid: Grid, wavelength_m: float, distance_m: float, *, padding: float = 1.5, index: float = 1.0
+) -> tuple[type[Propagator], str]:
+    """The kind of propagator that is right for a distance, and why; arguments as for `Propagator`.
+
+    The Rayleigh–Sommerfeld kernel when enough of it can be kept, else the band-limited angular spectrum when enough of
+    its band is, else the paraxial impulse response: so far away only small angles reach the window.
+    """
+    try:
+        zones = RayleighSommerfeld(grid, wavelength_m, distance_m, padding=padding, index=index).zones()
+        if zones >= _GOOD_ZONES:
+            return RayleighSommerfeld, f"{zones:.3g} Fresnel zones of its kernel are kept, {_GOOD_ZONES:g} are enough"
+    except UsageError:
+        pass
+    share = BandLimitedAngularSpectrum(grid, wavelength_m, distance_m, padding=padding, index=index).kept_share()
+    if share >= _GOOD_BAND:
+        return BandLimitedAngularSpectrum, f"too little of the sampled kernel, but {share:.1%} of the band is kept"
+    ratio = abs(distance_m) * wavelength_m / index / (min(grid.shape) * padding * min(grid.pitch_m) ** 2)
+    if ratio >= 1.0:
+        return FresnelImpulse, f"z·λ/(N·pitch²) = {ratio:.3g}: only the impulse response is still sampled"
+    return BandLimitedAngularSpectrum, f"{share:.1%} of the band is kept; more padding would keep more"

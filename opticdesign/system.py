@@ -16,10 +16,10 @@ from opticdesign.elements import DiffractiveElement
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.materials import material
-from opticdesign.propagation import PROPAGATORS, Propagator
+from opticdesign.propagation import PROPAGATORS, Propagator, suitable_propagator
 from opticdesign.randomness import stream_seed, torch_stream
 
-__all__ = ["Microscope", "OpticalSystem", "build_microscope", "build_optics", "build_process"]
+__all__ = ["Microscope", "OpticalSystem", "build_hop", "build_microscope", "build_optics", "build_process"]
 
 _RIPPLE_RAD = 0.1  # enough to break the symmetry of flat masks, too little to scatter
 
@@ -118,16 +118,27 @@ def build_process(design: Design) -> FabricationProcess:
     )
 
 
+def build_hop(design: Design, distance_m: float) -> tuple[Propagator, str]:
+    """The propagator of a design over a distance in metres, and why it is of that kind."""
+    optics, made = design.optics, design.fabrication
+    grid = Grid(optics.neurons, (optics.pitch, optics.pitch))
+    index = material(made.medium).index(design.light.wavelength)
+    if optics.propagator == "auto":
+        kind, reason = suitable_propagator(
+            grid, design.light.wavelength, distance_m, padding=optics.padding, index=index
+        )
+    else:
+        kind, reason = PROPAGATORS[optics.propagator], "named in the design"
+    return kind(grid, design.light.wavelength, distance_m, padding=optics.padding, index=index), reason
+
+
 def build_optics(design: Design) -> OpticalSystem:
     """The optical system of a design with its starting masks."""
     optics = design.optics
     grid = Grid(optics.neurons, (optics.pitch, optics.pitch))
-    index = material(design.fabrication.medium).index(design.light.wavelength)
 
     def hop(distance_m: float) -> Propagator:
-        return PROPAGATORS[optics.propagator](
-            grid, design.light.wavelength, distance_m, padding=optics.padding, index=index
-        )
+        return build_hop(design, distance_m)[0]
 
     # equal gaps share one propagator, and so one transfer function in memory
     between = hop(optics.layer_gap)

@@ -21,7 +21,7 @@ pitch = "316.4 nm"
 input_gap = "3.373 um"
 layer_gap = "3.373 um"
 detector_gap = "5.904 um"
-lenslet = 8
+start = "rippled"
 padding = 1.5
 
 [fabrication]

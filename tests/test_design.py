@@ -111,8 +111,8 @@ def test_left_out_keys_take_their_defaults(tmp_path):
     design = load_design(write(tmp_path, BASE))
     assert (design.fabrication.medium, design.optics.start, design.optics.propagator) == (
         "air",
-        "lenslets",
-        "rayleigh-sommerfeld",
+        "rippled",
+        "auto",
     )
     assert (design.slm.two_pi_grey, design.training.batch, design.evaluation.random_masks) == (256, 4, 1)
     assert (design.training.stages["first"].noise, design.training.stages["first"].quantised) == (True, False)
@@ -359,4 +359,4 @@ def test_schema_describes_every_table_and_refuses_unknown_keys():
 def test_every_key_in_the_schema_has_an_example():
     for table in design_schema()["$defs"].values():
         for key, field in table["properties"].items():
-            assert key == "stages" or field["examples"], f"{table['title']}.{key} has no example"
+            assert key in ("augmentation", "stages") or field["examples"], f"{table['title']}.{key} has no example"

@@ -85,7 +85,7 @@ BROKEN = [
     Broken("unknown kind of optics", 'kind = "d2nn"', 'kind = "d2n"', "optics.kind", "kind", '"d2n"', '"d2nn"', 'did you mean "d2nn"?'),
     Broken("unknown kind of data", 'kind = "synthetic"', 'kind = "sythetic"', "data.kind", "kind", '"sythetic"', '"synthetic" or "folder"', 'did you mean "synthetic"?'),
     Broken("kind is a list", 'kind = "synthetic"', "kind = [1]", "data.kind", "kind", "[1]", '"synthetic" or "folder"', "choose one"),
-    Broken("unknown start", "lenslet = 8", 'start = "lenses"', "optics.start", "start", '"lenses"', '"clear"', 'did you mean "lenslets"?'),
+    Broken("unknown start", 'start = "rippled"', 'start = "ripled"', "optics.start", "start", '"ripled"', '"clear"', 'did you mean "rippled"?'),
     Broken("unknown loss", 'loss = "l1+ssim"', 'loss = "l2+ssim"', "training.stages.both.loss", "loss", '"l2+ssim"', '"ssim"', 'did you mean "l1+ssim"?'),
     Broken("unknown part", 'train = ["optics"]', 'train = ["optic"]', "training.stages.first.train[0]", "train", '"optic"', '"decoder"', 'did you mean "optics"?'),
     Broken("no part", 'train = ["optics"]', "train = []", "training.stages.first.train", "train", "[]", "one or both", "train ="),

@@ -11,7 +11,18 @@ from torch import Tensor
 from opticdesign.elements import lens_phase, phase_transmission
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
-from opticdesign.propagation import PROPAGATORS, Propagator, convolve, padded_grid
+from opticdesign.propagation import (
+    PROPAGATORS,
+    AngularSpectrum,
+    BandLimitedAngularSpectrum,
+    Fresnel,
+    FresnelImpulse,
+    Propagator,
+    RayleighSommerfeld,
+    convolve,
+    padded_grid,
+    suitable_propagator,
+)
 
 WAVELENGTH = 632.8e-9
 PITCH = WAVELENGTH / 2
@@ -24,6 +35,9 @@ GRIDS = [
 ]
 PRIME = Grid((61, 53), (PITCH, PITCH))  # its window is larger at any padding, for the sake of the FFT
 KINDS = pytest.mark.parametrize("kind", PROPAGATORS.values(), ids=PROPAGATORS.keys())
+# the sampled impulse response is for long ways: DISTANCE is a quarter of where it starts to be right
+SHORT_WAYS = pytest.mark.parametrize("kind", [kind for kind in PROPAGATORS.values() if kind is not FresnelImpulse])
+PARAXIAL = (FresnelImpulse, Fresnel)
 UNITARY = pytest.mark.parametrize("name", ["angular-spectrum", "band-limited", "fresnel"])
 
 
@@ -158,7 +172,7 @@ def test_wedge_thicker_to_the_right_deflects_to_the_right(kind: type[Propagator]
     assert y == pytest.approx(0.0, abs=1e-12)
 
 
-@KINDS
+@SHORT_WAYS
 def test_wave_on_the_axis_keeps_its_phase_and_a_tilted_one_lags(kind: type[Propagator]) -> None:
     grid, sine, middle = Grid.square(129, PITCH), 0.1, (64, 64)
     straight = hop(kind, grid, DISTANCE)(gaussian(grid, 10e-6))
@@ -248,7 +262,7 @@ def test_there_and_back_is_the_identity_on_the_kept_band(name: str, grid: Grid) 
     assert error < 1e-10
 
 
-@KINDS
+@SHORT_WAYS
 def test_there_and_back_restores_a_beam_inside_the_window(kind: type[Propagator]) -> None:
     grid = Grid.square(96, PITCH)
     beam = gaussian(grid, 3e-6)
@@ -363,3 +377,52 @@ def test_propagator_refuses_what_is_out_of_range(
 ) -> None:
     with pytest.raises(UsageError, match="λ > 0, finite z, padding ≥ 1, index ≥ 1"):
         kind(GRIDS[0], wavelength, distance_m, padding=padding, index=index)
+
+
+def test_impulse_response_agrees_with_the_transfer_function_and_takes_over_far_away() -> None:
+    """Both are right at z = N·pitch²/λ of the window; beyond, a beam that fills it fits only the impulse response."""
+    grid, waist = Grid.square(256, 10e-6), 30e-6
+    critical = padded_grid(grid, 2.0).shape[0] * 10e-6**2 / WAVELENGTH
+    y, x = grid.coordinates_m()
+    errors = []
+    for z in (critical, 6.0 * critical):
+        spread = waist * math.hypot(1.0, z * WAVELENGTH / (math.pi * waist**2))
+        expected = (waist / spread) * torch.exp(-(y**2 + x**2) / spread**2)
+        errors.append([distance(hop(kind, grid, z)(gaussian(grid, waist)).abs(), expected) for kind in PARAXIAL])
+    (impulse_near, transfer_near), (impulse_far, transfer_far) = errors
+    assert max(impulse_near, transfer_near, impulse_far) < 1e-9
+    assert transfer_far > 0.1
+
+
+def test_suitable_propagator_follows_the_distance_and_says_why() -> None:
+    near, coarse = Grid.square(256, PITCH), Grid.square(256, 8e-6)
+    assert suitable_propagator(near, WAVELENGTH, 3.373e-6)[0] is RayleighSommerfeld
+    assert suitable_propagator(coarse, WAVELENGTH, 1e-3)[0] is BandLimitedAngularSpectrum
+    kind, reason = suitable_propagator(coarse, WAVELENGTH, 0.5)
+    assert kind is FresnelImpulse
+    assert "impulse response" in reason
+
+
+@pytest.mark.parametrize("kind", [RayleighSommerfeld, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel])
+def test_distance_can_be_learned(kind: type[Propagator]) -> None:
+    """Gradient against finite differences, and a defocus found back by following it."""
+    grid = Grid.square(48, PITCH)
+    beam = gaussian(grid, 1.5e-6)
+    target = hop(kind, grid, 6e-6)(beam)
+
+    def loss(distance_m: float | torch.nn.Parameter) -> Tensor:
+        propagator = kind(grid, WAVELENGTH, distance_m, padding=2.0, dtype=torch.complex128)
+        return (propagator(beam) - target).abs().square().sum()
+
+    learned = torch.nn.Parameter(torch.tensor(5e-6, dtype=torch.float64))
+    loss(learned).backward()
+    step = 1e-10
+    slope = (loss(5e-6 + step) - loss(5e-6 - step)).item() / (2 * step)
+    assert learned.grad is not None
+    assert learned.grad.item() == pytest.approx(slope, rel=1e-5)
+    for _ in range(40):
+        learned.grad = None
+        loss(learned).backward()
+        with torch.no_grad():
+            learned -= 5e-8 * learned.grad.sign()
+    assert learned.item() == pytest.approx(6e-6, abs=1e-7)

@@ -35,7 +35,7 @@ def field(*shape: int) -> Tensor:
 
 @pytest.mark.parametrize("quantised", [False, True])
 def test_optics_are_hops_and_masks_in_turn(quantised: bool) -> None:
-    design = small("optics.start=random", "optics.input_gap=4 um")
+    design = small("optics.propagator=rayleigh-sommerfeld", "optics.start=random", "optics.input_gap=4 um")
     optics, process = build_optics(design), build_process(design) if quantised else None
     grid = Grid((32, 64), (316.4e-9, 316.4e-9))
     expected = field(2, 32, 64)

@@ -107,7 +107,7 @@ class D2NNOptics(_Table):
             own way. Repeating masks act alike everywhere, so that a decoder of convolutions can read them.
         start: what the masks are before training: flat, uniformly random, or flat but for 0.1 rad of random phase,
             which gives learning a direction where symmetry leaves none.
-        propagator: the method of propagation between planes.
+        propagator: the method of propagation; "auto" chooses for each gap, and `check` says what and why.
         padding: width of the computed window over the width of the aperture.
     """
 
@@ -121,10 +121,12 @@ class D2NNOptics(_Table):
     layer_gap: Length = Field(gt=0, description="distance from layer to layer", examples=["3.373 um"])
     detector_gap: Length = Field(gt=0, description="distance from last layer to detector", examples=["5.904 um"])
     cell: int | None = Field(default=None, ge=2, le=8192, description="neurons of a repeating cell", examples=[32])
-    start: Literal["clear", "random", "rippled"] = Field(default="rippled", description="masks before training")
-    propagator: Literal["rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel"] = Field(
-        default="rayleigh-sommerfeld", description="method of propagation", examples=["rayleigh-sommerfeld"]
+    start: Literal["clear", "random", "rippled"] = Field(
+        default="rippled", description="masks before training", examples=["rippled"]
     )
+    propagator: Literal[
+        "auto", "rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
+    ] = Field(default="auto", description="method of propagation", examples=["rayleigh-sommerfeld"])
     padding: float = Field(default=1.5, ge=1, le=4, description="window over aperture, 1 to 4", examples=[1.5])
 
 
@@ -171,7 +173,7 @@ class UNetSpec(_Table):
     """
 
     kind: Literal["unet"] = Field(description="kind of decoder", examples=["unet"])
-    channels: int = Field(default=48, ge=8, le=1024, multiple_of=8, description="a multiple of 8")
+    channels: int = Field(default=48, ge=8, le=1024, multiple_of=8, description="a multiple of 8", examples=[32])
 
 
 class SyntheticData(_Table):

@@ -1,0 +1,152 @@
+"""Transfer functions of free space: pure functions of wavelength, distance and pitch, differentiable in each.
+
+All of them are complex128 in FFT order and leave out the carrier e^{ikz}, so that a plane wave along z keeps its phase.
+The carrier is removed analytically, through k_z − k = −k·s/(1 + √(1 − s)) with s = (λf)², because the difference of two
+large numbers would cost the float32 phase.
+
+Shared arguments:
+    shape: rows and columns (wy, wx) of the window.
+    pitch_m: sample distances (dy, dx) in metres, numbers or scalar tensors.
+    wavelength_m: wavelength in the medium in metres, a number or a scalar tensor.
+    distance_m: distance along z in metres, a number or a scalar tensor; negative goes back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Scalar",
+    "angular_spectrum",
+    "band_limited",
+    "band_limits_per_m",
+    "fresnel",
+    "fresnel_impulse",
+    "number",
+    "rayleigh_sommerfeld",
+]
+
+Scalar: TypeAlias = float | Tensor
+Pitch: TypeAlias = tuple[Scalar, Scalar]
+
+
+def number(value: Scalar) -> float:
+    """The value of a number or of a scalar tensor, without its gradient."""
+    return value.item() if isinstance(value, Tensor) else value
+
+
+def _frequencies(shape: tuple[int, int], pitch_m: Pitch) -> tuple[Tensor, Tensor]:
+    fy, fx = (torch.fft.fftfreq(n, dtype=torch.float64) for n in shape)
+    return (fy / pitch_m[0])[:, None], (fx / pitch_m[1])[None, :]
+
+
+def _offsets(shape: tuple[int, int], pitch_m: Pitch) -> tuple[Tensor, Tensor]:
+    y, x = (torch.fft.fftfreq(n, 1.0 / n, dtype=torch.float64) for n in shape)
+    return (y * pitch_m[0])[:, None], (x * pitch_m[1])[None, :]
+
+
+def _wave(amplitude: Tensor, phase_rad: Tensor) -> Tensor:
+    """Complex amplitude·e^{i·phase}, differentiable in both; torch.polar has no gradient at zero amplitude."""
+    return torch.complex(amplitude * torch.cos(phase_rad), amplitude * torch.sin(phase_rad))
+
+
+def _propagating(s: Tensor) -> Tensor:
+    return (s < 1.0).to(torch.float64)
+
+
+def _excess_phase(s: Tensor, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
+    """(k_z − k)·z in radians for s = (λf)², zero outside the propagating band."""
+    inside = torch.where(s < 1.0, s, torch.zeros_like(s))
+    return (-2.0 * math.pi / wavelength_m * distance_m) * inside / (1.0 + torch.sqrt(1.0 - inside))
+
+
+def angular_spectrum(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
+    """H = exp(i(k_z − k)z) for propagating waves, zero for evanescent ones: (wy, wx).
+
+    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 3-74.
+    """
+    fy, fx = _frequencies(shape, pitch_m)
+    s = wavelength_m**2 * (fy**2 + fx**2)
+    return _wave(_propagating(s), _excess_phase(s, wavelength_m, distance_m))
+
+
+def band_limits_per_m(
+    shape: tuple[int, int], pitch_m: tuple[float, float], wavelength_m: float, distance_m: float
+) -> tuple[float, float]:
+    """Largest frequencies along y and x whose phase the window samples finely enough, 1/(λ√((2z/L)² + 1)), in 1/m.
+
+    K. Matsushima, T. Shimobaba, Band-limited angular spectrum method for numerical simulation of free-space propagation
+    in far and near fields, Opt. Express 17, 19662 (2009), Eq. 13 and 20, doi:10.1364/OE.17.019662.
+    """
+    height, width = shape[0] * pitch_m[0], shape[1] * pitch_m[1]
+    z = abs(distance_m)
+    return (
+        1.0 / (wavelength_m * math.hypot(2.0 * z / height, 1.0)),
+        1.0 / (wavelength_m * math.hypot(2.0 * z / width, 1.0)),
+    )
+
+
+def band_limited(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
+    """The angular spectrum inside `band_limits_per_m`, zero outside: (wy, wx). The limits carry no gradient."""
+    dy, dx, wavelength, distance = (number(value) for value in (*pitch_m, wavelength_m, distance_m))
+    kept = torch.ones(shape, dtype=torch.bool)
+    limits = band_limits_per_m(shape, (dy, dx), wavelength, distance)
+    for frequency, limit in zip(_frequencies(shape, (dy, dx)), limits, strict=True):
+        kept = kept & (frequency.abs() <= limit)
+    return angular_spectrum(shape, pitch_m, wavelength_m, distance_m) * kept
+
+
+def fresnel(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
+    """Paraxial H = exp(−iπλz f²), for small angles only: (wy, wx).
+
+    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 4-21.
+    """
+    fy, fx = _frequencies(shape, pitch_m)
+    phase = -math.pi * wavelength_m * distance_m * (fy**2 + fx**2)
+    return _wave(torch.ones_like(phase), phase)
+
+
+def fresnel_impulse(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
+    """FFT of the sampled paraxial impulse response h = exp(iπr²/(λz))·dx·dy/(iλz), for long ways: (wy, wx).
+
+    The complement of `fresnel`: the kernel is sampled well where z ≥ N·pitch²/λ, the transfer function where z is less.
+
+    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 4-16.
+    """
+    y, x = _offsets(shape, pitch_m)
+    scale = pitch_m[0] * pitch_m[1] / (wavelength_m * distance_m)
+    phase = math.pi / (wavelength_m * distance_m) * (y**2 + x**2) - 0.5 * math.pi
+    kernel: Tensor = torch.fft.fft2(_wave(torch.ones_like(phase) * scale, phase))
+    return kernel
+
+
+def rayleigh_sommerfeld(
+    kept: tuple[Tensor, Tensor], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar
+) -> Tensor:
+    """FFT of the sampled first Rayleigh–Sommerfeld kernel h = z/(2πr²)·(1/r − ik)·e^{ik(r−z)}·dx·dy: (wy, wx).
+
+    J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 3-43; F. Shen, A. Wang, Fast-Fourier-transform based
+    numerical integration method for the Rayleigh–Sommerfeld diffraction formula, Appl. Opt. 45, 1102 (2006),
+    doi:10.1364/AO.45.001102.
+
+    Args:
+        kept: weights 0 … 1 of the kernel along y (wy, 1) and x (1, wx), which cut it where the window or the pitch
+            cannot carry it.
+        pitch_m: as above.
+        wavelength_m: as above.
+        distance_m: as above, not zero.
+    """
+    y, x = _offsets((kept[0].shape[0], kept[1].shape[1]), pitch_m)
+    forward = number(distance_m) > 0.0
+    z, k = distance_m if forward else -distance_m, 2.0 * math.pi / wavelength_m
+    across = y**2 + x**2
+    r = torch.sqrt(across + z * z)
+    amplitude = kept[0] * kept[1] * (pitch_m[0] * pitch_m[1] * z / (2.0 * math.pi)) / r**2
+    # r − z without the difference of nearly equal numbers
+    wave = _wave(torch.ones_like(r), k * across / (r + z))
+    transfer: Tensor = torch.fft.fft2(amplitude * torch.complex(1.0 / r, -k * torch.ones_like(r)) * wave)
+    return transfer if forward else transfer.conj()
