@@ -57,7 +57,7 @@ def reconstruct(
 ) -> tuple[Tensor, Tensor]:
     """Camera readings and phase over 2π of complex fields (batch, y, x), with true Poisson and read noise.
 
-    The noise of image i depends on the seed and on i only.
+    The same fields and seed give the same noise.
     """
     device = next(microscope.parameters()).device
     microscope.eval()

@@ -14,15 +14,19 @@ __all__ = ["linear_probe_error"]
 
 _NEAR = 5  # pixels across the surroundings at full resolution
 _FAR = 4  # pixels averaged, and skipped, for the wide surroundings
+_FINE = 6.0  # weight of structure inside pixels against coarse phase: more of it loses more of the coarse than it gains
+_TINY = 1e-12
 _RIDGE = 0.3  # against readings of about 1, summed over a batch: weak, the noise regularises more
 
 
 def linear_probe_error(reading: Tensor, phase: Tensor, period: int) -> Tensor:
-    """Root mean square error, in waves, of the phase a linear reader finds, its mean offset left out.
+    """Relative error of the phase a linear reader finds, 0 … about 1, its mean offset left out.
 
     The reader sees 5 × 5 pixels and 5 × 5 means of 4 × 4 pixels around each pixel. It is fitted to one half of the
     batch and judged on the other, both ways round. Where the masks repeat every few pixels, each pixel of the period
-    has a reader of its own.
+    has a reader of its own. The error is a weighted geometric mean of that of the coarse phase, one mean a pixel, and
+    that of the structure inside the pixels: the latter is small and few readings can tell it, so a plain mean square
+    would spend all the light on the coarse part.
 
     Args:
         reading: camera readings (batch, h, w), batch 2 or more.
@@ -37,12 +41,21 @@ def linear_probe_error(reading: Tensor, phase: Tensor, period: int) -> Tensor:
     targets = _by_class(functional.pixel_unshuffle(centred[:, None], scale), period)
     features = _by_class(_surroundings(reading - 1.0), period)
     half = len(reading) // 2
-    errors = []
+    errors, judged_targets = [], []
     for fitted, judged in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half))):
         known, unknown = features[:, fitted].flatten(1, 2), features[:, judged].flatten(1, 2)
-        weights = _ridge(known, targets[:, fitted].flatten(1, 2))
-        errors.append((unknown @ weights - targets[:, judged].flatten(1, 2)).flatten())
-    return torch.cat(errors).square().mean().sqrt()
+        target = targets[:, judged].flatten(1, 2)
+        errors.append(unknown @ _ridge(known, targets[:, fitted].flatten(1, 2)) - target)
+        judged_targets.append(target)
+    parts = zip(_coarse_and_fine(torch.cat(errors, 1)), _coarse_and_fine(torch.cat(judged_targets, 1)), strict=True)
+    logarithms = [0.5 * torch.log(error / (spread + _TINY) + _TINY) for error, spread in parts]
+    return torch.exp((logarithms[0] + _FINE * logarithms[1]) / (1.0 + _FINE))
+
+
+def _coarse_and_fine(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean square of the mean over a pixel, and of what is left inside it; values (…, samples of a pixel)."""
+    coarse = values.mean(-1, keepdim=True)
+    return coarse.square().mean(), (values - coarse).square().mean()
 
 
 def _surroundings(reading: Tensor) -> Tensor:

@@ -19,16 +19,20 @@ def test_reading_that_is_the_phase_is_read_better_than_one_that_is_noise() -> No
     noise = torch.randn((8, 16, 16), generator=torch.Generator().manual_seed(1))
     told = linear_probe_error(1.0 + functional.avg_pool2d(phase[:, None], 4)[:, 0], phase, 1)
     untold = linear_probe_error(1.0 + noise, phase, 1)
-    spread = (phase - phase.mean((-2, -1), keepdim=True)).square().mean().sqrt()
-    assert told < 0.35 * spread < 0.95 * spread < untold
+    assert told < 0.35 < 0.95 < untold
 
 
 def test_error_is_that_of_the_half_it_was_not_fitted_to() -> None:
     """Targets no reading tells: fitting them must not help, or the probe would praise masks for noise."""
     generator = torch.Generator().manual_seed(2)
     phase, reading = torch.randn((8, 32, 32), generator=generator), torch.randn((8, 8, 8), generator=generator)
-    spread = (phase - phase.mean((-2, -1), keepdim=True)).square().mean().sqrt()
-    assert linear_probe_error(reading, phase, 1) > spread
+    assert linear_probe_error(reading, phase, 1) > 1.0
+
+
+def test_size_of_the_phase_does_not_matter() -> None:
+    phase = smooth_phase(8, 32, 9)
+    reading = functional.avg_pool2d(phase[:, None], 4)[:, 0]
+    torch.testing.assert_close(linear_probe_error(reading, 3.0 * phase, 1), linear_probe_error(reading, phase, 1))
 
 
 def test_offset_of_the_phase_does_not_matter() -> None:
@@ -45,7 +49,7 @@ def test_each_pixel_of_a_period_has_its_own_reader() -> None:
     sign = torch.ones(16, 16)
     sign[::2, ::2] = sign[1::2, 1::2] = -1.0
     reading = 1.0 + sign * pixels
-    assert linear_probe_error(reading, phase, 2) < 0.6 * linear_probe_error(reading, phase, 1)
+    assert linear_probe_error(reading, phase, 2) < 0.7 * linear_probe_error(reading, phase, 1)
 
 
 def test_gradient_agrees_with_finite_differences() -> None:
