@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,7 +240,7 @@ def _train(
     design, process = run.design, build_process(run.design)
     fields, targets = patch_set(split.val, design.optics.neurons, _VALIDATION_PATCHES)
     begun = saved = time.monotonic()
-    pace = 0.0  # seconds of a step, averaged over the last ones: stages differ
+    pace: deque[float] = deque(maxlen=20)  # seconds of the last steps; their median leaves out saving and validation
     validation: dict[str, float] = {}
     for report in trainer.steps():
         record: dict[str, Any] = {
@@ -256,8 +258,8 @@ def _train(
         if last or "psnr_db" in record or report.step % max(1, report.steps // _LOGS_PER_STAGE) == 0:
             run.log(record)
         took, begun = time.monotonic() - begun, time.monotonic()
-        pace = took if report.step == 1 or not pace else 0.9 * pace + 0.1 * took
-        left = pace * (trainer.total_steps - report.total)
+        pace.append(took)
+        left = statistics.median(pace) * (trainer.total_steps - report.total)
         on_progress(Progress(report, trainer.total_steps, left, validation))
         stop = stop_asked()
         if stop or last or time.monotonic() - saved > _CHECKPOINT_SECONDS:
