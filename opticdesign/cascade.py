@@ -55,13 +55,15 @@ class _Hops:
         """The aperture of hop `index` propagated, (samples, y, x): F⁻¹ H F."""
         transfer = self._transfers[index]
         spectrum = torch.fft.fft2(self._windows[transfer.shape][:samples]).mul_(transfer)
-        return torch.fft.ifft2(spectrum)[:, : self._rows, : self._columns]
+        wave: Tensor = torch.fft.ifft2(spectrum)[:, : self._rows, : self._columns]
+        return wave
 
     def back(self, index: int, samples: int) -> Tensor:
         """The transposed hop `index` on its aperture, (samples, y, x): F H F⁻¹, since F is symmetric."""
         transfer = self._transfers[index]
         spectrum = torch.fft.ifft2(self._windows[transfer.shape][:samples]).mul_(transfer)
-        return torch.fft.fft2(spectrum)[:, : self._rows, : self._columns]
+        wave: Tensor = torch.fft.fft2(spectrum)[:, : self._rows, : self._columns]
+        return wave
 
 
 def _parts(batch: int, device: torch.device) -> list[tuple[slice, int]]:

@@ -55,16 +55,17 @@ def _wavelength_in_medium(design: Design) -> float:
 
 def _sampling(design: Design) -> Iterator[Check]:
     wavelength_m, optics = _wavelength_in_medium(design), design.optics
-    steepest = wavelength_m / (2.0 * optics.pitch)
+    steepest = wavelength_m / (2.0 * optics.sample_pitch)
     angle = 90.0 if steepest >= 1.0 else math.degrees(math.asin(steepest))
     yield _graded(
         "sampling",
-        optics.pitch / wavelength_m,
+        optics.sample_pitch / wavelength_m,
         0.75,
         math.inf,
-        f"pitch {format_length(optics.pitch)} = {optics.pitch / wavelength_m:.3g} λ; diffracts up to {angle:.1f}°",
+        f"field sampled every {format_length(optics.sample_pitch)} = {optics.sample_pitch / wavelength_m:.3g} λ, "
+        f"up to {angle:.1f}°",
         "λ/2 carries every propagating wave; above 0.75 λ steep waves are missing",
-        "choose a smaller pitch, or accept that the masks steer light only so far",
+        "raise optics.samples, choose a smaller pitch, or accept that steeper light is left out",
     )
     for name, distance_m in _gaps(design):
         hop, reason = build_hop(design, distance_m)
@@ -84,13 +85,15 @@ def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, 
     named = f"propagation, {name}"
     if isinstance(hop, RayleighSommerfeld):
         # below 4 zones the propagator refuses to be built
-        found = f"{choice}; {hop.zones():.3g} Fresnel zones kept at z = {distance}"
+        kept = "all" if math.isinf(hop.zones()) else f"{hop.zones():.3g} Fresnel zones"
+        found = f"{choice}; {kept} of the kernel at z = {distance}"
         limit = "≥ 32, with fewer the inner half of the band is off by more than 1 %"
         return _graded(named, 32.0 / hop.zones(), 1.0, math.inf, found, limit, 'set optics.propagator = "auto"')
     if isinstance(hop, BandLimitedAngularSpectrum):
-        kept = hop.kept_share()
-        found = f"{choice}; {kept:.1%} of the band kept at z = {distance}"
-        return _graded(named, 1.0 - kept, 0.1, 0.9, found, "at least 90 %", "raise optics.padding or shorten the gap")
+        share = hop.kept_share()
+        found = f"{choice}; {share:.1%} of the band kept at z = {distance}"
+        remedy = "raise optics.padding or shorten the gap"
+        return _graded(named, 1.0 - share, 0.1, 0.9, found, "at least 90 %", remedy)
     if isinstance(hop, AngularSpectrum):
         found = f"{choice}; z = {distance}, z·λ/(N·pitch²) = {ratio:.3g}"
         limit = "≤ 1, or the plain angular spectrum aliases"
@@ -107,7 +110,7 @@ def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, 
 def power_lost_per_hop(design: Design) -> list[float]:
     """Share of the power that leaves the aperture or the band in each hop, for a smooth random phase object."""
     optics = build_optics(design)
-    ny, nx = design.optics.neurons
+    ny, nx = design.optics.shape
     generator = torch.Generator().manual_seed(design.training.seed)
     coarse = torch.rand((1, 1, max(2, ny // 16), max(2, nx // 16)), generator=generator)
     phase = 2.0 * torch.nn.functional.interpolate(coarse, (ny, nx), mode="bicubic", align_corners=True)[0, 0]
@@ -119,7 +122,7 @@ def power_lost_per_hop(design: Design) -> list[float]:
             field = hop(field)
             lost.append(float(1.0 - field.abs().square().sum() / before))
             if index < len(optics.elements):
-                field = optics.elements[index](field)
+                field = optics.behind(index, field)
     return lost
 
 
@@ -143,15 +146,16 @@ def _mask(design: Design) -> Iterator[Check]:
     pitch_m = design.optics.pitch
     relief = process.full_height_m * (process.levels - 1) / process.levels
     ratio = relief / pitch_m
+    thin = design.optics.model == "thin"
     yield _graded(
         "thin element",
-        ratio,
+        ratio if thin else 0.0,
         made.max_aspect_ratio,
         math.inf,
         f"{ratio:.2f} : 1 (tallest step {format_length(relief)}, 2π is {format_length(process.full_height_m)}, "
-        f"over a pitch of {format_length(pitch_m)})",
+        f"over a pitch of {format_length(pitch_m)}){'' if thin else ', modelled slice by slice'}",
         f"≤ {made.max_aspect_ratio:g} : 1, above it the thin-mask model of each layer is doubtful",
-        "use a larger pitch or a denser material; confirm with a thick-mask model before fabrication",
+        'use a larger pitch or a denser material, or set optics.model = "bpm" to march light through the relief',
     )
     yield _graded(
         "smallest feature",

@@ -1,12 +1,22 @@
-"""The camera: area integration, shot noise and read noise."""
+"""The camera, in the order of its law.
+
+Intensity → mean over the pixel's area → photons k·I → electrons η·k·I with shot noise → at most the full well → read
+noise → rounded to the steps of the converter. The reading is in units of η·k electrons, so that without noise and
+limits it equals the intensity.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Detector", "mean_bins", "poisson_reading", "reparameterised_reading"]
+from opticdesign.errors import UsageError
+from opticdesign.straight_through import straight_through
+
+__all__ = ["Detector", "converted", "mean_bins", "poisson_reading", "reparameterised_reading"]
 
 
 def mean_bins(intensity: Tensor, binning: int) -> Tensor:
@@ -16,16 +26,31 @@ def mean_bins(intensity: Tensor, binning: int) -> Tensor:
     return pooled.reshape(*shape[:-2], *pooled.shape[-2:])
 
 
+def converted(electrons: Tensor, full_well: float, bits: int) -> Tensor:
+    """Electrons after a converter whose 2^bits codes run from 0 to the full well; same shape.
+
+    What is below or above is cut, and has no gradient; rounding passes the gradient straight through.
+    """
+    codes: int = 2**bits - 1
+    scaled = torch.clamp(electrons * (codes / full_well), 0.0, float(codes))
+    return straight_through(scaled, torch.round(scaled.detach())) * (full_well / codes)
+
+
 def reparameterised_reading(
-    intensity: Tensor, max_photons: float, read_noise: float, generator: torch.Generator
+    intensity: Tensor,
+    max_photons: float,
+    read_noise: float,
+    generator: torch.Generator,
+    full_well: float = math.inf,
 ) -> Tensor:
     """A camera reading whose noise is differentiable: I + √(I/k)·ε₁ + (σ/k)·ε₂ with normal ε, for training.
 
     Args:
         intensity: intensity at the camera pixels, any shape; 1.0 is the full count of photons.
-        max_photons: photons k that an intensity of 1.0 makes.
+        max_photons: electrons k that an intensity of 1.0 frees; photons, if every photon frees one.
         read_noise: standard deviation σ of the read noise in electrons.
         generator: source of the noise, on the CPU.
+        full_well: electrons a pixel holds, read noise apart.
 
     Returns:
         The reading in units of the full count, same shape.
@@ -33,28 +58,64 @@ def reparameterised_reading(
     shot, read = (torch.randn(intensity.shape, generator=generator).to(intensity) for _ in range(2))
     # the square root has no gradient at zero
     spread = torch.sqrt(intensity.clamp(min=1e-12) / max_photons)
-    return intensity + spread * shot + (read_noise / max_photons) * read
+    held = torch.clamp(intensity + spread * shot, max=full_well / max_photons)
+    return held + (read_noise / max_photons) * read
 
 
-def poisson_reading(intensity: Tensor, max_photons: float, read_noise: float, generator: torch.Generator) -> Tensor:
+def poisson_reading(
+    intensity: Tensor,
+    max_photons: float,
+    read_noise: float,
+    generator: torch.Generator,
+    full_well: float = math.inf,
+) -> Tensor:
     """A camera reading with true Poisson shot noise, for evaluation; arguments as in `reparameterised_reading`."""
     counts = torch.poisson(intensity.detach().to("cpu", torch.float64) * max_photons, generator=generator)
+    counts = counts.clamp(max=full_well)
     read = torch.randn(intensity.shape, generator=generator, dtype=torch.float64) * read_noise
     return ((counts + read) / max_photons).to(intensity)
 
 
 class Detector(nn.Module):
-    """A camera that integrates intensity over square pixels and adds shot and read noise.
+    """A camera that integrates intensity over square pixels, with shot and read noise and the limits of its pixels.
 
     Args:
         binning: samples of the field across one camera pixel.
         max_photons: photons that an intensity of 1.0, the undisturbed illumination, makes in one camera pixel.
         read_noise: standard deviation of the read noise in electrons.
+        quantum_efficiency: electrons freed by one photon on average, above 0, at most 1.
+        full_well: electrons a pixel holds; what is more is lost.
+        bits: of the converter, whose codes run from 0 to the full well; without it readings are not rounded.
+
+    Raises:
+        UsageError: an efficiency out of range, or a converter of a well without end.
     """
 
-    def __init__(self, binning: int, max_photons: float, read_noise: float) -> None:
+    def __init__(
+        self,
+        binning: int,
+        max_photons: float,
+        read_noise: float,
+        *,
+        quantum_efficiency: float = 1.0,
+        full_well: float = math.inf,
+        bits: int | None = None,
+    ) -> None:
         super().__init__()
+        endless = bits is not None and not (math.isfinite(full_well) and bits >= 1)
+        if not 0.0 < quantum_efficiency <= 1.0 or full_well <= 0.0 or endless:
+            raise UsageError(
+                f"a camera of quantum efficiency {quantum_efficiency}, full well {full_well} and {bits} bits",
+                expected="an efficiency above 0 and at most 1, and a finite full well under a converter",
+                remedy="correct the value out of range",
+            )
         self.binning, self.max_photons, self.read_noise = binning, max_photons, read_noise
+        self.quantum_efficiency, self.full_well, self.bits = quantum_efficiency, full_well, bits
+
+    @property
+    def full_count(self) -> float:
+        """Electrons that an intensity of 1.0 frees in one pixel: the unit of a reading."""
+        return self.quantum_efficiency * self.max_photons
 
     def forward(self, intensity: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Read intensity (…, y, x) at camera resolution (…, y/b, x/b).
@@ -62,8 +123,12 @@ class Detector(nn.Module):
         Without a generator the reading is noiseless. With one, noise is reparameterised in training mode and truly
         Poisson in evaluation mode.
         """
-        binned = mean_bins(intensity, self.binning)
-        if generator is None:
-            return binned
-        reading = reparameterised_reading if self.training else poisson_reading
-        return reading(binned, self.max_photons, self.read_noise, generator)
+        reading = mean_bins(intensity, self.binning)
+        if generator is not None:
+            noisy = reparameterised_reading if self.training else poisson_reading
+            reading = noisy(reading, self.full_count, self.read_noise, generator, self.full_well)
+        elif math.isfinite(self.full_well):
+            reading = reading.clamp(max=self.full_well / self.full_count)
+        if self.bits is None:
+            return reading
+        return converted(reading * self.full_count, self.full_well, self.bits) / self.full_count

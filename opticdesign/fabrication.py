@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.errors import UsageError
+from opticdesign.straight_through import straight_through
 
 __all__ = ["FabricationProcess", "fabricated_phase"]
 
@@ -78,23 +79,6 @@ class FabricationProcess:
         return torch.remainder(phase_rad, 2.0 * math.pi) * (self.full_height_m / (2.0 * math.pi))
 
 
-class _StraightThrough(torch.autograd.Function):
-    """Forward the fabricated phase, backward the identity.
-
-    Y. Bengio, N. Léonard, A. Courville, Estimating or propagating gradients through stochastic neurons for conditional
-    computation (2013), doi:10.48550/arXiv.1308.3432.
-    """
-
-    @staticmethod
-    def forward(ctx: object, phase_rad: Tensor, process: FabricationProcess) -> Tensor:  # noqa: ARG004 (torch passes ctx)
-        return process.phase_of_level(process.level_of_phase(phase_rad)).to(phase_rad.dtype)
-
-    @staticmethod
-    def backward(ctx: object, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004 (torch passes ctx)
-        return grads[0], None
-
-
 def fabricated_phase(phase_rad: Tensor, process: FabricationProcess) -> Tensor:
     """The phase the process makes of `phase_rad`, with a straight-through gradient; same shape, radians in [0, 2π)."""
-    result: Tensor = _StraightThrough.apply(phase_rad, process)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
-    return result
+    return straight_through(phase_rad, process.phase_of_level(process.level_of_phase(phase_rad)))

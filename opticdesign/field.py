@@ -1,12 +1,13 @@
-"""Where a field is sampled: pitch, shape, coordinates and frequencies.
+"""Where and at which wavelengths a field is sampled: pitch, shape, coordinates, frequencies, spectrum.
 
-Conventions, for the whole package: lengths are metres, arrays are (…, y, x), pixel centres lie at
-(i − (N − 1)/2)·pitch, the time factor is e^{−iωt} so that e^{+ikz} travels forward, and a thicker mask delays the wave:
-φ = 2π(n − n₀)h/λ.
+Conventions, for the whole package: lengths are metres, arrays are (…, y, x) or, of more than one wavelength,
+(…, wavelength, y, x), pixel centres lie at (i − (N − 1)/2)·pitch, the time factor is e^{−iωt} so that e^{+ikz} travels
+forward, and a thicker mask delays the wave: φ = 2π(n − n₀)h/λ.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 
-__all__ = ["Grid"]
+__all__ = ["Grid", "Spectrum", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,63 @@ class Grid:
         y = torch.fft.fftfreq(ny, 1.0 / ny, dtype=torch.float64) * dy
         x = torch.fft.fftfreq(nx, 1.0 / nx, dtype=torch.float64) * dx
         return y[:, None], x[None, :]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Light of several wavelengths that do not interfere with one another.
+
+    Args:
+        wavelengths_m: vacuum wavelengths in metres, one or more.
+        weights: share of the power at each of them; they sum to 1.
+
+    Raises:
+        UsageError: no wavelength, one that is not positive, or weights that are negative or do not sum to 1.
+    """
+
+    wavelengths_m: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        right = len(self.wavelengths_m) == len(self.weights) > 0 and min(self.wavelengths_m) > 0.0
+        if not (right and min(self.weights) >= 0.0 and math.isclose(sum(self.weights), 1.0, rel_tol=1e-9)):
+            raise UsageError(
+                f"a spectrum of {len(self.wavelengths_m)} wavelengths with weights {self.weights}",
+                expected="positive wavelengths, as many weights, none negative, their sum 1",
+                remedy="divide the weights by their sum",
+            )
+
+    @classmethod
+    def uniform(cls, centre_m: float, width_m: float, count: int) -> Spectrum:
+        """Equal power between centre ± width/2, in the middles of `count` equal intervals."""
+        wavelengths = tuple(centre_m + width_m * ((i + 0.5) / count - 0.5) for i in range(count))
+        return cls(wavelengths, (1.0 / count,) * count)
+
+    @classmethod
+    def gaussian(cls, centre_m: float, fwhm_m: float, count: int) -> Spectrum:
+        """A Gaussian line of a full width at half maximum, in `count` equal intervals over three such widths."""
+        wavelengths = cls.uniform(centre_m, 3.0 * fwhm_m, count).wavelengths_m
+        powers = [math.exp(-4.0 * math.log(2.0) * ((w - centre_m) / fwhm_m) ** 2) for w in wavelengths]
+        return cls(wavelengths, tuple(power / sum(powers) for power in powers))
+
+
+def shifted(field: Tensor, dy_m: float | Tensor, dx_m: float | Tensor, grid: Grid) -> Tensor:
+    """A field moved by any distance, exact for what the grid carries, differentiable in the distances: a Fourier ramp.
+
+    What leaves one side of the grid enters the other. Whole pitches move samples without changing them.
+
+    Args:
+        field: complex (…, y, x).
+        dy_m: way towards +y in metres, a number or a tensor of the field's batch shape (…).
+        dx_m: way towards +x in metres, likewise.
+        grid: sampling of the field.
+
+    Returns:
+        Complex field (…, y, x).
+    """
+    fy, fx = (f.to(field.device) for f in grid.frequencies_per_m())
+    dy, dx = (torch.as_tensor(d, dtype=torch.float64, device=field.device)[..., None, None] for d in (dy_m, dx_m))
+    turn = -2.0 * math.pi * (fy * dy + fx * dx)
+    ramp = torch.complex(torch.cos(turn), torch.sin(turn)).to(field.dtype)
+    result: Tensor = torch.fft.ifft2(torch.fft.fft2(field) * ramp)
+    return result

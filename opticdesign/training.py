@@ -49,6 +49,12 @@ def rate_factor(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / rise) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
 
 
+def _probe_period(design: Design) -> int:
+    """Camera pixels after which the masks repeat; one where they do not."""
+    cell, binning = design.optics.cell, design.detector.binning
+    return 1 if cell is None else cell * design.optics.samples // binning
+
+
 class Trainer:
     """Steps through the stages of a design; can be stopped after any step and continued bit for bit.
 
@@ -135,7 +141,7 @@ class Trainer:
             return l1(image, target)
         noise = torch_stream(design.training.seed, "noise", step) if stage.noise else None
         if stage.loss == "linear-probe":
-            period = (design.optics.cell or design.detector.binning) // design.detector.binning
+            period = _probe_period(design)
             return linear_probe_error(microscope.read(fields, process, noise), target, period)
         return OBJECTIVES[stage.loss](microscope(fields, process, noise), target)
 

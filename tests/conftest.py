@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
+from design_texts import D2NN5, TINY
 
 from opticdesign.design import Design, load_design
 from opticdesign.run import Run
 from opticdesign.workflow.optimise import Options, optimise
-
-ROOT = Path(__file__).parents[1]
-D2NN5 = ROOT / "designs" / "d2nn5.toml"
-
-TINY = (
-    "optics.layers=2",
-    "optics.neurons=64",
-    "optics.start=random",
-    "detector.binning=4",
-    "decoder.channels=8",
-    "data.fields=6",
-    "evaluation.overlap=16",
-    "training.batch=2",
-    "training.stages.optics.steps=3",
-    "training.stages.decoder.steps=6",
-    "training.stages.joint.steps=6",
-)
 
 
 @pytest.fixture(scope="session", autouse=True)

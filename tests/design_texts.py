@@ -7,6 +7,23 @@ import pytest
 from opticdesign.design import load_design
 from opticdesign.errors import DesignError
 
+ROOT = Path(__file__).parents[1]
+D2NN5 = ROOT / "designs" / "d2nn5.toml"
+
+TINY = (
+    "optics.layers=2",
+    "optics.neurons=64",
+    "optics.start=random",
+    "detector.binning=4",
+    "decoder.channels=8",
+    "data.fields=6",
+    "evaluation.overlap=16",
+    "training.batch=2",
+    "training.stages.optics.steps=3",
+    "training.stages.decoder.steps=6",
+    "training.stages.joint.steps=6",
+)
+
 BASE = """\
 name = "small"
 

@@ -53,3 +53,16 @@ def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     cascade(field, masks, [hop.transfer for hop in hops]).abs().sum().backward()
     assert masks.grad is not None and bool(masks.grad.abs().min() > 0)
     assert field.grad is None
+
+
+def test_samples_sent_together_give_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    field, masks, hops = scene((12, 9), 2, 3)
+    results = []
+    for parts in ([(slice(0, 1), 1), (slice(1, 2), 1), (slice(2, 3), 1)], [(slice(0, 2), 2), (slice(2, 4), 1)]):
+        monkeypatch.setattr("opticdesign.cascade._parts", lambda batch, device, parts=parts: parts)
+        f, m = field.clone().requires_grad_(), masks.clone().requires_grad_()
+        output = cascade(f, m, [hop.transfer for hop in hops])
+        (output.abs() ** 3).sum().backward()
+        results.append((output.detach(), f.grad, m.grad))
+    for single, together in zip(*results, strict=True):
+        torch.testing.assert_close(together, single, rtol=1e-11, atol=1e-11)

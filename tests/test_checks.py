@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import D2NN5
+from design_texts import D2NN5
 
 from opticdesign.checks import Check, check_design, power_lost_per_hop
 from opticdesign.design import load_design
@@ -77,7 +77,7 @@ def test_one_layer_has_no_layer_gap_to_check() -> None:
 def test_auto_states_its_choice_and_why_for_each_gap() -> None:
     near = checks()["propagation, input gap"]
     assert near.verdict == "pass"
-    assert "rayleigh-sommerfeld: 768 Fresnel zones" in near.found
+    assert "rayleigh-sommerfeld: enough of its kernel is kept; 768 Fresnel zones" in near.found
     coarse = checks('optics.pitch="2 um"')
     assert all(entry.verdict != "fail" for entry in coarse.values())
     assert "band-limited: too little of the sampled kernel" in coarse["propagation, layer gap"].found

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from opticdesign.detectors import Detector, mean_bins, poisson_reading, reparameterised_reading
+from opticdesign.detectors import Detector, converted, mean_bins, poisson_reading, reparameterised_reading
 from opticdesign.elements import DiffractiveElement
+from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 from opticdesign.propagation import AngularSpectrum
 from opticdesign.system import Microscope, OpticalSystem
@@ -113,3 +114,73 @@ def test_detector_is_differentiable_in_training_and_truly_poisson_in_evaluation(
     binned = mean_bins(image, 2)
     assert torch.equal(detector.train()(image, stream(3)), reparameterised_reading(binned, 50.0, 1.0, stream(3)))
     assert torch.equal(detector.eval()(image, stream(3)), poisson_reading(binned, 50.0, 1.0, stream(3)))
+
+
+def test_reading_by_hand_through_every_step_of_the_law() -> None:
+    """1000 photons at 1.0, half of them counted, a well of 600 electrons, 4 codes of 0, 200, 400, 600 electrons."""
+    image = torch.tensor([[0.0, 0.19, 0.21, 0.55], [0.59, 0.61, 1.3, 5.0]], dtype=torch.float64)
+    detector = Detector(1, 1000.0, 0.0, quantum_efficiency=0.5, full_well=600.0, bits=2)
+    # electrons 0, 95, 105, 275 and 295, 305, 650, 2500; a reading of 1.0 is 500 electrons
+    torch.testing.assert_close(
+        detector(image), torch.tensor([[0.0, 0.0, 200.0, 200.0], [200.0, 400.0, 600.0, 600.0]]).double() / 500.0
+    )
+    open_ended = Detector(1, 1000.0, 0.0, quantum_efficiency=0.5, full_well=600.0)
+    torch.testing.assert_close(open_ended(image), image.clamp(max=1.2))
+
+
+@pytest.mark.parametrize("bits", [1, 8, 12])
+def test_converter_has_all_its_codes_from_nothing_to_the_full_well(bits: int) -> None:
+    electrons = torch.linspace(-50.0, 1100.0, 100_001, dtype=torch.float64)
+    result = converted(electrons, 1000.0, bits)
+    codes = torch.unique(torch.round(result / 1000.0 * (2**bits - 1)))
+    assert codes.tolist() == list(range(2**bits))
+    assert (result.min().item(), result.max().item()) == (0.0, pytest.approx(1000.0))
+    inside = (electrons > 0.0) & (electrons < 1000.0)
+    assert (result - electrons)[inside].abs().max().item() <= 500.0 / (2**bits - 1) + 1e-9
+
+
+def test_gradient_passes_a_converter_and_stops_at_a_full_well() -> None:
+    image = torch.tensor([[0.1, 0.5, 0.99, 1.5]], dtype=torch.float64, requires_grad=True)
+    Detector(1, 100.0, 0.0, full_well=100.0, bits=3)(image).sum().backward()
+    assert image.grad is not None
+    torch.testing.assert_close(image.grad, torch.tensor([[1.0, 1.0, 1.0, 0.0]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_half_the_efficiency_is_half_the_electrons_and_the_same_mean(training: bool) -> None:
+    count, level = 100_000, 0.4
+    detector = Detector(1, 200.0, 3.0, quantum_efficiency=0.5).train(training)
+    reading = detector(torch.full((1, count), level, dtype=torch.float64), stream(2))
+    electrons = 0.5 * 200.0
+    variance = level / electrons + (3.0 / electrons) ** 2
+    assert abs(reading.mean().item() - level) < 5.0 * (variance / count) ** 0.5
+    assert reading.var().item() == pytest.approx(variance, rel=0.03)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_full_well_cuts_the_electrons_but_not_the_read_noise(training: bool) -> None:
+    detector = Detector(1, 100.0, 5.0, full_well=100.0).train(training)
+    reading = detector(torch.full((1, 50_000), 3.0, dtype=torch.float64), stream(4))
+    assert reading.mean().item() == pytest.approx(1.0, abs=2e-3)
+    assert reading.std().item() == pytest.approx(0.05, rel=0.02)
+
+
+@READINGS
+def test_endless_well_changes_no_bit_of_a_reading(reading) -> None:  # type: ignore[no-untyped-def]
+    image = torch.rand((3, 8, 8), generator=stream())
+    assert torch.equal(reading(image, 100.0, 2.0, stream(1), 1e30), reading(image, 100.0, 2.0, stream(1)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quantum_efficiency": 0.0},
+        {"quantum_efficiency": 1.2},
+        {"full_well": 0.0},
+        {"bits": 8},
+        {"full_well": 9.0, "bits": 0},
+    ],
+)
+def test_camera_refuses_what_is_out_of_range(options) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match="finite full well under a converter"):
+        Detector(1, 100.0, 1.0, **options)

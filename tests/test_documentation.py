@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from design_texts import ROOT
 
 from opticdesign.cli import run_command
 

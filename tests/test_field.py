@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid
+from opticdesign.field import Grid, Spectrum, shifted
 
 SHAPES = [(6, 6), (5, 5), (4, 7), (1, 3)]
 
@@ -63,3 +63,66 @@ def test_grid_extent_is_shape_times_pitch_and_another_shape_keeps_the_pitch() ->
 def test_grid_refuses_what_is_not_positive(shape: tuple[int, int], pitch: tuple[float, float]) -> None:
     with pytest.raises(UsageError, match="at least one sample along each axis and a positive pitch"):
         Grid(shape, pitch)
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (8, 6)])
+def test_shift_by_whole_pitches_moves_samples(shape: tuple[int, int]) -> None:
+    grid, field = Grid(shape, (2e-6, 3e-6)), noise(*shape)
+    torch.testing.assert_close(shifted(field, 2 * 2e-6, -3e-6, grid), field.roll((2, -1), (0, 1)), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (49, 63)])
+def test_shift_by_part_of_a_pitch_is_exact(shape: tuple[int, int]) -> None:
+    grid = Grid(shape, (1e-6, 1.5e-6))
+    y, x = grid.coordinates_m()
+
+    def beam(y0: float, x0: float) -> torch.Tensor:
+        return torch.exp(-((y - y0) ** 2 / 4e-6**2 + (x - x0) ** 2 / 6e-6**2)).to(torch.complex128)
+
+    torch.testing.assert_close(shifted(beam(0, 0), 0.3e-6, -2.2e-6, grid), beam(0.3e-6, -2.2e-6), rtol=0, atol=1e-12)
+
+
+def test_shifts_add_up_and_keep_the_power() -> None:
+    grid, field = Grid((8, 9), (1.0, 1.0)), noise(2, 8, 9)
+    once = shifted(field, 0.7, -0.4, grid)
+    torch.testing.assert_close(shifted(once, 0.5, 1.1, grid), shifted(field, 1.2, 0.7, grid))
+    torch.testing.assert_close(once.abs().square().sum((1, 2)), field.abs().square().sum((1, 2)))
+
+
+def test_each_field_of_a_batch_has_its_own_shift() -> None:
+    grid, field = Grid((6, 7), (1.0, 0.5)), noise(3, 6, 7)
+    dy, dx = torch.tensor([0.0, 0.3, 1.0]), torch.tensor([0.2, -0.1, 0.0])
+    result = shifted(field, dy, dx, grid)
+    for index in range(3):
+        torch.testing.assert_close(result[index], shifted(field[index], dy[index], dx[index], grid))
+    assert shifted(field.to(torch.complex64), dy, dx, grid).dtype == torch.complex64
+
+
+def test_gradient_of_a_shift_is_not_zero_as_that_of_a_nearest_neighbour_is() -> None:
+    grid, field = Grid((4, 5), (1.0, 0.5)), noise(2, 4, 5).requires_grad_()
+    way = torch.tensor([0.3, -0.2], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda field, way: shifted(field, way, 0.5 * way, grid), (field, way))
+
+
+def test_spectra_are_centred_and_sum_to_one() -> None:
+    flat, line = Spectrum.uniform(600e-9, 40e-9, 4), Spectrum.gaussian(600e-9, 10e-9, 31)
+    assert flat.wavelengths_m == pytest.approx((585e-9, 595e-9, 605e-9, 615e-9), rel=1e-12)
+    assert flat.weights == (0.25,) * 4
+    assert Spectrum.uniform(600e-9, 0.0, 1) == Spectrum((600e-9,), (1.0,))
+    assert sum(line.weights) == pytest.approx(1.0)
+    assert sum(w * p for w, p in zip(line.wavelengths_m, line.weights, strict=True)) == pytest.approx(600e-9)
+    half = [w for w, p in zip(line.wavelengths_m, line.weights, strict=True) if p > 0.5 * max(line.weights)]
+    assert max(half) - min(half) == pytest.approx(10e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("wavelengths", "weights"),
+    [((), ()), ((1e-6,), (0.5,)), ((1e-6, 2e-6), (1.0,)), ((0.0,), (1.0,)), ((1e-6, 2e-6), (1.5, -0.5))],
+)
+def test_spectrum_refuses_what_is_no_share_of_power(wavelengths: tuple[float, ...], weights: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="their sum 1"):
+        Spectrum(wavelengths, weights)

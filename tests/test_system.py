@@ -9,6 +9,7 @@ from torch import Tensor
 
 from opticdesign.design import Design, load_design
 from opticdesign.elements import phase_transmission
+from opticdesign.errors import DesignError
 from opticdesign.field import Grid
 from opticdesign.materials import material
 from opticdesign.propagation import PROPAGATORS
@@ -158,3 +159,54 @@ def test_gradient_reaches_every_mask_through_the_whole_microscope() -> None:
     for element in microscope.optics.elements:
         assert torch.isfinite(element.phase_rad.grad).all()
         assert torch.count_nonzero(element.phase_rad.grad).item() > 2000
+
+
+def test_wide_neurons_are_steps_on_a_fine_field() -> None:
+    design = small("optics.samples=4", "optics.neurons=[8, 16]", "optics.start=random")
+    optics = build_optics(design)
+    assert optics.grid == Grid((32, 64), (79.1e-9, 79.1e-9))
+    assert optics.phases_rad().shape == (3, 8, 16)
+    (element, *_) = optics.elements
+    expected = phase_transmission(optics.phases_rad()[0]).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    assert torch.equal(element.transmission().detach(), expected)
+
+
+def test_flat_thick_masks_are_free_space_like_flat_thin_ones() -> None:
+    settings = ("optics.start=clear", "optics.propagator=band-limited", "optics.padding=2")
+    beam = gaussian_beam()
+    thin, thick = (build_optics(small(*settings, f"optics.model={model}")) for model in ("thin", "bpm"))
+    with torch.no_grad():
+        difference = (thin(beam) - thick(beam)).abs().max() / thin(beam).abs().max()
+    assert difference < 2e-3
+
+
+def test_thick_masks_differ_from_thin_ones_where_relief_is_steep_and_learn() -> None:
+    settings = ("optics.start=random", "optics.propagator=band-limited", "optics.subdivide=1")
+    thin, thick = (build_optics(small(*settings, f"optics.model={model}")) for model in ("thin", "bpm"))
+    process = build_process(small(*settings))
+    with torch.no_grad():
+        difference = (thin(gaussian_beam(), process) - thick(gaussian_beam(), process)).abs().square().sum()
+        power = thin(gaussian_beam(), process).abs().square().sum()
+    assert difference > 0.2 * power
+    thick.intensity(gaussian_beam(), process)[..., :16].sum().backward()
+    for element in thick.elements:
+        assert torch.count_nonzero(element.phase_rad.grad) > 0.9 * element.phase_rad.numel()
+
+
+def test_thick_masks_need_gaps_longer_than_their_relief() -> None:
+    with pytest.raises(DesignError, match="does not fit into this gap"):
+        small("optics.model=bpm", 'optics.layer_gap="1.3 um"')
+
+
+def test_a_learned_gap_gets_a_gradient_through_the_whole_system() -> None:
+    optics = build_optics(small("optics.start=random", "optics.propagator=band-limited"))
+    last = optics.hops[-1]
+    learned = torch.nn.Parameter(torch.tensor(5.904e-6, dtype=torch.float64))
+    optics.hops[-1] = type(last)(last.grid, 632.8e-9, learned, padding=1.5)
+    optics.intensity(gaussian_beam())[..., :16].sum().backward()
+    assert learned.grad is not None and learned.grad.item() != 0.0
+
+
+def gaussian_beam() -> torch.Tensor:
+    y, x = Grid((32, 64), (316.4e-9, 316.4e-9)).coordinates_m()
+    return torch.exp(-(y**2 + x**2) / 2e-6**2).to(torch.complex64)[None]

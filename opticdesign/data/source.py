@@ -23,18 +23,20 @@ def load_split(design: Design) -> Split:
     """
     data, optics = design.data, design.optics
     if isinstance(data, SyntheticData):
-        shape = (int(_SYNTHETIC_SIZE * optics.neurons[0]), int(_SYNTHETIC_SIZE * optics.neurons[1]))
+        shape = (int(_SYNTHETIC_SIZE * optics.shape[0]), int(_SYNTHETIC_SIZE * optics.shape[1]))
         fields = [
-            synthetic_field(shape, optics.pitch, design.light.wavelength, stream_seed(design.training.seed, "field", i))
+            synthetic_field(
+                shape, optics.sample_pitch, design.light.wavelength, stream_seed(design.training.seed, "field", i)
+            )
             for i in range(data.fields)
         ]
         held_out = max(1, data.fields // 6)
         return Split(fields[2 * held_out :], fields[:held_out], fields[held_out : 2 * held_out])
     fields = load_fields(
         Path(data.path),
-        pitch_m=data.pitch or optics.pitch,
-        design_pitch_m=optics.pitch,
+        pitch_m=data.pitch or optics.sample_pitch,
+        design_pitch_m=optics.sample_pitch,
         key=data.key,
         phase_range_rad=data.phase_range,
     )
-    return split_fields(fields, data.split, data.split_by, optics.neurons)
+    return split_fields(fields, data.split, data.split_by, optics.shape)

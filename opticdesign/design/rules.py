@@ -25,6 +25,7 @@ __all__ = [
     "PROBLEMS",
     "check_cell",
     "check_data_split",
+    "check_depth",
     "check_detector",
     "check_light",
     "check_material",
@@ -126,14 +127,14 @@ def check_stage(stage: Stage) -> list[DesignProblem]:
 def check_cell(design: Design) -> list[DesignProblem]:
     """Cells that fill the masks with whole camera pixels."""
     (rows, columns), cell, binning = design.optics.neurons, design.optics.cell, design.detector.binning
-    if cell is None or not (rows % cell or columns % cell or cell % binning):
+    if cell is None or not (rows % cell or columns % cell or cell * design.optics.samples % binning):
         return []
     return [
         DesignProblem(
             "optics.cell, optics.neurons, detector.binning",
             f"cells of {cell} neurons do not fit {rows} × {columns} neurons and pixels of {binning}",
             f"{cell}, {toml_value(design.optics.neurons)}, {binning}",
-            expected="a multiple of detector.binning that divides optics.neurons",
+            expected="cells of whole camera pixels that divide optics.neurons",
             remedy=f"set optics.cell = {2 * binning}, or leave it out",
         )
     ]
@@ -174,10 +175,24 @@ def check_light(design: Design) -> list[DesignProblem]:
     ]
 
 
+def check_depth(design: Design) -> list[DesignProblem]:
+    """Gaps behind thick masks that are longer than the masks are deep."""
+    optics, made, wavelength = design.optics, design.fabrication, design.light.wavelength
+    depth = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
+    problems = []
+    for key, gap in (("layer_gap", optics.layer_gap), ("detector_gap", optics.detector_gap)):
+        if optics.model == "bpm" and gap <= depth:
+            message = f"the relief of {format_length(depth)} does not fit into this gap"
+            remedy = 'choose a longer gap, or model = "thin"'
+            expected = f"more than {format_length(depth)}"
+            problems.append(DesignProblem(f"optics.{key}", message, format_length(gap), expected, remedy))
+    return problems
+
+
 def check_detector(design: Design) -> list[DesignProblem]:
     """Whole camera pixels, as many as the poolings of the decoder need."""
     (rows, columns), binning = design.optics.neurons, design.detector.binning
-    multiple = binning * 2**_POOLINGS
+    multiple = binning * 2**_POOLINGS // math.gcd(binning * 2**_POOLINGS, design.optics.samples)
     if rows % multiple == 0 and columns % multiple == 0:
         return []
     whole = rows % binning == 0 and columns % binning == 0
@@ -189,7 +204,7 @@ def check_detector(design: Design) -> list[DesignProblem]:
             f"{rows} × {columns} neurons binned by {binning} make "
             + (pixels if whole else "no whole number of pixels"),
             f"{binning}, {toml_value(design.optics.neurons)}",
-            expected=f"neurons that are multiples of {multiple} (binning × {2**_POOLINGS})",
+            expected=f"neurons that are multiples of {multiple} (binning × {2**_POOLINGS} samples)",
             remedy=f"set optics.neurons = [{near}], or another binning",
         )
     ]
@@ -197,7 +212,7 @@ def check_detector(design: Design) -> list[DesignProblem]:
 
 def check_tiles(design: Design) -> list[DesignProblem]:
     """Tiles that advance."""
-    side, overlap = min(design.optics.neurons), design.evaluation.overlap
+    side, overlap = min(design.optics.shape), design.evaluation.overlap
     if overlap < side:
         return []
     message = f"tiles of {side} neurons that share {overlap} do not advance"

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from opticdesign.design.rules import (
     check_cell,
     check_data_split,
+    check_depth,
     check_detector,
     check_light,
     check_material,
@@ -100,6 +101,7 @@ class D2NNOptics(_Table):
         layers: number of layers.
         neurons: neurons along y and x.
         pitch: distance between neighbouring neurons, metres.
+        samples: samples of the field across one neuron, more than one where neurons are wider than half a wave.
         input_gap: distance from the object to the first layer, metres.
         layer_gap: distance from layer to layer, metres.
         detector_gap: distance from the last layer to the detector, metres.
@@ -107,6 +109,9 @@ class D2NNOptics(_Table):
             own way. Repeating masks act alike everywhere, so that a decoder of convolutions can read them.
         start: what the masks are before training: flat, uniformly random, or flat but for 0.1 rad of random phase,
             which gives learning a direction where symmetry leaves none.
+        model: each mask as a thin element, or as a relief that light is marched through slice by slice, one slice for
+            each height level ("bpm").
+        subdivide: samples of the march across one sample of the field, for model = "bpm".
         propagator: the method of propagation; "auto" chooses for each gap, and `check` says what and why.
         padding: width of the computed window over the width of the aperture.
     """
@@ -117,6 +122,7 @@ class D2NNOptics(_Table):
         description="rows and columns of neurons, each 8 to 8192", examples=[[256, 256]]
     )
     pitch: Length = Field(gt=0, description="distance between neighbouring neurons", examples=["316.4 nm"])
+    samples: int = Field(default=1, ge=1, le=16, description="samples of the field across a neuron", examples=[4])
     input_gap: Length = Field(gt=0, description="distance from object to first layer", examples=["3.373 um"])
     layer_gap: Length = Field(gt=0, description="distance from layer to layer", examples=["3.373 um"])
     detector_gap: Length = Field(gt=0, description="distance from last layer to detector", examples=["5.904 um"])
@@ -124,10 +130,22 @@ class D2NNOptics(_Table):
     start: Literal["clear", "random", "rippled"] = Field(
         default="rippled", description="masks before training", examples=["rippled"]
     )
+    model: Literal["thin", "bpm"] = Field(default="thin", description="model of a mask", examples=["bpm"])
+    subdivide: int = Field(default=2, ge=1, le=8, description="samples of the march across a sample", examples=[2])
     propagator: Literal[
         "auto", "rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
     ] = Field(default="auto", description="method of propagation", examples=["rayleigh-sommerfeld"])
     padding: float = Field(default=1.5, ge=1, le=4, description="window over aperture, 1 to 4", examples=[1.5])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples of the field along y and x."""
+        return self.neurons[0] * self.samples, self.neurons[1] * self.samples
+
+    @property
+    def sample_pitch(self) -> float:
+        """Distance between samples of the field, metres."""
+        return self.pitch / self.samples
 
 
 class Fabrication(_Table):
@@ -152,13 +170,13 @@ class DetectorSpec(_Table):
     """The camera.
 
     Attributes:
-        binning: neurons per camera pixel along each axis, a power of two; the compression is its square.
+        binning: samples of the field per camera pixel along each axis, a power of two; the compression is its square.
         max_photons: photons a pixel counts at intensity 1.
         read_noise: standard deviation of the read noise, electrons.
     """
 
     binning: Annotated[int, AfterValidator(check_power_of_two)] = Field(
-        ge=2, le=32, description="neurons per camera pixel along each axis: 2, 4, 8, 16 or 32", examples=[8]
+        ge=2, le=32, description="field samples per camera pixel along each axis: 2, 4, 8, 16 or 32", examples=[8]
     )
     max_photons: Photons = Field(gt=0, description="photons per pixel at intensity 1", examples=["10000 photon"])
     read_noise: Electrons = Field(ge=0, description="standard deviation of the read noise", examples=["6 electron"])
@@ -284,11 +302,11 @@ class Evaluation(_Table):
     """How the trained design is judged.
 
     Attributes:
-        overlap: neurons shared by neighbouring tiles of a full field.
+        overlap: samples of the field shared by neighbouring tiles of a full field.
         random_masks: number of fixed random masks that stand beside the design as floors.
     """
 
-    overlap: int = Field(default=64, ge=0, le=8191, description="neurons shared by tiles", examples=[64])
+    overlap: int = Field(default=64, ge=0, le=8191, description="field samples shared by tiles", examples=[64])
     random_masks: int = Field(default=1, ge=0, le=100, description="number of random masks, 0 to 100", examples=[1])
 
 
@@ -336,12 +354,14 @@ class Design(_Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Design:
+        light = check_light(self)
         problems: list[DesignProblem] = [
-            *check_light(self),
+            *light,
             *check_detector(self),
             *check_tiles(self),
             *check_slm(self),
             *check_cell(self),
+            *(check_depth(self) if not light else []),
             *check_probe(self),
         ]
         refuse(problems)

@@ -68,7 +68,7 @@ def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], 
     design, process = run.design, build_process(run.design)
     split = load_split(design)
     microscope, _ = load_trained(run, device)
-    test = _TestSet(*patch_set(split.test, design.optics.neurons, TEST_PATCHES), split.test)
+    test = _TestSet(*patch_set(split.test, design.optics.shape, TEST_PATCHES), split.test)
     rows = [_score("this design", microscope, test, process, design), _constant_row(split, test, design)]
     for name, floor_design in _floor_optics(design):
         floor = _trained_floor(floor_design, split, device, partial(on_step, name))

@@ -108,7 +108,7 @@ def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
     if not manifest.exports:
         raise RunError(f"{folder}: the manifest lists no file", expected="exported files", remedy="run export first")
     checks = verify_files(folder, levels.numpy(), process)
-    fields, targets = patch_set(load_split(run.design).test, run.design.optics.neurons, TEST_PATCHES)
+    fields, targets = patch_set(load_split(run.design).test, run.design.optics.shape, TEST_PATCHES)
 
     def measure(name: str, masks_rad: Tensor) -> Stage:
         microscope.optics.set_phases_rad(masks_rad)

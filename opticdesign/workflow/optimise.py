@@ -108,7 +108,7 @@ def _with_budget(design: Design, steps: int, batch: int) -> Design:
 
 def batch_source(design: Design, split: Split) -> DrawBatch:
     """Training batches of a split, as a function of the step number only."""
-    sampler, augmentation = PatchSampler(split.train, design.optics.neurons), design.training.augmentation
+    sampler, augmentation = PatchSampler(split.train, design.optics.shape), design.training.augmentation
 
     def draw(step: int) -> tuple[Tensor, Tensor]:
         rng = numpy_stream(design.training.seed, "batch", step)
@@ -142,7 +142,7 @@ def plan_optimisation(design: Design, device: torch.device) -> Plan:
     for report in Trainer(short, microscope, batch_source(design, split), device).steps():
         took[report.stage] = time.perf_counter() - start  # the second step overwrites the first, which warms up
         start = time.perf_counter()
-    fields, _ = patch_set(split.val, design.optics.neurons, _VALIDATION_PATCHES)
+    fields, _ = patch_set(split.val, design.optics.shape, _VALIDATION_PATCHES)
     start = time.perf_counter()
     reconstruct(microscope, fields, build_process(design), design.training.seed)
     validation = (time.perf_counter() - start) * _VALIDATIONS_PER_STAGE * len(took)
@@ -238,7 +238,7 @@ def _train(
     stop_asked: Callable[[], bool],
 ) -> None:
     design, process = run.design, build_process(run.design)
-    fields, targets = patch_set(split.val, design.optics.neurons, _VALIDATION_PATCHES)
+    fields, targets = patch_set(split.val, design.optics.shape, _VALIDATION_PATCHES)
     begun = saved = time.monotonic()
     pace: deque[float] = deque(maxlen=20)  # seconds of the last steps; their median leaves out saving and validation
     validation: dict[str, float] = {}
@@ -278,7 +278,7 @@ def _finish(run: Run, microscope: Microscope, split: Split) -> None:
     draw_history(run.folder / "figures" / "training.png", run.records(), title)
     made = process.phase_of_level(process.level_of_phase(microscope.optics.phases_rad().cpu()))
     draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
-    fields, targets = (tensor[:3] for tensor in patch_set(split.val, run.design.optics.neurons, _VALIDATION_PATCHES))
+    fields, targets = (tensor[:3] for tensor in patch_set(split.val, run.design.optics.shape, _VALIDATION_PATCHES))
     readings, images = reconstruct(microscope, fields, process, run.design.training.seed)
     captions = [f"PSNR {value:.1f} dB" for value in image_scores(images, targets)["psnr_db"].tolist()]
     draw_reconstructions(

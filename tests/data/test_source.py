@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from conftest import D2NN5, TINY
+from design_texts import D2NN5, TINY
 
 from opticdesign.data.source import load_split
 from opticdesign.design import Design, load_design

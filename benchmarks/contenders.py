@@ -1,0 +1,129 @@
+"""What is compared: this core, the floor below which no such computation can go, and the peers that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from benchmarks.scene import Scene
+from opticdesign.elements import DiffractiveElement, phase_transmission
+from opticdesign.system import OpticalSystem
+
+__all__ = ["FLOOR", "OURS", "PEERS", "Contender", "Floor", "Ours", "contender", "missing"]
+
+OURS, FLOOR = "opticdesign", "floor"
+PEERS = ("LightRidge", "TorchOptics", "Chromatix")
+
+
+class Contender(Protocol):
+    """One way to compute a scene.
+
+    `same_kernel` says that transfer functions and window are ours, so that the fields must be equal; `remark` says
+    what differs otherwise. Building one does everything that a user does once.
+    """
+
+    same_kernel: ClassVar[bool]
+    true_gradient: ClassVar[bool]
+    remark: ClassVar[str]
+
+    def forward(self) -> Tensor:
+        """The field on the detector, complex (batch, y, x), without gradients."""
+
+    def gradient(self) -> Tensor:
+        """Forward and backward: the gradient of Σ w|A|²/2 to the phases, (layers, y, x)."""
+
+
+class Ours:
+    """This package's optical system."""
+
+    same_kernel: ClassVar[bool] = True
+    true_gradient: ClassVar[bool] = True
+    remark: ClassVar[str] = ""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._system = OpticalSystem([DiffractiveElement(scene.grid, phase) for phase in scene.phases], scene.hops)
+
+    def forward(self) -> Tensor:
+        with torch.no_grad():
+            output: Tensor = self._system(self._scene.field)
+            return output
+
+    def gradient(self) -> Tensor:
+        output = self._system(self._scene.field)
+        masks = [element.phase_rad for element in self._system.elements if isinstance(element, DiffractiveElement)]
+        return torch.stack(torch.autograd.grad(output, masks, self._scene.weights * output.detach()))
+
+
+class Floor:
+    """The same transforms, one pass for every product, and nothing else: no padding, no autograd, masks given.
+
+    Sample by sample, because that is the fastest order on a CPU. `gradient` sends the wave through all but the first
+    hop once more; the fields that a true gradient needs are not kept, so its result is no gradient.
+    """
+
+    same_kernel: ClassVar[bool] = True
+    true_gradient: ClassVar[bool] = False
+    remark: ClassVar[str] = "its backward pass only does the work"
+
+    def __init__(self, scene: Scene) -> None:
+        self._field, self._masks = scene.field, phase_transmission(scene.phases)
+        self._transfers = [hop.transfer for hop in scene.hops]
+        self._window = torch.zeros(self._transfers[0].shape, dtype=torch.complex64)
+        self._aperture = self._window[: scene.work.size, : scene.work.size]
+
+    def forward(self) -> Tensor:
+        output = torch.empty_like(self._field)
+        for sample, field in zip(output, self._field, strict=True):
+            sample.copy_(self._send(field))
+        return output
+
+    def gradient(self) -> Tensor:
+        total = torch.zeros_like(self._masks)
+        for field in self._field:
+            self._aperture.copy_(self._send(field))
+            for mask, transfer, share in zip(self._masks, self._transfers[1:], total, strict=True):
+                wave = self._hop(transfer)
+                share.addcmul_(wave, mask)
+                torch.mul(wave, mask, out=self._aperture)
+        return total
+
+    def _send(self, field: Tensor) -> Tensor:
+        self._aperture.copy_(field)
+        for mask, transfer in zip(self._masks, self._transfers, strict=False):
+            torch.mul(self._hop(transfer), mask, out=self._aperture)
+        return self._hop(self._transfers[-1])
+
+    def _hop(self, transfer: Tensor) -> Tensor:
+        # without out=, which makes torch copy the result
+        rows, columns = self._aperture.shape
+        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self._window).mul_(transfer))[:rows, :columns]
+        return wave
+
+
+_OWN: Mapping[str, Callable[[Scene], Contender]] = {OURS: Ours, FLOOR: Floor}
+
+
+def contender(name: str, scene: Scene) -> Contender:
+    """A contender by name, ready to run on a scene.
+
+    Raises:
+        ImportError: a peer that is not installed.
+    """
+    if name in _OWN:
+        return _OWN[name](scene)
+    made: Contender = import_module(f"benchmarks.peers.{name.lower()}").Peer(scene)
+    return made
+
+
+def missing(name: str) -> bool:
+    """Whether a peer is not installed, or is without optics in it."""
+    try:
+        import_module(f"benchmarks.peers.{name.lower()}")
+    except ImportError:
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""Adapters that give other packages the same work."""

@@ -1,0 +1,147 @@
+"""Which works are compared, and the rows that come of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import FLOOR, OURS, PEERS, missing
+from benchmarks.machine import MALLOC_SETTINGS
+from benchmarks.scene import Work
+from benchmarks.table import Row, speed_target
+
+__all__ = ["Plan", "rows"]
+
+_COMPLEX64 = 8  # bytes
+_AROUND = 5  # fields per sample beyond one for each layer that may be held
+_DIRECTIONS = ("forward", "forward+backward")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure.
+
+    Args:
+        size: rows and columns of the design's field.
+        threads: threads and cores for every contender.
+        quick: one batch, two paddings and no large works.
+    """
+
+    size: int = 256
+    threads: int = 2
+    quick: bool = False
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of a timing."""
+        return 3 if self.quick else 9
+
+    @property
+    def works(self) -> list[Work]:
+        """Works whose speed is compared.
+
+        Unpadded; padded so that random masks come out no less right than by an angular spectrum on a doubled window;
+        as the design is; doubled; and grown.
+        """
+        base = Work(self.size)
+        if self.quick:
+            return [replace(base, padding=1.0), base]
+        grown = [replace(base, layers=10), replace(base, size=4 * self.size, batch=1)]
+        batches = [replace(base, batch=batch, padding=padding) for padding in (1.0, 1.75) for batch in (1, 8, 32)]
+        return [*batches, base, replace(base, padding=2.0), *grown]
+
+
+def rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
+    """Measure everything of a plan; `tell` is given a line before each step."""
+    proofs: dict[Work, Any] = {}
+    for work in plan.works:
+        # on a field of the design's size, where the fine reference fits into memory
+        proved = replace(work, batch=1, size=plan.size)
+        if proved not in proofs:
+            tell(f"{work}: fields compared")
+            proofs[proved] = _ask(plan, "prove_equal", proved)
+        yield from _speed_rows(plan, work, proofs[proved], tell)
+    yield from _growth_rows(plan, tell)
+    yield from _memory_rows(plan, tell)
+
+
+def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], tell: Callable[[str], None]) -> Iterator[Row]:
+    timed = [name for name in proof if name != OURS and proof[name]["equal"]]
+    measured = {}
+    for setting in MALLOC_SETTINGS:
+        tell(f"{work}, {setting}: timed")
+        measured[setting] = _ask(plan, "compare_speed", work, setting, names=timed, rounds=plan.rounds)
+    for name in (FLOOR, *PEERS):
+        if name not in timed:
+            yield Row(str(work), name, None, remark=_why_not(proof, name))
+            continue
+        errors = {"ours": proof[OURS]["error"], "theirs": proof[name]["error"]}
+        for direction in _DIRECTIONS:
+            target = speed_target(name, work, direction, errors)
+            for setting, ratios in measured.items():
+                case = f"{work}, {direction}, {setting}"
+                yield Row(case, name, ratios[direction][name], target, name == FLOOR, _remark(proof, name))
+
+
+def _why_not(proof: dict[str, Any], name: str) -> str:
+    if name not in proof:
+        return "not installed"
+    failed = proof[name].get("failed")
+    return f"failed: {failed}" if failed else f"too far from ours to be timed: {_remark(proof, name)}"
+
+
+def _remark(proof: dict[str, Any], name: str) -> str:
+    theirs, ours = proof[name], proof[OURS]
+    gradient = "" if theirs["gradient"] is None else f", gradients {theirs['gradient']:.0e}"
+    remark = f"; {theirs['remark']}" if theirs["remark"] else ""
+    return f"{theirs['error']:.1e}, ours {ours['error']:.1e}; fields apart {theirs['field']:.0e}{gradient}{remark}"
+
+
+def _growth_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
+    base = Work(plan.size, batch=1)
+    for larger in (replace(base, layers=10), replace(base, size=plan.size * (2 if plan.quick else 4))):
+        tell(f"growth from {base} to {larger}")
+        ratio = _ask(plan, "growth_of_time", base, larger=asdict(larger), rounds=plan.rounds)
+        yield Row(f"time of {larger} over {base}", "N log N per hop", ratio, most=True)
+
+
+def _memory_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
+    base = Work(plan.size)
+    works = [replace(base, padding=2.0)]
+    if not plan.quick:
+        works += [replace(base, padding=1.0), replace(base, layers=10), replace(base, size=4 * plan.size)]
+    usable = [name for name in PEERS if not missing(name)]
+    for work in works:
+        tell(f"{work}: memory")
+        case = f"memory per sample, {work.size}², {work.layers} layers, padded {work.padding:g}×"
+        ours = _fields(plan, work, OURS)
+        bound = work.layers + _AROUND
+        yield Row(case, f"{bound} fields", ours / bound, 1.0, True, f"ours {ours:.1f} fields")
+        for name in usable if work.size == plan.size else []:  # at four times the width some need 5 GB
+            theirs = _fields(plan, work, name)
+            yield Row(case, name, theirs / ours, remark=f"theirs {theirs:.1f} fields")
+
+
+def _fields(plan: Plan, work: Work, name: str) -> float:
+    """Complex64 fields that one more sample adds to the peak of forward and backward."""
+    few = max(4, 16 * 256**2 // work.size**2)  # more than building the transfer functions takes
+    peaks = [_ask(plan, "peak_memory", replace(work, batch=batch), names=[name]) for batch in (few, 3 * few)]
+    return float(peaks[1] - peaks[0]) / (2 * few * work.size**2 * _COMPLEX64)
+
+
+def _ask(plan: Plan, task: str, work: Work, setting: str = "default malloc", **more: object) -> Any:
+    """Run a task of the worker in a process with one allocator setting."""
+    environment = {**os.environ, **MALLOC_SETTINGS[setting], "OMP_NUM_THREADS": str(plan.threads)}
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answer = Path(folder, "task.json"), Path(folder, "result.json")
+        asked.write_text(json.dumps({"task": task, "work": asdict(work), "threads": plan.threads, **more}))
+        command = [sys.executable, "-m", "benchmarks.worker", str(asked), str(answer)]
+        subprocess.run(command, env=environment, cwd=Path(__file__).parent.parent, check=True)  # noqa: S603 # our own
+        return json.loads(answer.read_text())

@@ -1,0 +1,79 @@
+"""Rows of the comparison, the targets they are held against, and how they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contenders import FLOOR
+from benchmarks.scene import Work
+
+__all__ = ["Row", "print_table", "speed_target"]
+
+_FASTER = {"LightRidge": 1.3, "Chromatix": 4.0, "TorchOptics": 8.0}
+_ABOVE_FLOOR = {True: 1.1, False: 1.4}  # by whether the field is padded
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        case: the work and the way it ran.
+        against: what ours is compared with.
+        ratio: their time or memory over ours, at least the target; over a limit, ours over the limit, at most it.
+        target: what the ratio should reach, or None.
+        most: whether the target is the largest ratio allowed.
+        remark: the errors beside it, or why there is no more to say.
+    """
+
+    case: str
+    against: str
+    ratio: float | None
+    target: float | None = None
+    most: bool = False
+    remark: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target is reached, None without one."""
+        if self.ratio is None or self.target is None:
+            return None
+        return self.ratio <= self.target if self.most else self.ratio >= self.target
+
+
+def speed_target(name: str, work: Work, direction: str, errors: Mapping[str, Any]) -> float | None:
+    """The ratio to reach: forward and backward, against the floor from batch 8 on, and where a peer is no more right.
+
+    Args:
+        name: the floor or a peer.
+        work: what ran.
+        direction: "forward" or "forward+backward".
+        errors: errors of `name` and of ours against the reference, under "theirs" and "ours".
+    """
+    if direction == "forward":
+        return None
+    if name == FLOOR:
+        return _ABOVE_FLOOR[work.padding > 1.0] if work.batch >= 8 else None
+    return _FASTER[name] if errors["ours"] <= 1.01 * errors["theirs"] else None
+
+
+def print_table(rows: list[Row], title: str, console: Console | None = None) -> None:
+    """Print the rows with their targets; what misses its target is marked."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("case", "against"):
+        table.add_column(heading)
+    for heading in ("ratio", "target"):
+        table.add_column(heading, justify="right")
+    table.add_column("field error and remarks")
+    for row in rows:
+        ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
+        target = "" if row.target is None else f"{'≤' if row.most else '≥'} {row.target:g}"
+        missed = row.reached is False
+        ratio += " ✗" if missed else ""
+        table.add_row(row.case, row.against, ratio, target, row.remark, style="bold" if missed else None)
+    (console or Console()).print(table)

@@ -1,0 +1,99 @@
+"""One measurement in a process of its own: `python -m benchmarks.worker TASK RESULT`, both JSON files.
+
+The allocator reads its settings when a process starts, and a peak of memory belongs to a process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.agreement import agreement, reference
+from benchmarks.contenders import FLOOR, OURS, PEERS, Contender, contender, missing
+from benchmarks.scene import Scene, Work
+from benchmarks.timing import interleave, median_ratio
+
+__all__ = ["TASKS", "compare_speed", "growth_of_time", "peak_memory", "prove_equal"]
+
+
+def prove_equal(work: Work, **_: object) -> dict[str, Any]:
+    """Agreement of every installed contender with ours on one field, by name, or what failed."""
+    scene = Scene(work)
+    ours, truth = contender(OURS, scene), reference(scene)
+    found: dict[str, Any] = {}
+    for name in (OURS, FLOOR, *(peer for peer in PEERS if not missing(peer))):
+        try:
+            made = contender(name, scene)
+            found[name] = {**asdict(agreement(made, ours, truth)), "remark": made.remark}
+        except Exception as error:  # other people's code, in any version
+            found[name] = {"equal": False, "failed": f"{type(error).__name__}: {error}"}
+    return found
+
+
+def compare_speed(work: Work, names: list[str], rounds: int) -> dict[str, dict[str, float]]:
+    """Their time over ours (for the floor: ours over the floor's), by direction and name."""
+    scene = Scene(work)
+    made = {name: contender(name, scene) for name in (OURS, *names)}
+    directions: dict[str, Callable[[Contender], Callable[[], object]]] = {
+        "forward": lambda each: each.forward,
+        "forward+backward": lambda each: each.gradient,
+    }
+    ratios = {}
+    for direction, method in directions.items():
+        times = interleave({name: method(each) for name, each in made.items()}, rounds)
+        ratios[direction] = {
+            name: median_ratio(times, OURS, FLOOR) if name == FLOOR else median_ratio(times, name, OURS)
+            for name in names
+        }
+    return ratios
+
+
+def growth_of_time(work: Work, larger: Work, rounds: int) -> float:
+    """Time of the larger work over that of the smaller, against what N log N per hop asks for."""
+    scenes = Scene(work), Scene(larger)
+    small, large = (contender(OURS, scene).gradient for scene in scenes)
+    times = interleave({"small": small, "large": large}, rounds)
+    ideal = [_transform_cost(scene) for scene in scenes]
+    return median_ratio(times, "large", "small") * ideal[0] / ideal[1]
+
+
+def peak_memory(work: Work, names: list[str], **_: object) -> int:
+    """Largest resident memory of this process in bytes after forward and backward of the first name."""
+    contender(names[0], Scene(work)).gradient()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (prove_equal, compare_speed, growth_of_time, peak_memory)
+}
+
+
+def _transform_cost(scene: Scene) -> float:
+    pixels = math.prod(scene.hops[0].window.shape)
+    return scene.work.batch * (scene.work.layers + 1) * pixels * math.log(pixels)
+
+
+def _main(task_file: str, result_file: str) -> None:
+    task = json.loads(Path(task_file).read_text())
+    torch.set_num_threads(task.pop("threads"))
+    if hasattr(os, "sched_setaffinity"):  # for libraries that take every core they see
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: torch.get_num_threads()])
+    run = partial(TASKS[task.pop("task")], Work(**task.pop("work")))
+    if "larger" in task:
+        task["larger"] = Work(**task["larger"])
+    Path(result_file).write_text(json.dumps(run(**task)))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,61 @@
+"""What all elements share: a grid, and a field in, a field out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from opticdesign.errors import UsageError
+from opticdesign.field import Grid
+
+__all__ = ["Element", "Mask", "phase_transmission", "start_of"]
+
+
+def phase_transmission(phase_rad: Tensor) -> Tensor:
+    """Transmission e^{iφ} of a phase mask: complex, same shape."""
+    return torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
+
+
+def start_of(values: Tensor | None, shape: tuple[int, int], what: str, default: float = 0.0) -> Tensor:
+    """A float32 copy of the values that a parameter starts from, (y, x), or else the default everywhere.
+
+    Raises:
+        UsageError: the values have another shape.
+    """
+    start = torch.full(shape, default) if values is None else values
+    if tuple(start.shape) != shape:
+        raise UsageError(
+            f"an initial {what} of shape {tuple(start.shape)}",
+            expected=f"the mask's shape {shape}",
+            remedy=f"resample the {what} to the grid of the mask",
+        )
+    return start.detach().to(torch.float32).clone()
+
+
+class Element(nn.Module, ABC):
+    """A passive element: it maps a complex field (…, y, x) on its grid to one of the same shape and type.
+
+    Args:
+        grid: sampling of the field.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self.grid = grid
+
+    @abstractmethod
+    def forward(self, field: Tensor) -> Tensor:
+        """The field behind the element, same shape and type."""
+
+
+class Mask(Element):
+    """An element that multiplies the field by its transmission."""
+
+    @abstractmethod
+    def transmission(self) -> Tensor:
+        """Amplitude transmission (y, x), real or complex, never above 1 in magnitude."""
+
+    def forward(self, field: Tensor) -> Tensor:  # noqa: D102 (documented on the base)
+        return field * self.transmission().to(field.dtype)
