@@ -162,7 +162,7 @@ def test_gradient_reaches_every_mask_through_the_whole_microscope() -> None:
 
 
 def test_wide_neurons_are_steps_on_a_fine_field() -> None:
-    design = small("optics.samples=4", "optics.neurons=[8, 16]", "optics.start=random")
+    design = small("optics.samples=4", "optics.neurons=[8, 16]", "optics.cell=8", "optics.start=random")
     optics = build_optics(design)
     assert optics.grid == Grid((32, 64), (79.1e-9, 79.1e-9))
     assert optics.phases_rad().shape == (3, 8, 16)
