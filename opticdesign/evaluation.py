@@ -77,6 +77,8 @@ def reconstruct_field(
     """Reconstruct a whole field from tiles of the microscope's size that share `overlap` samples and blend there.
 
     Each tile is imaged by itself, as when a stage moves the sample. A last tile that would stick out is moved inward.
+    No camera sees the constant phase of a tile, so the decoder's guesses of it are first made to agree where tiles
+    overlap; their mean stays.
     """
     ny, nx = microscope.optics.grid.shape
     origins = [
@@ -85,6 +87,7 @@ def reconstruct_field(
     complex_field = torch.polar(torch.from_numpy(field.amplitude), torch.from_numpy(field.phase_rad))
     tiles = torch.stack([complex_field[y : y + ny, x : x + nx] for y, x in origins])
     _, images = reconstruct(microscope, tiles, process, seed)
+    images = images + _agreeing_offsets(images, origins)[:, None, None]
     window = blend_window(ny, overlap)[:, None] * blend_window(nx, overlap)[None, :]
     window = window.clamp(min=1e-6)  # the outermost samples are covered by one tile only
     total, weight = torch.zeros(field.shape, dtype=torch.float64), torch.zeros(field.shape, dtype=torch.float64)
@@ -93,6 +96,29 @@ def reconstruct_field(
         weight[y : y + ny, x : x + nx] += window
     target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
     return FullField(field.name, (total / weight).to(torch.float32), target, torch.from_numpy(field.valid))
+
+
+def _agreeing_offsets(images: Tensor, origins: Sequence[tuple[int, int]]) -> Tensor:
+    """Constants (tiles,) of mean zero that, added to tiles (tiles, y, x), make them agree best where they overlap.
+
+    Least squares over all pairs that overlap, each with the weight of the samples it shares.
+    """
+    ny, nx = images.shape[-2:]
+    rows, differences = [torch.ones(len(origins))], [torch.zeros(())]
+    for i, (yi, xi) in enumerate(origins):
+        for j, (yj, xj) in enumerate(origins[:i]):
+            height, width = ny - abs(yi - yj), nx - abs(xi - xj)
+            if height <= 0 or width <= 0:
+                continue
+            first = images[i, max(yj - yi, 0) :, max(xj - xi, 0) :][:height, :width]
+            second = images[j, max(yi - yj, 0) :, max(xi - xj, 0) :][:height, :width]
+            row = torch.zeros(len(origins))
+            row[i], row[j] = 1.0, -1.0
+            weight = math.sqrt(height * width)
+            rows.append(row * weight)
+            differences.append((second - first).mean() * weight)
+    solution: Tensor = torch.linalg.lstsq(torch.stack(rows), torch.stack(differences)[:, None]).solution
+    return solution[:, 0]
 
 
 def _tile_starts(length: int, tile: int, overlap: int) -> list[int]:

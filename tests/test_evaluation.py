@@ -35,6 +35,26 @@ def test_tiles_put_a_whole_field_together_exactly(tiny_design: Design, shape: tu
     torch.testing.assert_close(result.target, torch.from_numpy(phase) / (2.0 * torch.pi))
 
 
+def test_tiles_that_guess_different_offsets_are_made_to_agree(tiny_design: Design) -> None:
+    """Each tile is off by a constant of its own; the whole field is off by one constant, their mean."""
+    rng = np.random.default_rng(5)
+    phase = rng.uniform(0.0, 3.0, (140, 110)).astype(np.float32)
+    field = PhaseField("noise", phase, np.ones(phase.shape, np.float32), np.ones(phase.shape, np.bool_))
+    microscope = transparent_microscope(tiny_design)
+    guesses: list[torch.Tensor] = []
+
+    def guessing(reading: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(len(guesses))
+        guesses.append(torch.rand((len(reading), 1, 1), generator=generator))
+        return reading + guesses[-1]
+
+    microscope.decoder.forward = guessing  # type: ignore[method-assign]
+    result = reconstruct_field(microscope, field, None, 16, seed=0)
+    error = result.image - result.target
+    assert torch.cat(guesses).std() > 0.2
+    torch.testing.assert_close(error, torch.full_like(error, float(torch.cat(guesses).mean())), atol=1e-4, rtol=0.0)
+
+
 def test_reading_noise_repeats_with_the_seed_and_changes_with_it(tiny_design: Design) -> None:
     microscope, process = build_microscope(tiny_design), build_process(tiny_design)
     fields = torch.ones((2, 64, 64), dtype=torch.complex64)

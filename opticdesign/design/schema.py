@@ -372,8 +372,11 @@ class Design(_Table):
         return to_toml(self.model_dump(mode="json", exclude_none=True))
 
     def digest(self) -> str:
-        """SHA-256 of the resolved design as canonical JSON, 64 hexadecimal digits; the order of stages counts."""
-        text = json.dumps(self.model_dump(mode="json"), separators=(",", ":"))
+        """SHA-256 of the resolved design as canonical JSON, 64 hexadecimal digits; the order of stages counts.
+
+        Defaults are left out, so that a key added to the schema later does not estrange the runs made before.
+        """
+        text = json.dumps(self.model_dump(mode="json", exclude_defaults=True), separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
