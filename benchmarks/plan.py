@@ -131,7 +131,7 @@ def _memory_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
 
 def _fields(plan: Plan, work: Work, name: str) -> float:
     """Complex64 fields that one more sample adds to the peak of forward and backward."""
-    few = max(4, 16 * 256**2 // work.size**2)  # more than building the transfer functions takes
+    few = max(4, 48 * 256**2 // work.size**2)  # more than imports and building the transfer functions take
     peaks = [_ask(plan, "peak_memory", replace(work, batch=batch), names=[name]) for batch in (few, 3 * few)]
     return float(peaks[1] - peaks[0]) / (2 * few * work.size**2 * _COMPLEX64)
 

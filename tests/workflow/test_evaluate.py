@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -50,4 +51,10 @@ def test_files_hold_what_was_returned(trained_run: Run, evaluation: Evaluation) 
 
 
 def test_evaluating_twice_gives_the_same_numbers(trained_run: Run, evaluation: Evaluation) -> None:
-    assert evaluate(trained_run, torch.device("cpu"), lambda name, step, steps: None) == evaluation
+    again = evaluate(trained_run, torch.device("cpu"), lambda name, step, steps: None)
+    # memory that lies differently changes the order of float32 sums
+    for row, expected in zip(again.rows, evaluation.rows, strict=True):
+        assert row.name == expected.name
+        assert row.fields == pytest.approx(expected.fields, rel=1e-5)
+        for name, score in row.patches.items():
+            assert asdict(score) == pytest.approx(asdict(expected.patches[name]), rel=1e-5)
