@@ -16,10 +16,19 @@ from opticdesign.probe import linear_probe_error
 from opticdesign.randomness import torch_stream
 from opticdesign.system import Microscope, build_process
 
-__all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "rate_factor"]
+__all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "load_weights", "rate_factor"]
 
 DrawBatch = Callable[[int], tuple[Tensor, Tensor]]
 """Step number → complex fields and their phase in radians, both (batch, y, x); the same step, the same batch."""
+
+
+_WEIGHTS = "microscope."  # what the names of masks and weights start with in a trainer's state
+
+
+def load_weights(microscope: Microscope, tensors: dict[str, Tensor]) -> None:
+    """Give a microscope the masks and weights out of what `Trainer.state` gave."""
+    weights = {key.removeprefix(_WEIGHTS): value for key, value in tensors.items() if key.startswith(_WEIGHTS)}
+    microscope.load_state_dict(weights)
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,7 @@ class Trainer:
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to continue: weights, masks and optimiser moments, by name, on the CPU."""
-        tensors = {f"microscope.{key}": value for key, value in self.microscope.state_dict().items()}
+        tensors = {f"{_WEIGHTS}{key}": value for key, value in self.microscope.state_dict().items()}
         if self._optimiser is not None:
             for index, entry in self._optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{index}.{key}": value for key, value in entry.items()}
@@ -168,9 +177,7 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], position: TrainingPosition) -> None:
         """Continue from what `state` gave at a position."""
-        prefix = "microscope."
-        weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        self.microscope.load_state_dict(weights)
+        load_weights(self.microscope, tensors)
         self.position, self._optimiser = position, None
         moments = [key.split(".", 2)[1:] for key in tensors if key.startswith("optimiser.")]
         if not moments:

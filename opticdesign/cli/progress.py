@@ -56,14 +56,15 @@ def _clock(seconds: float) -> str:
 @contextmanager
 def progress_listener() -> Iterator[Callable[[TrainingProgress], None]]:
     """A listener for `optimise`: stage, step, loss, validation PSNR and SSIM, time left."""
-    with _bars() as (show, final):
+    with _bars() as show:
 
         def listen(news: TrainingProgress) -> None:
             report, quality = news.report, news.validation
             text = f"{report.stage:<10} step {report.step}/{report.steps}  loss {report.loss:.4f}"
             if quality:
                 text += f"  PSNR {quality['psnr_db']:.2f} dB  SSIM {quality['ssim']:.3f}"
-            show(f"{text}  ETA {_clock(news.seconds_left)}", report.total, news.total_steps, final(report))
+            text += f"  ETA {_clock(news.seconds_left)}"
+            show(text, report.total, news.total_steps, report.step == report.steps)
 
         yield listen
 
@@ -71,17 +72,14 @@ def progress_listener() -> Iterator[Callable[[TrainingProgress], None]]:
 @contextmanager
 def floor_listener() -> Iterator[Callable[[str, int, int], None]]:
     """A listener for `evaluate`: which floor is being trained, and how far."""
-    with _bars() as (show, _):
+    with _bars() as show:
         yield lambda name, step, steps: show(f"{name}: step {step}/{steps}", step, steps, step == steps)
 
 
 @contextmanager
-def _bars() -> Iterator[tuple[Callable[[str, int, int, bool], None], Callable[..., bool]]]:
+def _bars() -> Iterator[Callable[[str, int, int, bool], None]]:
+    """Shows a text, steps done and in all; where there is no terminal, what is important and now and then the rest."""
     console = Console(stderr=True)
-
-    def final(report: object) -> bool:
-        return bool(getattr(report, "step", 0) == getattr(report, "steps", -1))
-
     if not console.is_terminal:
         last = [time.monotonic()]
 
@@ -90,7 +88,7 @@ def _bars() -> Iterator[tuple[Callable[[str, int, int, bool], None], Callable[..
                 last[0] = time.monotonic()
                 print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the command line)
 
-        yield plain, final
+        yield plain
         return
     bar = Progress(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn(), console=console)
     with bar:
@@ -99,4 +97,4 @@ def _bars() -> Iterator[tuple[Callable[[str, int, int, bool], None], Callable[..
         def live(text: str, done: int, total: int, _important: bool) -> None:
             bar.update(task, description=text, completed=done, total=total)
 
-        yield live, final
+        yield live

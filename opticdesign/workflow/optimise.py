@@ -24,7 +24,7 @@ from opticdesign.figures import draw_history, draw_masks, draw_reconstructions
 from opticdesign.randomness import numpy_stream
 from opticdesign.run import Run, create_run, environment, resumable_run
 from opticdesign.system import Microscope, build_microscope, build_process
-from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition
+from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, load_weights
 
 __all__ = [
     "TEST_PATCHES",
@@ -300,9 +300,6 @@ def load_trained(run: Run, device: torch.device) -> tuple[Microscope, str]:
             remedy=f"opticdesign optimize {run.folder / 'design.toml'} --output {run.folder} --resume",
         )
     tensors, _, digest = run.load()
-    prefix = "microscope."
     microscope = build_microscope(run.design)
-    microscope.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    )
+    load_weights(microscope, tensors)
     return microscope.to(device).eval(), digest
