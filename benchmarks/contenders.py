@@ -1,4 +1,4 @@
-"""What is compared: this core, the floor below which no such computation can go, and the peers that are installed."""
+"""What is compared: this core, the bare transforms as a floor, and the peers that are installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.scene import Scene
 from opticdesign.elements import DiffractiveElement, phase_transmission
-from opticdesign.system import OpticalSystem
+from opticdesign.optical_system import DiffractiveSystem
 
 __all__ = ["FLOOR", "OURS", "PEERS", "Contender", "Floor", "Ours", "contender", "missing"]
 
@@ -46,7 +46,7 @@ class Ours:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._system = OpticalSystem([DiffractiveElement(scene.grid, phase) for phase in scene.phases], scene.hops)
+        self._system = DiffractiveSystem([DiffractiveElement(scene.grid, phase) for phase in scene.phases], scene.hops)
 
     def forward(self) -> Tensor:
         with torch.no_grad():
@@ -60,10 +60,11 @@ class Ours:
 
 
 class Floor:
-    """The same transforms, one pass for every product, and nothing else: no padding, no autograd, masks given.
+    """Two-dimensional transforms, one pass for every product, and nothing else: no padding, no autograd, masks given.
 
-    Sample by sample, because that is the fastest order on a CPU. `gradient` sends the wave through all but the first
-    hop once more; the fields that a true gradient needs are not kept, so its result is no gradient.
+    Sample by sample, because that is the fastest order on a CPU. Only what transforms less than whole windows, or in
+    another order, comes below it. `gradient` sends the wave through all but the first hop once more; the fields that a
+    true gradient needs are not kept, so its result is no gradient.
     """
 
     same_kernel: ClassVar[bool] = True

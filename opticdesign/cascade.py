@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch.autograd.function import once_differentiable
 __all__ = ["cascade"]
 
 _TOGETHER = 8  # samples sent at once where launching a kernel costs as much as running it
+_LINE = 64  # bytes of a cache line
+Transform = Callable[..., Tensor]
 
 
 def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
@@ -33,62 +36,137 @@ def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor
     return result
 
 
-class _Hops:
-    """Hops on zero-padded windows.
+class _Windows:
+    """Where hops of one size take their fields from: zero-padded windows of some samples at once.
 
-    The windows are allocated and zeroed once: the transforms read them and write elsewhere, so that their margin stays
-    zero and each hop only fills the aperture. The transforms are not told where to write: given `out`, torch computes
-    them elsewhere and copies.
+    They are allocated and zeroed once: the transforms read them and write elsewhere, so that their margin stays zero
+    and each hop only fills the aperture. The transforms are not told where to write: given `out`, torch computes them
+    elsewhere and copies.
+
+    Args:
+        samples: most samples sent at once.
+        shape: rows and columns (ny, nx) of the field.
+        window: rows and columns (wy, wx) of the window.
+        like: gives type and device.
     """
 
-    def __init__(self, transfers: Sequence[Tensor], samples: int, shape: torch.Size, like: Tensor) -> None:
-        self._transfers = transfers
+    def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
         self._rows, self._columns = shape
-        sizes = {transfer.shape for transfer in transfers}
-        self._windows = {size: like.new_zeros((samples, *size)) for size in sizes}
+        self._input = like.new_zeros((samples, *window))
+
+    def aperture(self, samples: int) -> Tensor:
+        """The field to be sent, (samples, y, x), to be overwritten."""
+        return self._input[:samples, : self._rows, : self._columns]
+
+    def prepared(self, transfer: Tensor) -> Tensor:
+        """A transfer function as `forth` and `back` want it."""
+        return transfer
+
+    def forth(self, transfer: Tensor, samples: int) -> Tensor:
+        """The aperture propagated, (samples, y, x): F⁻¹ H F."""
+        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self._input[:samples]).mul_(transfer))
+        return wave[:, : self._rows, : self._columns]
+
+    def back(self, transfer: Tensor, samples: int) -> Tensor:
+        """The transposed hop on the aperture, (samples, y, x): F H F⁻¹, since F is symmetric."""
+        wave: Tensor = torch.fft.fft2(torch.fft.ifft2(self._input[:samples]).mul_(transfer))
+        return wave[:, : self._rows, : self._columns]
+
+
+class _CachedWindows(_Windows):
+    """The same for single samples on a CPU, axis by axis.
+
+    Rows that hold no field are not transformed, nor those that are cropped away. What is transformed along columns
+    lies in memory whose rows are an odd number of cache lines long: of a power of two all samples of a column would
+    compete for a few places of the cache. The transforms are unscaled, and 1/(wy·wx) part of the transfer function,
+    which is stored column by column as the spectrum comes out.
+    """
+
+    def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:  # noqa: ARG002 (it is one)
+        (self._rows, self._columns), self._like = shape, like
+        self._input = like.new_empty((1, self._rows, window[1]))
+        self._tall = _spread(window[0], window[1], like)
+        self._wide = _spread(window[1], self._rows, like).mT
+        for margin in (self._input[..., self._columns :], self._tall[self._rows :]):
+            margin.zero_()
+
+    def prepared(self, transfer: Tensor) -> Tensor:
+        columns = self._like.new_empty(transfer.mT.shape).copy_(transfer.mT)
+        return columns.mul_(1.0 / transfer.numel()).mT
+
+    def forth(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (it is one)
+        return self._send(transfer, torch.fft.fft, partial(torch.fft.ifft, norm="forward"))
+
+    def back(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (it is one)
+        return self._send(transfer, partial(torch.fft.ifft, norm="forward"), torch.fft.fft)
+
+    def _send(self, transfer: Tensor, there: Transform, home: Transform) -> Tensor:
+        self._tall[: self._rows].copy_(there(self._input[0]))
+        spectrum = there(self._tall, dim=-2).mul_(transfer)
+        self._wide.copy_(home(spectrum, dim=-2)[: self._rows])
+        return home(self._wide)[None, :, : self._columns]
+
+
+def _spread(rows: int, columns: int, like: Tensor) -> Tensor:
+    """Memory (rows, columns), each row beginning an odd number of cache lines after the one before."""
+    held = _LINE // like.element_size()
+    lines = -(-columns // held) | 1
+    return like.new_empty((rows, lines * held))[:, :columns]
+
+
+def _suitable(device: torch.device) -> tuple[type[_Windows], int]:
+    """Kind of windows for a device, and how many samples to send at once."""
+    return (_CachedWindows, 1) if device.type == "cpu" else (_Windows, _TOGETHER)
+
+
+class _Hops:
+    """The hops of a cascade, and the parts of a batch that they take at once."""
+
+    def __init__(self, transfers: Sequence[Tensor], field: Tensor) -> None:
+        kind, most = _suitable(field.device)
+        batch, rows, columns = field.shape
+        self.parts = [(slice(i, i + most), min(most, batch - i)) for i in range(0, batch, most)]
+        windows: dict[torch.Size, _Windows] = {}
+        prepared: dict[int, Tensor] = {}
+        for transfer in transfers:
+            size = transfer.shape
+            if size not in windows:
+                windows[size] = kind(min(most, batch), (rows, columns), (size[0], size[1]), field)
+            if id(transfer) not in prepared:
+                prepared[id(transfer)] = windows[size].prepared(transfer)
+        self._hops = [(windows[transfer.shape], prepared[id(transfer)]) for transfer in transfers]
 
     def aperture(self, index: int, samples: int) -> Tensor:
         """Where hop `index` takes its field from, (samples, y, x), to be overwritten."""
-        return self._windows[self._transfers[index].shape][:samples, : self._rows, : self._columns]
+        return self._hops[index][0].aperture(samples)
 
     def forth(self, index: int, samples: int) -> Tensor:
-        """The aperture of hop `index` propagated, (samples, y, x): F⁻¹ H F."""
-        transfer = self._transfers[index]
-        spectrum = torch.fft.fft2(self._windows[transfer.shape][:samples]).mul_(transfer)
-        wave: Tensor = torch.fft.ifft2(spectrum)[:, : self._rows, : self._columns]
-        return wave
+        """The aperture of hop `index` propagated, (samples, y, x)."""
+        windows, transfer = self._hops[index]
+        return windows.forth(transfer, samples)
 
     def back(self, index: int, samples: int) -> Tensor:
-        """The transposed hop `index` on its aperture, (samples, y, x): F H F⁻¹, since F is symmetric."""
-        transfer = self._transfers[index]
-        spectrum = torch.fft.ifft2(self._windows[transfer.shape][:samples]).mul_(transfer)
-        wave: Tensor = torch.fft.fft2(spectrum)[:, : self._rows, : self._columns]
-        return wave
-
-
-def _parts(batch: int, device: torch.device) -> list[tuple[slice, int]]:
-    """Slices of a batch that are sent at once, and how many samples each holds."""
-    most = 1 if device.type == "cpu" else _TOGETHER
-    return [(slice(i, i + most), min(most, batch - i)) for i in range(0, batch, most)]
+        """The transposed hop `index` on its aperture, (samples, y, x)."""
+        windows, transfer = self._hops[index]
+        return windows.back(transfer, samples)
 
 
 class _Cascade(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, field: Tensor, masks: Tensor, *transfers: Tensor) -> Tensor:
-        dtype = torch.promote_types(field.dtype, masks.dtype)
-        output = torch.empty(field.shape, dtype=dtype, device=field.device)
-        before = output.new_empty((len(masks), *field.shape)) if ctx.needs_input_grad[1] else None
-        parts = _parts(len(field), field.device)
-        hops = _Hops(transfers, max((count for _, count in parts), default=0), field.shape[-2:], output)
-        for part, count in parts:
+        output = torch.empty_like(field, dtype=torch.promote_types(field.dtype, masks.dtype))
+        hops, before = _Hops(transfers, output), []
+        for part, count in hops.parts:
             hops.aperture(0, count).copy_(field[part])
             for layer, mask in enumerate(masks):
                 wave = hops.forth(layer, count)
-                if before is not None:
-                    wave = before[layer, part].copy_(wave)
+                if ctx.needs_input_grad[1]:
+                    wave = wave.contiguous()  # a view would keep what is cropped away
+                    before.append(wave)
                 torch.mul(wave, mask, out=hops.aperture(layer + 1, count))
             output[part] = hops.forth(len(masks), count)
-        ctx.save_for_backward(before, masks, *transfers)
+        ctx.save_for_backward(masks, *before)
+        ctx.hops = hops
         return output
 
     @staticmethod
@@ -96,25 +174,24 @@ class _Cascade(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         # All waves here are conjugates of gradients. Then neither transfers nor masks nor the kept fields need
         # conjugating, only what comes in and goes out: conj(Aᴴ g) = Aᵀ conj(g).
-        before, masks, *transfers = ctx.saved_tensors
+        hops: _Hops = ctx.hops
+        masks, *before = ctx.saved_tensors
         wants_field, wants_masks = ctx.needs_input_grad[:2]
         mask_gradient = torch.zeros_like(masks) if wants_masks else None
         field_gradient = torch.empty_like(gradient) if wants_field else None
-        parts = _parts(len(gradient), gradient.device)
-        hops = _Hops(transfers, max((count for _, count in parts), default=0), gradient.shape[-2:], gradient)
-        for part, count in parts:
+        for number, (part, count) in enumerate(hops.parts):
             torch.conj_physical(gradient[part], out=hops.aperture(len(masks), count))
             for layer in reversed(range(len(masks))):
                 wave = hops.back(layer + 1, count)
                 if mask_gradient is not None:
-                    _add_product(mask_gradient[layer], before[layer, part], wave)
+                    _add_product(mask_gradient[layer], before[number * len(masks) + layer], wave)
                 if layer or wants_field:
                     torch.mul(wave, masks[layer], out=hops.aperture(layer, count))
             if field_gradient is not None:
                 torch.conj_physical(hops.back(0, count), out=field_gradient[part])
         if mask_gradient is not None:
             mask_gradient = mask_gradient.conj_physical_()
-        return (field_gradient, mask_gradient, *(None for _ in transfers))
+        return (field_gradient, mask_gradient, *(None for _ in range(len(masks) + 1)))
 
 
 def _add_product(total: Tensor, first: Tensor, second: Tensor) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from opticdesign.design import Design
+from opticdesign.design import D2NNOptics, Design, FilterOptics
 from opticdesign.materials import material
 from opticdesign.propagation import (
     AngularSpectrum,
@@ -18,7 +18,7 @@ from opticdesign.propagation import (
     Propagator,
     RayleighSommerfeld,
 )
-from opticdesign.system import build_hop, build_optics, build_process
+from opticdesign.system import build_hop, build_layers, build_optics, build_process
 from opticdesign.units import format_length
 
 __all__ = ["Check", "check_design", "power_lost_per_hop"]
@@ -46,7 +46,10 @@ def _graded(
 
 def check_design(design: Design) -> list[Check]:
     """All checks of a design, in the order light meets them."""
-    return [*_sampling(design), *_power(design), *_mask(design), *_camera(design)]
+    optics = design.optics
+    if isinstance(optics, FilterOptics):
+        return [*_sampling(design), *_pupil(design, optics), *_mask(design), *_camera(design)]
+    return [*_sampling(design), *_hops(design, optics), *_power(design, optics), *_mask(design), *_camera(design)]
 
 
 def _wavelength_in_medium(design: Design) -> float:
@@ -67,13 +70,16 @@ def _sampling(design: Design) -> Iterator[Check]:
         "λ/2 carries every propagating wave; above 0.75 λ steep waves are missing",
         "raise optics.samples, choose a smaller pitch, or accept that steeper light is left out",
     )
-    for name, distance_m in _gaps(design):
-        hop, reason = build_hop(design, distance_m)
-        yield _propagator(name, hop, distance_m, min(steepest, 1.0), f"{hop.name}: {reason}")
 
 
-def _gaps(design: Design) -> list[tuple[str, float]]:
-    optics = design.optics
+def _hops(design: Design, optics: D2NNOptics) -> Iterator[Check]:
+    steepest = min(_wavelength_in_medium(design) / (2.0 * optics.sample_pitch), 1.0)
+    for name, distance_m in _gaps(optics):
+        hop, reason = build_hop(design, optics, distance_m)
+        yield _propagator(name, hop, distance_m, steepest, f"{hop.name}: {reason}")
+
+
+def _gaps(optics: D2NNOptics) -> list[tuple[str, float]]:
     gaps = [("input gap", optics.input_gap), ("layer gap", optics.layer_gap), ("detector gap", optics.detector_gap)]
     return gaps if optics.layers > 1 else [gaps[0], gaps[2]]
 
@@ -107,10 +113,27 @@ def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, 
     return _graded(named, error, 0.1, math.inf, found, "≤ 0.1 rad", 'set optics.propagator = "auto"')
 
 
-def power_lost_per_hop(design: Design) -> list[float]:
+def _pupil(design: Design, optics: FilterOptics) -> Iterator[Check]:
+    """Whether lenses exist that could hold the pupil."""
+    wavelength_m = _wavelength_in_medium(design)
+    extent_m = max(optics.shape) * optics.pitch * optics.padding
+    sine = wavelength_m / (2.0 * optics.pitch) if optics.radius is None else optics.radius * wavelength_m / extent_m
+    diameter = format_length(2.0 * sine * optics.focal)
+    yield _graded(
+        "pupil",
+        sine,
+        0.95,
+        1.0 + 1e-9,
+        f"NA {sine:.3g}, a filter {diameter} wide, its points {format_length(wavelength_m * optics.focal / extent_m)}",
+        "NA ≤ 0.95 for a real objective in air; above 1 there is no light",
+        "choose a larger pitch or a smaller radius, or accept that no lens is that strong",
+    )
+
+
+def power_lost_per_hop(design: Design, layers: D2NNOptics) -> list[float]:
     """Share of the power that leaves the aperture or the band in each hop, for a smooth random phase object."""
-    optics = build_optics(design)
-    ny, nx = design.optics.shape
+    optics = build_layers(design, layers)
+    ny, nx = layers.shape
     generator = torch.Generator().manual_seed(design.training.seed)
     coarse = torch.rand((1, 1, max(2, ny // 16), max(2, nx // 16)), generator=generator)
     phase = 2.0 * torch.nn.functional.interpolate(coarse, (ny, nx), mode="bicubic", align_corners=True)[0, 0]
@@ -126,9 +149,9 @@ def power_lost_per_hop(design: Design) -> list[float]:
     return lost
 
 
-def _power(design: Design) -> Iterator[Check]:
-    for index, lost in enumerate(power_lost_per_hop(design)):
-        end = f"mask {index + 1}" if index < design.optics.layers else "detector"
+def _power(design: Design, optics: D2NNOptics) -> Iterator[Check]:
+    for index, lost in enumerate(power_lost_per_hop(design, optics)):
+        end = f"mask {index + 1}" if index < optics.layers else "detector"
         gained = lost < -0.01  # no passive hop adds power: the sampling is wrong
         yield _graded(
             f"power lost before {end}",
@@ -143,10 +166,10 @@ def _power(design: Design) -> Iterator[Check]:
 
 def _mask(design: Design) -> Iterator[Check]:
     process, made = build_process(design), design.fabrication
-    pitch_m = design.optics.pitch
+    pitch_m = build_optics(design).mask_pitch_m
     relief = process.full_height_m * (process.levels - 1) / process.levels
     ratio = relief / pitch_m
-    thin = design.optics.model == "thin"
+    thin = isinstance(design.optics, FilterOptics) or design.optics.model == "thin"
     yield _graded(
         "thin element",
         ratio if thin else 0.0,

@@ -25,6 +25,7 @@ __all__ = [
     "OpticDesignError",
     "RunError",
     "StorageError",
+    "StudyStopped",
     "UnitError",
     "UsageError",
     "VerificationError",
@@ -126,3 +127,7 @@ class StorageError(OpticDesignError):
     """The disk refused a write, or a stored file is damaged."""
 
     exit_code = 4
+
+
+class StudyStopped(Exception):  # noqa: N818 (not an error: the user asked for it)
+    """A study was stopped safely before its end; the same command continues it."""

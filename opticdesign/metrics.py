@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["blend_window", "mae_free_rad", "mae_rad", "psnr_db", "rescale", "ssim", "ssim_map"]
+__all__ = ["blend_window", "mae_free_rad", "mae_rad", "psnr_db", "rescale", "ssim", "ssim_map", "ssim_terms"]
 
 _IMAGE_AXES = (-2, -1)
 
@@ -38,7 +38,13 @@ def ssim(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
 
 
 def ssim_map(image: Tensor, target: Tensor) -> Tensor:
-    """Structural similarity around each pixel, Gaussian window of 11 × 11 and σ = 1.5, k₁ = 0.01, k₂ = 0.03.
+    """Structural similarity −1 … 1 around each pixel, the product of `ssim_terms`: (batch, y, x), at least 6 × 6."""
+    luminance, contrast = ssim_terms(image, target)
+    return luminance * contrast
+
+
+def ssim_terms(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The two factors of the structural similarity, Gaussian window of 11 × 11 and σ = 1.5, k₁ = 0.01, k₂ = 0.03.
 
     Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, Image quality assessment: from error visibility to structural
     similarity, IEEE Trans. Image Process. 13, 600 (2004), Eq. 13, doi:10.1109/TIP.2003.819861.
@@ -48,16 +54,15 @@ def ssim_map(image: Tensor, target: Tensor) -> Tensor:
         target: same shape.
 
     Returns:
-        Similarity −1 … 1, same shape; the border is continued by reflection.
+        Luminance, and contrast times structure, both of that shape; the border is continued by reflection.
     """
     c1, c2 = 0.01**2, 0.03**2
     means = _blur(torch.stack([image, target, image * image, target * target, image * target]))
     mean_x, mean_y, xx, yy, xy = means
     variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
-    above = (2.0 * mean_x * mean_y + c1) * (2.0 * covariance + c2)
-    below = (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-    similarity: Tensor = above / below
-    return similarity
+    luminance: Tensor = (2.0 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    contrast: Tensor = (2.0 * covariance + c2) / (variance_x + variance_y + c2)
+    return luminance, contrast
 
 
 def rescale(image: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from opticdesign.decoders import by_class, ridge, surroundings
+
 __all__ = ["linear_probe_error"]
 
-_NEAR = 5  # pixels across the surroundings at full resolution
-_FAR = 4  # pixels averaged, and skipped, for the wide surroundings
 _FINE = 6.0  # weight of structure inside pixels against coarse phase: more of it loses more of the coarse than it gains
 _TINY = 1e-12
 _RIDGE = 0.3  # against readings of about 1, summed over a batch: weak, the noise regularises more
@@ -38,14 +38,14 @@ def linear_probe_error(reading: Tensor, phase: Tensor, period: int) -> Tensor:
     """
     scale = phase.shape[-1] // reading.shape[-1]
     centred = phase - phase.mean((-2, -1), keepdim=True)
-    targets = _by_class(functional.pixel_unshuffle(centred[:, None], scale), period)
-    features = _by_class(_surroundings(reading - 1.0), period)
+    targets = by_class(functional.pixel_unshuffle(centred[:, None], scale), period)
+    features = by_class(surroundings(reading - 1.0), period)
     half = len(reading) // 2
     errors, judged_targets = [], []
     for fitted, judged in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half))):
         known, unknown = features[:, fitted].flatten(1, 2), features[:, judged].flatten(1, 2)
         target = targets[:, judged].flatten(1, 2)
-        errors.append(unknown @ _ridge(known, targets[:, fitted].flatten(1, 2)) - target)
+        errors.append(unknown @ _fitted(known, targets[:, fitted].flatten(1, 2)) - target)
         judged_targets.append(target)
     parts = zip(_coarse_and_fine(torch.cat(errors, 1)), _coarse_and_fine(torch.cat(judged_targets, 1)), strict=True)
     logarithms = [0.5 * torch.log(error / (spread + _TINY) + _TINY) for error, spread in parts]
@@ -58,28 +58,6 @@ def _coarse_and_fine(values: Tensor) -> tuple[Tensor, Tensor]:
     return coarse.square().mean(), (values - coarse).square().mean()
 
 
-def _surroundings(reading: Tensor) -> Tensor:
-    """Values around each pixel, near ones and wide means, and a constant: (batch, h, w) → (batch, features, h, w)."""
-    image = reading[:, None]
-    margin = _NEAR // 2
-    near = functional.unfold(functional.pad(image, (margin,) * 4, mode="replicate"), _NEAR)
-    means = functional.avg_pool2d(
-        functional.pad(image, (_FAR // 2, _FAR - _FAR // 2 - 1) * 2, mode="replicate"), _FAR, 1
-    )
-    far = functional.unfold(functional.pad(means, (margin * _FAR,) * 4, mode="replicate"), _NEAR, dilation=_FAR)
-    values = torch.cat([near, far, torch.ones_like(near[:, :1])], dim=1)
-    return values.reshape(*values.shape[:2], *reading.shape[-2:])
-
-
-def _by_class(values: Tensor, period: int) -> Tensor:
-    """Sort pixels by their place in the period: (batch, c, h, w) → (period², batch, pixels of a class, c)."""
-    batch, channels, height, width = values.shape
-    split = values.reshape(batch, channels, height // period, period, width // period, period)
-    return split.permute(3, 5, 0, 2, 4, 1).reshape(period * period, batch, -1, channels)
-
-
-def _ridge(features: Tensor, targets: Tensor) -> Tensor:
-    """Weights (classes, features, outputs) that minimise |Fw − t|² + λ|w|², class by class."""
-    gram = features.mT @ features + _RIDGE * torch.eye(features.shape[-1]).to(features)
-    weights: Tensor = torch.linalg.solve(gram, features.mT @ targets)
-    return weights
+def _fitted(features: Tensor, targets: Tensor) -> Tensor:
+    """Weights (classes, features, outputs) of the best linear reader, class by class."""
+    return ridge(features.mT @ features, features.mT @ targets, _RIDGE)

@@ -168,13 +168,14 @@ class FresnelImpulse(Propagator):
 class RayleighSommerfeld(Propagator):
     """The sampled Rayleigh–Sommerfeld kernel; see `transfer.rayleigh_sommerfeld`.
 
-    The kernel is kept where the window turns the circular convolution into a linear one, and where the pitch samples
-    its phase; at a cut it ends in a squared-cosine edge. So the result is free of wrap-around at any padding above 1,
-    at the price of the steepest rays across the aperture. With 16 zones left in a cut kernel, waves in the inner half
-    of the band are right to some percent, with 64 to 0.1 %; an uncut one holds the whole field from z = λ on.
+    Up to the free width of the window the convolution is linear. Offsets beyond it, the steepest rays across the
+    aperture, meet others in the window and take a mean of both (`transfer.folded`), which is the least error that a
+    window of this size allows; a doubled one has none. Where the pitch cannot sample the kernel's phase it ends in a
+    squared-cosine edge. With 16 zones left in a kernel cut so, waves in the inner half of the band are right to some
+    percent, with 64 to 0.1 %; an uncut one holds the whole field from z = λ on.
 
     Raises:
-        UsageError: what is left of the kernel holds fewer than 4 Fresnel zones, or z is below λ/2.
+        UsageError: what is right of the kernel holds fewer than 4 Fresnel zones, or z is below λ/2.
     """
 
     name = "rayleigh-sommerfeld"
@@ -190,36 +191,40 @@ class RayleighSommerfeld(Propagator):
                 expected=f"|z| ≥ λ/2, and {_FEWEST_ZONES:g} zones or a window twice as wide as the field",
                 remedy='set optics.propagator to "band-limited" for short ways, optics.padding to 2 for long ones',
             )
-        y, x = self.window.offsets_m()
-        kept = self._kept(y, 0), self._kept(x, 1)
-        return transfer.rayleigh_sommerfeld(kept, self.window.pitch_m, self.wavelength_m, self.distance_m)
+        folds = self._fold(0), self._fold(1)
+        return transfer.rayleigh_sommerfeld(folds, self.window.pitch_m, self.wavelength_m, self.distance_m)
 
     def zones(self) -> float:
-        """Fresnel zones that the kept part of the kernel holds along its shorter axis; infinite when none is cut."""
+        """Fresnel zones that the linear part of the kernel holds along its shorter axis; infinite when it is whole."""
+        reach = [
+            (min(float(window - count), self._sampled(axis)), count)
+            for axis, (window, count) in enumerate(zip(self.window.shape, self.grid.shape, strict=True))
+        ]
         cut = [
-            (reach * pitch_m) ** 2 / (self.wavelength_m * abs(transfer.number(self.distance_m)))
-            for reach, count, pitch_m in zip(self._reach(), self.grid.shape, self.grid.pitch_m, strict=True)
-            if reach < count - 1
+            (samples * pitch_m) ** 2 / (self.wavelength_m * abs(transfer.number(self.distance_m)))
+            for (samples, count), pitch_m in zip(reach, self.grid.pitch_m, strict=True)
+            if samples < count - 1
         ]
         return min(cut, default=math.inf)
 
-    def _reach(self) -> tuple[float, float]:
-        """Samples of the kernel kept to either side along y and x: those that stay linear and are sampled finely."""
-        reach = []
-        for window, count, pitch_m in zip(self.window.shape, self.grid.shape, self.grid.pitch_m, strict=True):
-            sine = self.wavelength_m / (2.0 * pitch_m)
-            tangent = sine / math.sqrt(1.0 - sine * sine) if sine < 1.0 else math.inf
-            reach.append(min(float(window - count), abs(transfer.number(self.distance_m)) * tangent / pitch_m))
-        return reach[0], reach[1]
+    def _sampled(self, axis: int) -> float:
+        """Samples to either side along an axis within which the pitch samples the kernel's phase finely enough."""
+        pitch_m = self.grid.pitch_m[axis]
+        sine = self.wavelength_m / (2.0 * pitch_m)
+        tangent = sine / math.sqrt(1.0 - sine * sine) if sine < 1.0 else math.inf
+        return abs(transfer.number(self.distance_m)) * tangent / pitch_m
 
-    def _kept(self, offset_m: Tensor, axis: int) -> Tensor:
-        """Weight 0 … 1 of the kernel along one axis, same shape as the offsets."""
-        reach = self._reach()[axis]
+    def _fold(self, axis: int) -> transfer.Fold:
+        """Offsets along an axis and their weights, cut where the pitch samples the kernel too coarsely."""
+        fold, reach = transfer.folded(self.grid.shape[axis], self.window.shape[axis]), self._sampled(axis)
         if reach >= self.grid.shape[axis] - 1:
-            return torch.ones_like(offset_m)
+            return fold
         edge = max(reach / 8.0, 1.0)
-        ramp = torch.clamp((reach + 0.5 - offset_m.abs() / self.grid.pitch_m[axis]) / edge, 0.0, 1.0)
-        return torch.sin(0.5 * math.pi * ramp) ** 2
+        ramps = [torch.clamp((reach + 0.5 - offset.abs()) / edge, 0.0, 1.0) for offset, _ in fold]
+        return [
+            (offset, share * torch.sin(0.5 * math.pi * ramp) ** 2)
+            for (offset, share), ramp in zip(fold, ramps, strict=True)
+        ]
 
 
 PROPAGATORS: dict[str, type[Propagator]] = {
@@ -233,16 +238,17 @@ def suitable_propagator(
 ) -> tuple[type[Propagator], str]:
     """The kind of propagator that is right for a distance, and why; arguments as for `Propagator`.
 
-    The Rayleigh–Sommerfeld kernel when enough of it can be kept, else the band-limited angular spectrum when enough of
-    its band is, else the paraxial impulse response: so far away only small angles reach the window.
+    The Rayleigh–Sommerfeld kernel when enough of it can be kept, unless the pitch cuts it and the band-limited angular
+    spectrum keeps the whole band; the latter when enough of its band is; else the paraxial impulse response: so far
+    away only small angles reach the window.
     """
+    share = BandLimitedAngularSpectrum(grid, wavelength_m, distance_m, padding=padding, index=index).kept_share()
     try:
         zones = RayleighSommerfeld(grid, wavelength_m, distance_m, padding=padding, index=index).zones()
-        if zones >= _GOOD_ZONES:
-            return RayleighSommerfeld, "enough of its kernel is kept"
     except UsageError:
-        pass
-    share = BandLimitedAngularSpectrum(grid, wavelength_m, distance_m, padding=padding, index=index).kept_share()
+        zones = 0.0
+    if zones >= _GOOD_ZONES and share < 1.0:
+        return RayleighSommerfeld, "enough of its kernel is kept"
     if share >= _GOOD_BAND:
         return BandLimitedAngularSpectrum, f"too little of the sampled kernel, but {share:.1%} of the band is kept"
     ratio = abs(distance_m) * wavelength_m / index / (min(grid.shape) * padding * min(grid.pitch_m) ** 2)

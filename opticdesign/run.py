@@ -153,13 +153,14 @@ class Run:
             lock.release()
 
 
-def environment(device: str, threads: int) -> dict[str, Any]:
+def environment(device: str, threads: int, processes: int = 1) -> dict[str, Any]:
     """Versions and machine facts that a result depends on."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": device,
         "threads": threads,
+        "processes": processes,
         "packages": {name: metadata.version(name) for name in _PACKAGES},
     }
 

@@ -1,165 +1,37 @@
-"""The instrument: masks and free space, a camera, and the decoder behind it."""
+"""From a design to the instrument it describes, untrained."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from opticdesign.cascade import cascade
-from opticdesign.decoders import UNet
-from opticdesign.design import Design
+from opticdesign.decoders import LinearReader, SwinIR, UNet, WithReader
+from opticdesign.design import D2NNOptics, Design, FilterOptics, NoDecoder, UNetSpec
 from opticdesign.detectors import Detector
-from opticdesign.elements import DiffractiveElement
+from opticdesign.elements import DiffractiveElement, FourierFilter, ring_of_point, zernike_phase
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.materials import material
-from opticdesign.propagation import PROPAGATORS, Propagator, suitable_propagator
+from opticdesign.microscope import Microscope
+from opticdesign.optical_system import DiffractiveSystem, FilterSystem, OpticalSystem, ThickMasks
+from opticdesign.propagation import PROPAGATORS, Propagator, padded_grid, suitable_propagator
 from opticdesign.randomness import stream_seed, torch_stream
 from opticdesign.thick import ThickRelief
 
 __all__ = [
-    "Microscope",
-    "OpticalSystem",
-    "ThickMasks",
+    "build_decoder",
     "build_hop",
+    "build_layers",
     "build_microscope",
     "build_optics",
     "build_process",
+    "camera_period",
 ]
 
 _THICK_PADDING = 1.125  # of the window in a mask, which is only some wavelengths deep
 _RIPPLE_RAD = 0.1  # enough to break the symmetry of flat masks, too little to scatter
-
-
-class OpticalSystem(nn.Module):
-    """Diffractive elements with free space before, between and after them.
-
-    Args:
-        elements: the masks in the order light meets them, one or more, on one grid.
-        hops: one propagator more than elements, the last one ending on the detector; behind a thick mask a hop starts
-            at the top of its relief.
-        thick: makes the masks reliefs that light is marched through; left out, they are thin.
-    """
-
-    def __init__(
-        self, elements: Sequence[DiffractiveElement], hops: Sequence[Propagator], thick: ThickMasks | None = None
-    ) -> None:
-        super().__init__()
-        self.thick = thick
-        self.grid = elements[0].grid
-        self.elements: nn.ModuleList = nn.ModuleList(elements)
-        self.hops: nn.ModuleList = nn.ModuleList(hops)
-        # scale of the all-optical image against phase over 2π; it belongs to that objective, not to the hardware
-        self.power = nn.Parameter(torch.ones(()))
-
-    def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
-        """Complex field on the detector plane of a complex input field, both (…, y, x).
-
-        Args:
-            field: field in the sample plane.
-            process: given, the masks act as this process makes them.
-        """
-        transfers = [hop.transfer for hop in self.hops if isinstance(hop, Propagator)]
-        if self.thick is not None or any(transfer.requires_grad for transfer in transfers):
-            return self._one_by_one(field, process)
-        masks = torch.stack([element.transmission(process) for element in self._elements()])
-        return cascade(field.reshape(-1, *self.grid.shape), masks, transfers).reshape(field.shape)
-
-    def _one_by_one(self, field: Tensor, process: FabricationProcess | None) -> Tensor:
-        """As `forward`, hop by hop: for thick masks and for distances that are learned."""
-        wave: Tensor = self.hops[0](field)
-        for layer, hop in enumerate(self.hops[1:]):
-            wave = hop(self.behind(layer, wave, process))
-        return wave
-
-    def behind(self, layer: int, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
-        """The field (…, y, x) behind one mask, counted from 0, of the field in front of it."""
-        element = self._elements()[layer]
-        result: Tensor = element(field, process) if self.thick is None else self.thick(field, element, process)
-        return result
-
-    def intensity(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
-        """|A_out|² on the detector plane, real (…, y, x)."""
-        output: Tensor = self(field, process)
-        return output.real**2 + output.imag**2
-
-    def phases_rad(self) -> Tensor:
-        """The learned phases of all masks, (layers, y, x), radians, not wrapped, detached."""
-        return torch.stack([element.phase_rad.detach() for element in self._elements()])
-
-    def set_phases_rad(self, phases_rad: Tensor) -> None:
-        """Replace the phases of all masks by (layers, y, x) in radians."""
-        with torch.no_grad():
-            for element, phase in zip(self._elements(), phases_rad, strict=True):
-                element.phase_rad.copy_(phase)
-
-    def average_gradients(self, cell: int) -> None:
-        """Replace each mask's gradient by its mean over all square cells of that many neurons."""
-        for element in self._elements():
-            gradient = element.phase_rad.grad
-            if gradient is not None:
-                rows, columns = (side // cell for side in gradient.shape)
-                mean = gradient.reshape(rows, cell, columns, cell).mean((0, 2))
-                gradient.copy_(mean.repeat(rows, columns))
-
-    def _elements(self) -> list[DiffractiveElement]:
-        return [element for element in self.elements if isinstance(element, DiffractiveElement)]
-
-
-class ThickMasks(nn.Module):
-    """Masks as reliefs: their phases become heights of a process, and light is marched through the slices.
-
-    Args:
-        relief: the march, as deep as a phase of 2π is high.
-        process: gives the heights of phases.
-    """
-
-    def __init__(self, relief: ThickRelief, process: FabricationProcess) -> None:
-        super().__init__()
-        self.relief, self.process = relief, process
-
-    def forward(self, field: Tensor, element: DiffractiveElement, process: FabricationProcess | None) -> Tensor:
-        """The field (…, y, x) at the top of an element's relief, of the field on its base plane.
-
-        Args:
-            field: complex field on the base plane.
-            element: gives the phases.
-            process: given, the relief is as this process makes it.
-        """
-        height_m = self.process.height_of_phase(element.sampled(element.phase(process)))
-        result: Tensor = self.relief(field, height_m)
-        return result
-
-
-class Microscope(nn.Module):
-    """Optics, camera and decoder: a complex field in, a phase map in waves out.
-
-    Args:
-        optics: the optical system.
-        detector: the camera.
-        decoder: network from camera readings to phase over 2π.
-    """
-
-    def __init__(self, optics: OpticalSystem, detector: Detector, decoder: nn.Module) -> None:
-        super().__init__()
-        self.optics, self.detector, self.decoder = optics, detector, decoder
-
-    def read(
-        self, field: Tensor, process: FabricationProcess | None = None, noise: torch.Generator | None = None
-    ) -> Tensor:
-        """Camera reading (batch, y/b, x/b) of complex fields (batch, y, x); noiseless without a generator."""
-        reading: Tensor = self.detector(self.optics.intensity(field, process), noise)
-        return reading
-
-    def forward(
-        self, field: Tensor, process: FabricationProcess | None = None, noise: torch.Generator | None = None
-    ) -> Tensor:
-        """Reconstructed phase over 2π, (batch, y, x), of complex fields (batch, y, x)."""
-        image: Tensor = self.decoder(self.read(field, process, noise))
-        return image
 
 
 def build_process(design: Design) -> FabricationProcess:
@@ -173,71 +45,117 @@ def build_process(design: Design) -> FabricationProcess:
     )
 
 
-def build_hop(design: Design, distance_m: float) -> tuple[Propagator, str]:
+def _index(design: Design) -> float:
+    return material(design.fabrication.medium).index(design.light.wavelength)
+
+
+def build_hop(design: Design, optics: D2NNOptics, distance_m: float) -> tuple[Propagator, str]:
     """The propagator of a design over a distance in metres, and why it is of that kind."""
-    optics, made = design.optics, design.fabrication
-    grid = _field_grid(design)
-    index = material(made.medium).index(design.light.wavelength)
+    grid, wavelength_m, index = _field_grid(optics), design.light.wavelength, _index(design)
     if optics.propagator == "auto":
-        kind, reason = suitable_propagator(
-            grid, design.light.wavelength, distance_m, padding=optics.padding, index=index
-        )
+        kind, reason = suitable_propagator(grid, wavelength_m, distance_m, padding=optics.padding, index=index)
     else:
         kind, reason = PROPAGATORS[optics.propagator], "named in the design"
-    return kind(grid, design.light.wavelength, distance_m, padding=optics.padding, index=index), reason
+    return kind(grid, wavelength_m, distance_m, padding=optics.padding, index=index), reason
 
 
 def build_optics(design: Design) -> OpticalSystem:
     """The optical system of a design with its starting masks."""
     optics = design.optics
-    thick = _build_thick(design) if optics.model == "bpm" else None
+    return _build_filter(design, optics) if isinstance(optics, FilterOptics) else build_layers(design, optics)
+
+
+def build_layers(design: Design, optics: D2NNOptics) -> DiffractiveSystem:
+    """Diffractive layers with their starting masks."""
+    thick = _build_thick(design, optics) if optics.model == "bpm" else None
     depth_m = 0.0 if thick is None else thick.relief.depth_m
     # equal distances share one propagator, and so one transfer function in memory
     distances = [optics.input_gap, *[optics.layer_gap - depth_m] * (optics.layers - 1), optics.detector_gap - depth_m]
-    made = {distance_m: build_hop(design, distance_m)[0] for distance_m in dict.fromkeys(distances)}
-    grid = _field_grid(design)
-    elements = [DiffractiveElement(grid, phase, samples=optics.samples) for phase in _starting_phases(design)]
-    return OpticalSystem(elements, [made[distance_m] for distance_m in distances], thick)
+    made = {distance_m: build_hop(design, optics, distance_m)[0] for distance_m in dict.fromkeys(distances)}
+    phases = _starting_layers(optics, torch_stream(design.training.seed, "start"))
+    elements = [DiffractiveElement(_field_grid(optics), phase, samples=optics.samples) for phase in phases]
+    hops = [made[distance_m] for distance_m in distances]
+    return DiffractiveSystem(elements, hops, thick, crossed=optics.crossed, cell=optics.cell)
 
 
-def _field_grid(design: Design) -> Grid:
-    return Grid(design.optics.shape, (design.optics.sample_pitch, design.optics.sample_pitch))
+def _field_grid(optics: D2NNOptics | FilterOptics) -> Grid:
+    return Grid(optics.shape, (optics.sample_pitch, optics.sample_pitch))
 
 
-def _build_thick(design: Design) -> ThickMasks:
+def _build_thick(design: Design, optics: D2NNOptics) -> ThickMasks:
     """The march through reliefs of a design: one slice for each level, so that no neuron ends inside a slice."""
     process = build_process(design)
     relief = ThickRelief(
-        _field_grid(design),
+        _field_grid(optics),
         process.wavelength_m,
         process.index,
         process.medium_index,
         depth_m=process.full_height_m,
         slices=process.levels,
         padding=_THICK_PADDING,
-        subdivide=design.optics.subdivide,
+        subdivide=optics.subdivide,
     )
     return ThickMasks(relief, process)
 
 
-def _starting_phases(design: Design) -> Tensor:
+def _starting_layers(optics: D2NNOptics, noise: torch.Generator) -> Tensor:
     """Phases before training, repeated from cell to cell where the design has cells, one a neuron (layers, y, x)."""
-    optics = design.optics
-    if optics.start == "clear":
-        return torch.zeros((optics.layers, *optics.neurons))
     cell = (optics.cell, optics.cell) if optics.cell else optics.neurons
-    noise = torch_stream(design.training.seed, "start")
-    if optics.start == "random":
-        phases = torch.rand((optics.layers, *cell), generator=noise) * (2.0 * math.pi)
-    else:
-        phases = torch.randn((optics.layers, *cell), generator=noise) * _RIPPLE_RAD
+    phases = _starting_phases(optics.start, (optics.layers, *cell), noise)
     return phases.repeat(1, optics.neurons[0] // cell[0], optics.neurons[1] // cell[1])
+
+
+def _starting_phases(start: str, shape: tuple[int, ...], noise: torch.Generator) -> Tensor:
+    """Phases in radians: flat, uniformly random over a turn, or a ripple."""
+    if start == "random":
+        return torch.rand(shape, generator=noise) * (2.0 * math.pi)
+    return torch.randn(shape, generator=noise) * _RIPPLE_RAD if start == "rippled" else torch.zeros(shape)
+
+
+def _build_filter(design: Design, optics: FilterOptics) -> FilterSystem:
+    """A 4-f system with its starting filter."""
+    grid = _field_grid(optics)
+    window = grid if optics.padding == 1.0 else padded_grid(grid, optics.padding)
+    if optics.start == "zernike":
+        phase = zernike_phase(window.shape)
+    else:
+        phase = _starting_phases(optics.start, window.shape, torch_stream(design.training.seed, "start"))
+        if optics.rings:  # one of the random phases for each ring
+            phase = phase.flatten()[ring_of_point(window.shape)]
+    wavelength_m = design.light.wavelength / _index(design)
+    element = FourierFilter(
+        grid,
+        wavelength_m,
+        optics.focal,
+        mode=optics.mode,
+        radius=optics.radius,
+        # half the band along each axis, whatever the shape
+        numerical_aperture=wavelength_m / (2.0 * optics.pitch) if optics.radius is None else None,
+        padding=optics.padding,
+        phase_rad=phase,
+    )
+    return FilterSystem(element, rings=optics.rings)
+
+
+def build_decoder(design: Design) -> nn.Module | None:
+    """The decoder of a design, its weights drawn from the design's seed; None where there is none."""
+    spec, binning = design.decoder, design.detector.binning
+    if isinstance(spec, NoDecoder):
+        return None
+    with torch.random.fork_rng(devices=[]):  # torch initialises layers from its global generator only
+        torch.manual_seed(stream_seed(design.training.seed, "decoder"))
+        network: nn.Module
+        network = UNet(binning, spec.channels) if isinstance(spec, UNetSpec) else SwinIR(binning, spec.preset)
+    return WithReader(LinearReader(binning, camera_period(design)), network) if spec.reader else network
+
+
+def camera_period(design: Design) -> int:
+    """Camera pixels after which the optics repeat; 1 where they do not."""
+    return max(1, design.optics.period // design.detector.binning)
 
 
 def build_microscope(design: Design) -> Microscope:
     """The whole instrument of a design, with starting masks and a decoder initialised from the design's seed."""
     detector = Detector(design.detector.binning, design.detector.max_photons, design.detector.read_noise)
-    with torch.random.fork_rng(devices=[]):  # torch initialises layers from its global generator only
-        torch.manual_seed(stream_seed(design.training.seed, "decoder"))
-        decoder = UNet(design.detector.binning, design.decoder.channels)
-    return Microscope(build_optics(design), detector, decoder)
+    precision = torch.bfloat16 if design.training.precision == "bfloat16" else torch.float32
+    return Microscope(build_optics(design), detector, build_decoder(design), precision)

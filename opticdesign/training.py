@@ -7,33 +7,46 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from opticdesign.design import Design, Stage
-from opticdesign.errors import DivergenceError
+from opticdesign.adversary import Adversary, build_perceptual
+from opticdesign.decoders import WithReader
+from opticdesign.design import Design
+from opticdesign.distributed import ALONE, Workers
+from opticdesign.errors import DivergenceError, UsageError
+from opticdesign.microscope import Microscope
 from opticdesign.objectives import OBJECTIVES, l1
 from opticdesign.probe import linear_probe_error
 from opticdesign.randomness import torch_stream
-from opticdesign.system import Microscope, build_process
+from opticdesign.schedule import Leg, legs_of, rate_factor
+from opticdesign.system import build_process, camera_period
 
-__all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "load_weights", "rate_factor"]
+__all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "load_weights"]
 
 DrawBatch = Callable[[int], tuple[Tensor, Tensor]]
-"""Step number → complex fields and their phase in radians, both (batch, y, x); the same step, the same batch."""
-
+"""Number of a batch → complex fields and their phase in radians, (batch, y, x); the same number, the same batch."""
 
 _WEIGHTS = "microscope."  # what the names of masks and weights start with in a trainer's state
+_AVERAGE = "average."  # and those of the averaged decoder
 
 
 def load_weights(microscope: Microscope, tensors: dict[str, Tensor]) -> None:
-    """Give a microscope the masks and weights out of what `Trainer.state` gave."""
-    weights = {key.removeprefix(_WEIGHTS): value for key, value in tensors.items() if key.startswith(_WEIGHTS)}
-    microscope.load_state_dict(weights)
+    """Give a microscope the masks and weights out of what `Trainer.state` gave, the averaged ones where there are."""
+    microscope.load_state_dict(_under(_WEIGHTS, tensors))
+    averaged = _under(f"{_AVERAGE}module.", tensors)
+    if averaged and microscope.decoder is not None:
+        microscope.decoder.load_state_dict(averaged)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with a prefix, under the rest of their names."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 @dataclass(frozen=True)
 class TrainingPosition:
-    """How far training has come: steps done in the stage, and in all stages up to here."""
+    """How far training has come: steps done in the leg, and in all legs up to here."""
 
     stage: int = 0
     step: int = 0
@@ -42,7 +55,7 @@ class TrainingPosition:
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step just done: its stage, the parts trained there, the step in the stage and in all, the loss."""
+    """One step just done: its leg, the parts trained there, the step in the leg and in all, the loss."""
 
     stage: str
     trained: tuple[str, ...]
@@ -52,27 +65,22 @@ class StepReport:
     loss: float
 
 
-def rate_factor(step: int, steps: int) -> float:
-    """Learning rate against its peak: a short linear rise, then half a cosine down to zero."""
-    rise = max(1, min(50, steps // 10))
-    return min(1.0, (step + 1) / rise) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-
-
-def _probe_period(design: Design) -> int:
-    """Camera pixels after which the masks repeat; one where they do not."""
-    cell, binning = design.optics.cell, design.detector.binning
-    return 1 if cell is None else cell * design.optics.samples // binning
-
-
 class Trainer:
     """Steps through the stages of a design; can be stopped after any step and continued bit for bit.
 
     Args:
         design: says the stages, the batch, the seed and the process.
         microscope: the instrument to train, changed in place.
-        draw_batch: training data by step number.
+        draw_batch: training data by number of batch.
         device: where to compute.
-        frozen_optics: leave the masks as they are; stages that train the optics alone are left out.
+        workers: the processes that train together.
+
+    Attributes:
+        perceptual: the perceptual loss, where a stage uses one.
+
+    Raises:
+        DataError: the weights of the perceptual loss cannot be read.
+        UsageError: the processes cannot share the batches of a step.
     """
 
     def __init__(
@@ -82,26 +90,35 @@ class Trainer:
         draw_batch: DrawBatch,
         device: torch.device,
         *,
-        frozen_optics: bool = False,
+        workers: Workers = ALONE,
     ) -> None:
         self.design, self.device = design, device
         self.microscope = microscope.to(device)
         self.position = TrainingPosition()
-        self._draw_batch = draw_batch
+        self._draw_batch, self._workers = draw_batch, workers
+        self._shared = workers.share(design.training.accumulate)
         self._process = build_process(design)
-        self._stages: list[tuple[str, Stage]] = []
-        for name, stage in design.training.stages.items():
-            if frozen_optics:
-                kept = tuple(part for part in stage.train if part != "optics")
-                stage = stage.model_copy(update={"train": kept})
-            if stage.train:
-                self._stages.append((name, stage))
+        self._legs = legs_of(design)
         self._optimiser: torch.optim.Adam | None = None
+        self._adversary: Adversary | None = None
+        generative = any(leg.stage.loss == "gan" for leg in self._legs)
+        self.perceptual = build_perceptual(design) if generative else None
+        self._average: AveragedModel | None = None
+        if design.training.ema and microscope.decoder is not None:
+            mean = get_ema_multi_avg_fn(design.training.ema)  # type: ignore[no-untyped-call]  # as torch leaves it
+            self._average = AveragedModel(microscope.decoder, multi_avg_fn=mean)
 
     @property
     def total_steps(self) -> int:
-        """Steps of all stages."""
-        return sum(stage.steps for _, stage in self._stages)
+        """Steps of all legs."""
+        return sum(leg.stage.steps for leg in self._legs)
+
+    def averaged(self) -> Microscope:
+        """The microscope as it is judged: with the mean of its decoder's weights, where one is kept."""
+        if self._average is None:
+            return self.microscope
+        kept = self.microscope
+        return Microscope(kept.optics, kept.detector, self._average.module, kept.precision)
 
     def steps(self) -> Iterator[StepReport]:
         """Train from the present position to the end, yielding after each step.
@@ -109,81 +126,166 @@ class Trainer:
         Raises:
             DivergenceError: the loss is not finite; the masks and weights of the step before are still in place.
         """
-        while self.position.stage < len(self._stages):
-            name, stage = self._stages[self.position.stage]
-            while self.position.step < stage.steps:
-                loss = self._step(name, stage)
+        while self.position.stage < len(self._legs):
+            leg = self._legs[self.position.stage]
+            while self.position.step < leg.stage.steps:
+                loss = self._fit(leg) if leg.stage.loss == "ridge" else self._step(leg)
                 done = self.position
                 self.position = TrainingPosition(done.stage, done.step + 1, done.total + 1)
-                yield StepReport(name, stage.train, self.position.step, stage.steps, self.position.total, loss)
+                yield StepReport(
+                    leg.name, leg.stage.train, self.position.step, leg.stage.steps, self.position.total, loss
+                )
             self.position = TrainingPosition(self.position.stage + 1, 0, self.position.total)
-            self._optimiser = None
+            self._optimiser = self._adversary = None
 
-    def _step(self, name: str, stage: Stage) -> float:
-        optimiser = self._optimiser or self._set_up(stage)
-        factor = rate_factor(self.position.step, stage.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * factor
+    def _step(self, leg: Leg) -> float:
+        optimiser = self._optimiser or self._set_up(leg)
         self.microscope.train()  # evaluation between two steps leaves it counting photons, which has no gradient
-        loss = self._loss(stage)
-        value = loss.item()
+        optimiser.zero_grad(set_to_none=True)
+        told = self._descend(leg)
+        value = self._workers.total(sum(loss for loss, _, _ in told), self.device)
         if not math.isfinite(value):
             raise DivergenceError(
-                f"training diverged: the loss of step {self.position.step + 1} of stage {name!r} is {value}",
+                f"training diverged: the loss of step {self.position.step + 1} of stage {leg.name!r} is {value}",
                 expected="a finite loss",
-                remedy=f"lower optics_rate or decoder_rate of training.stages.{name}",
+                remedy=f"lower the learning rates of training.stages.{leg.name.partition(',')[0]}",
             )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
-        if self.design.optics.cell is not None:
-            self.microscope.optics.average_gradients(self.design.optics.cell)
-        optimiser.step()
+        self._update(leg, optimiser)
+        if self._adversary is not None:
+            self._adversary.optimiser.zero_grad(set_to_none=True)
+            for _, image, target in told:
+                self._adversary.learn(image, target, 1.0 / self.design.training.accumulate)
+            self._update(leg, self._adversary.optimiser)
+        self._keep_average(leg)
         return value
 
-    def _loss(self, stage: Stage) -> Tensor:
-        design, microscope, step = self.design, self.microscope, self.position.total
-        fields, phase_rad = (tensor.to(self.device) for tensor in self._draw_batch(step))
-        target = phase_rad / (2.0 * math.pi)
-        process = self._process if stage.quantised else None
-        if stage.loss == "intensity-l1":
-            image = microscope.optics.power**2 * microscope.optics.intensity(fields, process)
-            return l1(image, target)
-        noise = torch_stream(design.training.seed, "noise", step) if stage.noise else None
-        if stage.loss == "linear-probe":
-            period = _probe_period(design)
-            return linear_probe_error(microscope.read(fields, process, noise), target, period)
-        return OBJECTIVES[stage.loss](microscope(fields, process, noise), target)
+    def _fit(self, leg: Leg) -> float:
+        """Show the linear reader one more step of batches; gives its mean absolute error on them, in waves, before."""
+        decoder = self.microscope.decoder
+        if not isinstance(decoder, WithReader):
+            raise UsageError(f"stage {leg.name!r} fits a linear reader", remedy="set decoder.reader = true")
+        self.microscope.train()
+        error = 0.0
+        seen = [torch.zeros_like(decoder.reader.gram), torch.zeros_like(decoder.reader.moment)]
+        for shared in self._shared:
+            with torch.no_grad():
+                reading, target = self._reading(leg, self.position.total * self.design.training.accumulate + shared)
+                error += l1(decoder.reader(reading), target).item() / self.design.training.accumulate
+                for total, part in zip(seen, decoder.reader.seen(reading, target), strict=True):
+                    total += part
+        self._workers.add(seen)
+        decoder.reader.fit(*seen)
+        self._keep_average(leg)
+        return self._workers.total(error, self.device)
 
-    def _set_up(self, stage: Stage) -> torch.optim.Adam:
-        """A new optimiser for the stage, with gradients only for what it trains."""
-        rates = {"optics": stage.optics_rate, "decoder": stage.decoder_rate}
-        groups = []
-        for part, rate in rates.items():
-            module = getattr(self.microscope, part)
-            trained = part in stage.train
-            module.requires_grad_(trained)
-            if trained and rate is not None:
-                groups.append({"params": list(module.parameters()), "peak": rate})
-        self._optimiser = torch.optim.Adam(groups)
+    def _keep_average(self, leg: Leg) -> None:
+        """Let the running mean of the decoder's weights take in the present ones."""
+        decoder = self.microscope.decoder
+        if self._average is not None and decoder is not None and "decoder" in leg.stage.train:
+            self._average.update_parameters(decoder)
+
+    def _update(self, leg: Leg, optimiser: torch.optim.Adam) -> None:
+        """Move the parameters of an optimiser along the gradients of all processes."""
+        factor = rate_factor(leg.stage, self.position.step)
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * factor
+            self._workers.add(p.grad for p in group["params"] if p.grad is not None)
+        self.microscope.optics.average_gradients()
+        optimiser.step()
+
+    def _descend(self, leg: Leg) -> list[tuple[float, Tensor, Tensor]]:
+        """Add up the gradients of this process's batches of a step: loss, image and target of each."""
+        told = []
+        count = self.design.training.accumulate
+        for shared in self._shared:
+            loss, image, target = self._loss(leg, self.position.total * count + shared)
+            (loss / count).backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
+            told.append((loss.item() / count, image.detach(), target))
+        return told
+
+    def _loss(self, leg: Leg, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss of a batch with its gradient, and the images and targets that it compares."""
+        microscope, stage = self.microscope, leg.stage
+        if stage.loss == "intensity-l1":
+            fields, target = self._batch(batch)
+            process = self._process if stage.quantised else None
+            image = microscope.optics.power(leg.crossed) * microscope.optics.intensity(fields, process, leg.crossed)
+            return l1(image, target), image, target
+        reading, target = self._reading(leg, batch)
+        if stage.loss == "linear-probe":
+            return linear_probe_error(reading, target, camera_period(self.design)), reading, target
+        image = microscope.decode(reading)
+        if self._adversary is not None:
+            return self._adversary.loss(image, target), image, target
+        return OBJECTIVES[stage.loss](image, target), image, target
+
+    def _batch(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Complex fields and their phase over 2π of a batch, both (batch, y, x)."""
+        fields, phase_rad = (tensor.to(self.device) for tensor in self._draw_batch(batch))
+        return fields, phase_rad / (2.0 * math.pi)
+
+    def _reading(self, leg: Leg, batch: int) -> tuple[Tensor, Tensor]:
+        """What the camera reads of a batch (batch, y/b, x/b), and the phase over 2π (batch, y, x)."""
+        fields, target = self._batch(batch)
+        noise = torch_stream(self.design.training.seed, "noise", batch) if leg.stage.noise else None
+        process = self._process if leg.stage.quantised else None
+        return self.microscope.read(fields, process, noise, leg.crossed), target
+
+    def _set_up(self, leg: Leg) -> torch.optim.Adam:
+        """New optimisers for the leg, with gradients only for what it trains."""
+        stage, optics, decoder = leg.stage, self.microscope.optics, self.microscope.decoder
+        self.microscope.requires_grad_(False)
+        learned: list[tuple[list[nn.Parameter], float | None]] = []
+        if "optics" in stage.train:
+            last = leg.last or leg.crossed or optics.crossed
+            learned.append((optics.learned(leg.first, last), stage.optics_rate))
+        if "decoder" in stage.train and decoder is not None:
+            learned.append((list(decoder.parameters()), stage.decoder_rate))
+        for parameters, _ in learned:
+            for parameter in parameters:
+                parameter.requires_grad_(True)
+        self._optimiser = torch.optim.Adam([{"params": group, "peak": rate} for group, rate in learned])
+        if self.perceptual is not None and stage.discriminator_rate is not None:
+            self._adversary = Adversary(self.design, self.perceptual, stage.discriminator_rate, self.device)
         return self._optimiser
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to continue: weights, masks and optimiser moments, by name, on the CPU."""
         tensors = {f"{_WEIGHTS}{key}": value for key, value in self.microscope.state_dict().items()}
+        if self._average is not None:
+            tensors |= {f"{_AVERAGE}{key}": value for key, value in self._average.state_dict().items()}
         if self._optimiser is not None:
-            for index, entry in self._optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser.{index}.{key}": value for key, value in entry.items()}
+            tensors |= _moments("optimiser", self._optimiser)
+        if self._adversary is not None:
+            judge = self._adversary.discriminator.state_dict()
+            tensors |= {f"discriminator.{key}": value for key, value in judge.items()}
+            tensors |= _moments("discriminator_optimiser", self._adversary.optimiser)
         return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], position: TrainingPosition) -> None:
         """Continue from what `state` gave at a position."""
-        load_weights(self.microscope, tensors)
-        self.position, self._optimiser = position, None
-        moments = [key.split(".", 2)[1:] for key in tensors if key.startswith("optimiser.")]
-        if not moments:
+        self.microscope.load_state_dict(_under(_WEIGHTS, tensors))
+        if self._average is not None:
+            self._average.load_state_dict(_under(_AVERAGE, tensors))
+        self.position, self._optimiser, self._adversary = position, None, None
+        if not any(key.startswith("optimiser.") for key in tensors):
             return
-        optimiser = self._set_up(self._stages[position.stage][1])
-        state: dict[int, dict[str, Tensor]] = {}
-        for index, key in moments:
-            state.setdefault(int(index), {})[key] = tensors[f"optimiser.{index}.{key}"]
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        _give_moments(self._set_up(self._legs[position.stage]), "optimiser", tensors)
+        if self._adversary is not None:
+            self._adversary.discriminator.load_state_dict(_under("discriminator.", tensors))
+            _give_moments(self._adversary.optimiser, "discriminator_optimiser", tensors)
+
+
+def _moments(name: str, optimiser: torch.optim.Adam) -> dict[str, Tensor]:
+    """Moments and counts of an optimiser, by name."""
+    entries = optimiser.state_dict()["state"].items()
+    return {f"{name}.{index}.{key}": value for index, entry in entries for key, value in entry.items()}
+
+
+def _give_moments(optimiser: torch.optim.Adam, name: str, tensors: dict[str, Tensor]) -> None:
+    """Undo `_moments`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under(f"{name}.", tensors).items():
+        index, entry = key.split(".", 1)
+        state.setdefault(int(index), {})[entry] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -13,6 +13,7 @@ Shared arguments:
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TypeAlias
 
@@ -20,10 +21,12 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "Fold",
     "Scalar",
     "angular_spectrum",
     "band_limited",
     "band_limits_per_m",
+    "folded",
     "fresnel",
     "fresnel_impulse",
     "number",
@@ -32,6 +35,7 @@ __all__ = [
 
 Scalar: TypeAlias = float | Tensor
 Pitch: TypeAlias = tuple[Scalar, Scalar]
+Fold: TypeAlias = list[tuple[Tensor, Tensor]]
 
 
 def number(value: Scalar) -> float:
@@ -124,9 +128,32 @@ def fresnel_impulse(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar
     return kernel
 
 
-def rayleigh_sommerfeld(
-    kept: tuple[Tensor, Tensor], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar
-) -> Tensor:
+def folded(count: int, window: int) -> Fold:
+    """Offsets between two of `count` samples that share a place in a circular window, and what share each takes.
+
+    In a window below 2·count − 1 an offset o and o − window meet. The kernel there is their mean, weighted by how many
+    pairs of samples lie so far apart, count − |o|: of all transfer functions on that window it is the one with the
+    least mean square error for fields of independent samples. Wider windows hold each offset once.
+
+    T. F. Chan, An optimal circulant preconditioner for Toeplitz systems, SIAM J. Sci. Stat. Comput. 9, 766 (1988),
+    doi:10.1137/0909051, for a window no wider than the field.
+
+    Args:
+        count: samples of the field along an axis.
+        window: samples of the window, at least as many.
+
+    Returns:
+        Offsets in samples and shares 0 … 1, one pair of (window,) in FFT order for every time an offset occurs.
+    """
+    near = torch.fft.fftfreq(window, 1.0 / window, dtype=torch.float64)
+    if window >= 2 * count - 1:
+        return [(near, torch.ones_like(near))]
+    far = near - torch.where(near < 0.0, -window, window)
+    pairs = [torch.clamp(count - offset.abs(), min=0.0) for offset in (near, far)]
+    return [(offset, share / (pairs[0] + pairs[1])) for offset, share in zip((near, far), pairs, strict=True)]
+
+
+def rayleigh_sommerfeld(folds: tuple[Fold, Fold], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
     """FFT of the sampled first Rayleigh–Sommerfeld kernel h = z/(2πr²)·(1/r − ik)·e^{ik(r−z)}·dx·dy: (wy, wx).
 
     J. W. Goodman, Introduction to Fourier Optics, 3rd ed., Eq. 3-43; F. Shen, A. Wang, Fast-Fourier-transform based
@@ -134,19 +161,21 @@ def rayleigh_sommerfeld(
     doi:10.1364/AO.45.001102.
 
     Args:
-        kept: weights 0 … 1 of the kernel along y (wy, 1) and x (1, wx), which cut it where the window or the pitch
-            cannot carry it.
+        folds: offsets in samples and their weights along y and along x, as `folded` gives them; smaller weights cut
+            the kernel where the pitch cannot carry it.
         pitch_m: as above.
         wavelength_m: as above.
         distance_m: as above, not zero.
     """
-    y, x = _offsets((kept[0].shape[0], kept[1].shape[1]), pitch_m)
     forward = number(distance_m) > 0.0
     z, k = distance_m if forward else -distance_m, 2.0 * math.pi / wavelength_m
-    across = y**2 + x**2
-    r = torch.sqrt(across + z * z)
-    amplitude = kept[0] * kept[1] * (pitch_m[0] * pitch_m[1] * z / (2.0 * math.pi)) / r**2
-    # r − z without the difference of nearly equal numbers
-    wave = _wave(torch.ones_like(r), k * across / (r + z))
-    transfer: Tensor = torch.fft.fft2(amplitude * torch.complex(1.0 / r, -k * torch.ones_like(r)) * wave)
+    kernel = torch.zeros((), dtype=torch.complex128)
+    for (y, share_y), (x, share_x) in itertools.product(*folds):
+        across = (y * pitch_m[0])[:, None] ** 2 + (x * pitch_m[1])[None, :] ** 2
+        r = torch.sqrt(across + z * z)
+        amplitude = share_y[:, None] * share_x * (pitch_m[0] * pitch_m[1] * z / (2.0 * math.pi)) / r**2
+        # r − z without the difference of nearly equal numbers
+        wave = _wave(amplitude, k * across / (r + z))
+        kernel = kernel + wave * torch.complex(1.0 / r, -k * torch.ones_like(r))
+    transfer: Tensor = torch.fft.fft2(kernel)
     return transfer if forward else transfer.conj()

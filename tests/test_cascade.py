@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import cascade
+from opticdesign.cascade import _spread, _suitable, _Windows, cascade
 from opticdesign.field import Grid
 from opticdesign.propagation import AngularSpectrum, RayleighSommerfeld
 
@@ -55,14 +55,33 @@ def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     assert field.grad is None
 
 
-def test_samples_sent_together_give_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("together", [1, 2, 8])
+def test_samples_sent_together_give_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    """The way of other devices, on the CPU."""
     field, masks, hops = scene((12, 9), 2, 3)
     results = []
-    for parts in ([(slice(0, 1), 1), (slice(1, 2), 1), (slice(2, 3), 1)], [(slice(0, 2), 2), (slice(2, 4), 1)]):
-        monkeypatch.setattr("opticdesign.cascade._parts", lambda batch, device, parts=parts: parts)
+    for suitable in (_suitable, lambda _: (_Windows, together)):
+        monkeypatch.setattr("opticdesign.cascade._suitable", suitable)
         f, m = field.clone().requires_grad_(), masks.clone().requires_grad_()
         output = cascade(f, m, [hop.transfer for hop in hops])
         (output.abs() ** 3).sum().backward()
         results.append((output.detach(), f.grad, m.grad))
-    for single, together in zip(*results, strict=True):
-        torch.testing.assert_close(together, single, rtol=1e-11, atol=1e-11)
+    for single, joint in zip(*results, strict=True):
+        torch.testing.assert_close(joint, single, rtol=1e-11, atol=1e-11)
+
+
+def test_backward_again_gives_the_same_gradients() -> None:
+    field, masks, hops = scene((12, 9), 2, 2)
+    masks.requires_grad_()
+    loss = cascade(field, masks, [hop.transfer for hop in hops]).abs().sum()
+    first, second = (torch.autograd.grad(loss, masks, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 256, 300, 448, 512])
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_columns_are_spread_over_the_places_of_the_cache(size: int, dtype: torch.dtype) -> None:
+    spread = _spread(3, size, torch.empty(0, dtype=dtype))
+    assert spread.shape == (3, size)
+    lines, rest = divmod(spread.stride(0) * spread.element_size(), 64)
+    assert lines % 2 == 1 and rest == 0 and spread.stride(0) < size + 16

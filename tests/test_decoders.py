@@ -38,9 +38,9 @@ def test_unet_keeps_the_axes_apart() -> None:
     wide, image = reading(1, 8, 16), reading(1, 8, 16)
     image[:, 7, 15] += 5.0
     change = (network(image) - network(wide)).detach().abs()[0]
-    row, column = divmod(int(change.argmax()), change.shape[1])
-    assert row >= 8
-    assert column >= 24
+    # whatever the weights, most of what one corner changes lies around that corner
+    assert change[8:, 16:].mean() > 2.0 * change[:8, :16].mean()
+    assert change[8:, 16:].mean() > 2.0 * change[8:, :16].mean()
 
 
 @pytest.mark.parametrize("training", [True, False])

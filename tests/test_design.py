@@ -331,7 +331,8 @@ def test_line_numbers_follow_tables_quotes_and_lists():
         ("a", "b", "z"): 4,
         ("a", "b", "t"): 7,
         ("c",): 8,
-        ("c", "x"): 9,
+        ("c", "0"): 8,
+        ("c", "0", "x"): 9,
     }
 
 
@@ -359,4 +360,6 @@ def test_schema_describes_every_table_and_refuses_unknown_keys():
 def test_every_key_in_the_schema_has_an_example():
     for table in design_schema()["$defs"].values():
         for key, field in table["properties"].items():
-            assert key in ("augmentation", "stages") or field["examples"], f"{table['title']}.{key} has no example"
+            assert key in ("augmentation", "perceptual", "stages") or field["examples"], (
+                f"{table['title']}.{key} has no example"
+            )

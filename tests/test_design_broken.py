@@ -40,7 +40,7 @@ BROKEN = [
     Broken("control key", "layers = 2", 'layers = 2\n"\\n\\u001b[31m" = 1', "optics", "[optics]", "1", "one of kind", "remove it"),
     Broken("key of the other kind", SYNTHETIC, 'kind = "synthetic"\npath = "x"\n', "data.path", "path", '"x"', "one of kind, fields", "remove it"),
     Broken("missing key", 'pitch = "316.4 nm"\n', "", "optics.pitch", "[optics]", "", "distance between", 'add pitch = "316.4 nm"'),
-    Broken("missing keys", 'kind = "d2nn"\nlayers = 2\n', "", "optics.kind", "[optics]", "", "", "opticdesign init"),
+    Broken("missing keys", 'layers = 2\nneurons = [64, 128]\n', "", "optics.layers", "[optics]", "", "", "opticdesign init"),
     Broken("missing table", '[light]\nwavelength = "632.8 nm"\n', "", "light", None, "", "a table", "add a table [light]"),
     Broken("missing kind", 'kind = "synthetic"\n', "", "data.kind", "[data]", "", '"synthetic" or "folder"', 'add kind = "synthetic"'),
     Broken("missing path", SYNTHETIC, 'kind = "folder"\n', "data.path", "[data]", "", "a file or folder", "add path"),

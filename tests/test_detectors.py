@@ -8,8 +8,9 @@ from opticdesign.detectors import Detector, converted, mean_bins, poisson_readin
 from opticdesign.elements import DiffractiveElement
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
+from opticdesign.microscope import Microscope
+from opticdesign.optical_system import DiffractiveSystem
 from opticdesign.propagation import AngularSpectrum
-from opticdesign.system import Microscope, OpticalSystem
 
 READINGS = pytest.mark.parametrize("reading", [reparameterised_reading, poisson_reading])
 
@@ -43,7 +44,7 @@ def test_mean_bins_keep_the_mean() -> None:
 def test_detector_does_not_square_twice() -> None:
     grid = Grid.square(4, 1e-6)
     stay = AngularSpectrum(grid, 632.8e-9, 0.0, padding=1.0)  # zero distance leaves the field alone
-    optics = OpticalSystem([DiffractiveElement(grid)], [stay, stay])
+    optics = DiffractiveSystem([DiffractiveElement(grid)], [stay, stay])
     microscope = Microscope(optics, Detector(2, 1e4, 0.0), torch.nn.Identity())
     field = torch.tensor([[3.0 + 4.0j, 1.0, 2.0j, 0.0]] * 4, dtype=torch.complex64)[None]
     # |3 + 4i|² = 25, 1, 4, 0: means of the two halves by hand

@@ -38,7 +38,7 @@ def test_objectives_are_the_losses_of_a_reconstruction_that_a_design_can_name() 
     from opticdesign.design import Stage
 
     losses = set(get_args(Stage.model_fields["loss"].annotation))
-    assert losses - set(OBJECTIVES) == {"intensity-l1", "linear-probe"}  # these judge the optics
+    assert losses - set(OBJECTIVES) == {"intensity-l1", "gan", "linear-probe", "ridge"}  # these judge the optics
     assert set(OBJECTIVES) < losses
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from opticdesign import transfer
 from opticdesign.elements import lens_phase, phase_transmission
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
@@ -324,12 +325,64 @@ def test_sampled_kernel_is_right_in_the_inner_half_of_the_band(
     assert error < bar
 
 
+@pytest.mark.parametrize("padding", [1.0, 1.3, 1.5])
+def test_sampled_kernel_is_the_best_that_its_window_can_carry(padding: float) -> None:
+    """No other transfer function is nearer to the linear convolution for fields of independent samples."""
+    grid = Grid((9, 12), (PITCH, 0.9 * PITCH))
+    window = padded_grid(grid, padding).shape
+    folds = transfer.folded(9, window[0]), transfer.folded(12, window[1])
+    ours = transfer.rayleigh_sommerfeld(folds, grid.pitch_m, WAVELENGTH, 2e-6)
+    points = torch.eye(9 * 12, dtype=torch.complex128).reshape(-1, 9, 12)
+    linear = hop(RayleighSommerfeld, grid, 2e-6)(points)
+
+    def error(transfer_function: Tensor) -> Tensor:
+        return (convolve(points, transfer_function)[:, :9, :12] - linear).abs().square().sum()
+
+    slope = torch.autograd.functional.jacobian(error, ours)
+    assert error(ours) > 1e-3 * power(linear)  # such a window has no exact one
+    assert slope.abs().max() < 1e-12 * power(linear)
+
+
+@pytest.mark.parametrize("distance_m", [3.373e-6, 5.904e-6])
+@pytest.mark.parametrize(("padding", "bar"), [(1.5, 4e-3), (1.75, 8e-4)])
+def test_light_of_a_bright_edge_comes_back_more_weakly_than_a_cut_kernel_would_lose_it(
+    distance_m: float, padding: float, bar: float
+) -> None:
+    """Wrong light in the far half, against what a kernel cut at the free width is wrong by: all light there."""
+    grid = Grid.square(256, PITCH)
+    field = torch.zeros(grid.shape, dtype=torch.complex128)
+    field[128, 0] = 1.0
+    expected = hop(RayleighSommerfeld, grid, distance_m)(field)
+    wrong = power((hop(RayleighSommerfeld, grid, distance_m, padding)(field) - expected)[:, 128:])
+    assert wrong < 0.75 * power(expected[:, 128:])
+    assert wrong < bar * power(expected)
+
+
+@pytest.mark.parametrize(("padding", "bar"), [(1.25, 0.10), (1.5, 0.037), (1.75, 0.012)])
+def test_padding_decides_the_error_of_five_random_masks(padding: float, bar: float) -> None:
+    """Against the linear convolution; and 1.5 is better than the angular spectrum on a doubled window."""
+    grid, generator = Grid.square(256, PITCH), torch.Generator().manual_seed(5)
+    masks = phase_transmission(torch.rand((5, 256, 256), dtype=torch.float64, generator=generator) * 2.0 * math.pi)
+
+    def through(kind: type[Propagator], width: float) -> Tensor:
+        layer, camera = (hop(kind, grid, z, width) for z in (3.373e-6, 5.904e-6))
+        field = gaussian(grid, 20e-6)
+        for mask in masks:
+            field = layer(field) * mask
+        return camera(field)
+
+    expected = through(RayleighSommerfeld, 2.0)
+    error = distance(through(RayleighSommerfeld, padding), expected)
+    assert error < bar
+    assert (error < distance(through(AngularSpectrum, 2.0), expected)) == (padding >= 1.5)
+
+
 @UNITARY
 @pytest.mark.parametrize("distance_m", [1e-9, 1e-6, 1e-2, -1e-9, -1e-6, -1e-2])
 def test_evanescent_part_never_grows(name: str, distance_m: float) -> None:
     grid = Grid.square(32, PITCH / 5)  # most of this band is evanescent
-    transfer = hop(PROPAGATORS[name], grid, distance_m).transfer
-    assert transfer.abs().max().item() <= 1.0 + 1e-12
+    applied = hop(PROPAGATORS[name], grid, distance_m).transfer
+    assert applied.abs().max().item() <= 1.0 + 1e-12
 
 
 @pytest.mark.parametrize("distance_m", [3.373e-6, -3.373e-6, 5.904e-6])
@@ -401,6 +454,14 @@ def test_suitable_propagator_follows_the_distance_and_says_why() -> None:
     kind, reason = suitable_propagator(coarse, WAVELENGTH, 0.5)
     assert kind is FresnelImpulse
     assert "impulse response" in reason
+
+
+def test_suitable_propagator_is_no_kernel_that_the_pitch_cuts_while_the_window_holds_the_whole_band() -> None:
+    grid = Grid.square(128, 1e-6)
+    assert RayleighSommerfeld(grid, WAVELENGTH, 2e-4, padding=2.0).zones() > 32.0
+    kind, reason = suitable_propagator(grid, WAVELENGTH, 2e-4, padding=2.0)
+    assert kind is BandLimitedAngularSpectrum
+    assert "100.0% of the band" in reason
 
 
 @pytest.mark.parametrize("kind", [RayleighSommerfeld, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel])

@@ -105,7 +105,7 @@ def test_masks_repeat_their_cell_and_so_do_their_gradients() -> None:
     assert len(torch.unique(phases[0, :16, :16])) > 200
     optics.intensity(field(1, 32, 64))[0, 5, 7].backward()
     before = [element.phase_rad.grad.clone() for element in optics.elements]
-    optics.average_gradients(16)
+    optics.average_gradients()
     for element, gradient in zip(optics.elements, before, strict=True):
         expected = torch.zeros(16, 16)
         for row in range(0, 32, 16):

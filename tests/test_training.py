@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,10 @@ from torch import Tensor
 
 from opticdesign.design import Design, Stage, load_design
 from opticdesign.errors import DivergenceError
+from opticdesign.floors import floor_design
 from opticdesign.storage import load_checkpoint, save_checkpoint
 from opticdesign.system import build_microscope
-from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, rate_factor
+from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, load_weights
 
 D2NN5 = Path(__file__).parents[1] / "designs" / "d2nn5.toml"
 STEPS = (4, 6, 5)
@@ -52,16 +52,20 @@ def draw_batch(step: int) -> tuple[Tensor, Tensor]:
     return torch.polar(torch.ones((2, 32, 32)), phase[:, 0]), phase[:, 0]
 
 
-def trainer(design: Design, draw: DrawBatch = draw_batch, *, frozen_optics: bool = False) -> Trainer:
-    return Trainer(design, build_microscope(design), draw, torch.device("cpu"), frozen_optics=frozen_optics)
+def trainer(design: Design, draw: DrawBatch = draw_batch) -> Trainer:
+    return Trainer(design, build_microscope(design), draw, torch.device("cpu"))
+
+
+def with_training(design: Design, **changes: object) -> Design:
+    return design.model_copy(update={"training": design.training.model_copy(update=changes)})
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
-def finished(design: Design, **options: bool) -> tuple[list[StepReport], dict[str, Tensor]]:
-    training = trainer(design, **options)
+def finished(design: Design) -> tuple[list[StepReport], dict[str, Tensor]]:
+    training = trainer(design)
     return list(training.steps()), training.state()
 
 
@@ -135,9 +139,8 @@ def test_state_is_a_copy() -> None:
     assert same(before, kept)
 
 
-def test_frozen_optics_leave_the_masks_bit_identical_and_train_the_decoder() -> None:
-    design = tiny()
-    training = trainer(design, frozen_optics=True)
+def test_a_floor_leaves_the_masks_bit_identical_and_trains_the_decoder() -> None:
+    training = trainer(floor_design(tiny(), "random", 0))
     start = training.state()
     names = {report.stage for report in training.steps()}
     end = training.state()
@@ -159,7 +162,10 @@ def test_not_a_number_in_the_data_stops_training_and_keeps_the_state_before() ->
     for _ in range(6):
         next(steps)
     before = training.state()
-    with pytest.raises(DivergenceError, match=r"the loss of step 3 of stage 'decoder' is nan(.|\n)*lower optics_rate"):
+    with pytest.raises(
+        DivergenceError,
+        match=r"the loss of step 3 of stage 'decoder' is nan(.|\n)*lower the learning rates of training.stages.decoder",
+    ):
         next(steps)
     assert same(training.state(), before)
     assert training.position == TrainingPosition(1, 2, 6)
@@ -184,37 +190,17 @@ def test_batches_are_drawn_by_the_number_of_all_steps() -> None:
 
 def test_noise_and_quantisation_of_a_stage_are_heeded() -> None:
     def loss(**decoder: bool) -> float:
-        return next(trainer(tiny(**decoder), frozen_optics=True).steps()).loss
+        return next(trainer(floor_design(tiny(**decoder), "random", 0)).steps()).loss
 
     assert loss(noise=False) == loss(noise=False)
     assert loss(noise=True) != loss(noise=False)
     assert loss(noise=False, quantised=True) != loss(noise=False)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 10, 100, 1000])
-def test_rate_rises_to_its_peak_then_falls_to_nearly_zero(steps: int) -> None:
-    factors = [rate_factor(step, steps) for step in range(steps)]
-    assert all(0.0 < factor <= 1.0 for factor in factors)
-    peak = factors.index(max(factors))
-    assert peak <= max(0, min(50, steps // 10))
-    assert all(a < b for a, b in pairwise(factors[: peak + 1]))
-    assert all(a > b for a, b in pairwise(factors[peak:]))
-    if steps >= 10:
-        assert factors[-1] < 0.03
-        assert max(factors) > 0.95
-
-
-def test_rate_by_hand() -> None:
-    assert rate_factor(0, 1) == 1.0
-    assert rate_factor(0, 100) == pytest.approx(0.1)  # the first of ten rising steps
-    assert rate_factor(50, 100) == pytest.approx(0.5)
-    assert rate_factor(75, 100) == pytest.approx(0.5 * (1.0 - math.sqrt(0.5)))
-
-
 def test_noise_is_another_one_in_every_step() -> None:
     # weights that do not move and one batch leave the noise alone to change the loss
     design = tiny(decoder_rate=1e-30)
-    still = trainer(design, lambda step: draw_batch(0), frozen_optics=True)
+    still = trainer(floor_design(design, "random", 0), lambda step: draw_batch(0))
     losses = [report.loss for report in still.steps() if report.stage == "decoder"]
     assert len(set(losses)) == len(losses)
 
@@ -239,3 +225,109 @@ def test_masks_repeat_their_cell_before_and_after_training() -> None:
     for phases in (start, end):
         assert torch.equal(phases, phases[:, :8, :8].repeat(1, 4, 4))
     assert len(torch.unique(end[0])) == 64
+
+
+def with_gan(**changes: object) -> Design:
+    """A last stage of the generative recipe with a small discriminator, and an averaged decoder."""
+    design = tiny()
+    stages = dict(design.training.stages)
+    stages["joint"] = stages["joint"].model_copy(update={"loss": "gan", "discriminator_rate": 1e-3})
+    return with_training(design, stages=stages, discriminator_features=4, ema=0.9, **changes)
+
+
+@pytest.mark.parametrize("stop", [4, 7, 10, 12, 15])
+def test_stopped_generative_training_continues_bit_for_bit(tmp_path: Path, stop: int) -> None:
+    reports, state = finished(with_gan())
+    first = trainer(with_gan())
+    for report in first.steps():
+        if report.total == stop:
+            break
+    assert any(key.startswith("discriminator.") for key in first.state()) == (stop > 10)
+    place = save_checkpoint(tmp_path, first.state(), vars(first.position))
+    tensors, position = load_checkpoint(place)
+    second = trainer(with_gan())
+    second.restore(tensors, TrainingPosition(**position))
+    assert list(second.steps()) == reports[stop:]
+    assert same(second.state(), state)
+
+
+def test_discriminator_learns_to_tell_images_from_targets() -> None:
+    design = with_gan()
+    stages = dict(design.training.stages)
+    stages["joint"] = stages["joint"].model_copy(update={"optics_rate": 1e-30, "decoder_rate": 1e-30, "steps": 40})
+    training = trainer(with_training(design, stages=stages), lambda step: draw_batch(0))
+    losses = [report.loss for report in training.steps() if report.stage == "joint"]
+    # the image stands still, so that only a sharper discriminator makes its loss grow
+    assert losses[-1] > losses[5]
+
+
+def test_averaged_weights_are_the_running_mean_and_what_a_run_keeps() -> None:
+    design = with_training(tiny(), ema=0.5)
+    training = trainer(design)
+    key = "head.0.weight"
+    mean: Tensor | None = None
+    for report in training.steps():
+        now = training.microscope.decoder.state_dict()[key].clone()
+        if "decoder" in report.trained:
+            mean = now if mean is None else 0.5 * mean + 0.5 * now
+    assert mean is not None
+    torch.testing.assert_close(training.averaged().decoder.state_dict()[key], mean)
+    assert not torch.equal(mean, training.microscope.decoder.state_dict()[key])
+    loaded = build_microscope(design)
+    load_weights(loaded, training.state())
+    assert torch.equal(loaded.decoder.state_dict()[key], training.averaged().decoder.state_dict()[key])
+
+
+def test_two_accumulated_batches_make_the_step_of_one_twice_as_large() -> None:
+    def small_batches(step: int) -> tuple[Tensor, Tensor]:
+        fields, phase = draw_batch(step // 2)
+        return fields[step % 2][None], phase[step % 2][None]
+
+    def first_step(accumulate: int, draw: DrawBatch) -> tuple[float, Tensor]:
+        design = tiny(steps=(1, 1, 1), noise=False)
+        training = trainer(with_training(floor_design(design, "random", 0), accumulate=accumulate), draw)
+        report = next(training.steps())
+        return report.loss, training.microscope.decoder.head[0].weight.grad
+
+    (loss, gradient), (whole_loss, whole) = first_step(2, small_batches), first_step(1, draw_batch)
+    assert loss == pytest.approx(whole_loss, rel=1e-6)
+    torch.testing.assert_close(gradient, whole, rtol=1e-4, atol=1e-8)
+
+
+def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type() -> None:
+    design = floor_design(tiny(noise=False), "random", 0)
+    exact, half = next(trainer(design).steps()), trainer(with_training(design, precision="bfloat16"))
+    report = next(half.steps())
+    assert report.loss == pytest.approx(exact.loss, rel=0.02)
+    assert report.loss != exact.loss
+    assert {parameter.dtype for parameter in half.microscope.parameters()} == {torch.float32}
+
+
+def test_layerwise_stage_trains_each_layer_alone_and_then_with_all_before() -> None:
+    design = tiny()
+    stage = Stage(
+        train=("optics",),
+        loss="intensity-l1",
+        steps=2,
+        optics_rate=0.1,
+        layerwise=True,
+        joint_steps=3,
+        joint_rate=0.01,
+    )
+    design = with_training(design, stages={"optics": stage})
+    training = trainer(design)
+    masks = [training.microscope.optics.elements[i].phase_rad for i in range(2)]
+    changed: dict[str, set[int]] = {}
+    before = [mask.detach().clone() for mask in masks]
+    powers: dict[str, list[float]] = {}
+    for report in training.steps():
+        moved = {i for i, mask in enumerate(masks) if not torch.equal(mask, before[i])}
+        changed[report.stage] = changed.get(report.stage, set()) | moved
+        before = [mask.detach().clone() for mask in masks]
+        powers[report.stage] = training.microscope.optics.powers.detach().tolist()
+    assert changed == {"optics, layer 1": {0}, "optics, layer 2": {1}, "optics, layers 1 to 2": {0, 1}}
+    assert powers["optics, layer 1"][0] != 1.0
+    assert powers["optics, layer 1"][1] == 1.0
+    assert powers["optics, layer 2"][0] == powers["optics, layer 1"][0]
+    assert powers["optics, layer 2"][1] != 1.0
+    assert training.total_steps == 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,21 +60,38 @@ def optimize(
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="print time, memory and files, then stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --output, or the latest one")] = False,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="start with what this complete run has learned")
+    ] = None,
 ) -> None:
-    """Train the masks and the decoder of DESIGN in a new run folder."""
+    """Train the masks and the decoder of DESIGN in a new run folder; under torchrun, with all its processes."""
     loaded = _design(design, setting, seed)
     from opticdesign.cli.progress import StopRequest, progress_listener
     from opticdesign.cli.tables import plan_table, print_table
-    from opticdesign.workflow.optimise import Options, Stopped, choose_device, optimise, plan_optimisation, quick_design
+    from opticdesign.distributed import joined_workers
+    from opticdesign.workflow.optimise import (
+        Options,
+        Stopped,
+        assist,
+        choose_device,
+        optimise,
+        plan_optimisation,
+        quick_design,
+    )
 
-    options = Options(choose_device(device), output, quick=quick, resume=resume)
+    place = choose_device(device)
     if plan:
-        print_table(plan_table(plan_optimisation(quick_design(loaded) if quick else loaded, options.device)))
+        print_table(plan_table(plan_optimisation(quick_design(loaded) if quick else loaded, place)))
         return
-    typer.echo(f"{loaded.name}: training on {options.device}{', quick: smoke budget' if quick else ''}", err=True)
     try:
-        with StopRequest() as stop, progress_listener() as listen:
-            run = optimise(loaded, options, listen, stop)
+        with joined_workers(place) as workers, StopRequest() as stop:
+            options = Options(place, output, quick=quick, resume=resume, start_from=start_from, workers=workers)
+            if not workers.leads:
+                assist(loaded, options, stop)
+                return
+            typer.echo(f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}", err=True)
+            with progress_listener() as listen:
+                run = optimise(loaded, options, listen, stop)
     except Stopped as stopped:
         folder = stopped.run.folder
         typer.echo(
@@ -101,6 +119,102 @@ def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> 
     else:
         print_table(evaluation_table(result))
         typer.echo(f"written to {opened.folder / 'evaluation'}", err=True)
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(metavar="STUDY", help="study file (TOML)")],
+    setting: Setting = None,
+    device: Device = "auto",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="the study's [quick] at a smoke budget; marked in every result")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of the runs and tables; default runs/studies/NAME")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="rows trained at the same time, one a process")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train every row of STUDY with every seed, beside its floors, and print the table; again to continue."""
+    from opticdesign.cli.progress import StopRequest
+    from opticdesign.errors import StudyStopped
+    from opticdesign.study import study_kind
+
+    run = _autoencoder_study if study_kind(file) == "autoencoders" else _table_study
+    try:
+        with StopRequest() as stop:
+            failed = run(file, tuple(setting or ()), device, quick, output, workers, as_json, stop)
+    except StudyStopped as stopped:
+        typer.echo(f"{stopped}; the same command continues it", err=True)
+        raise typer.Exit(130) from None
+    if failed:
+        raise typer.Exit(1)
+
+
+def _table_study(
+    file: Path,
+    changes: tuple[str, ...],
+    device: str,
+    quick: bool,
+    output: Path | None,
+    workers: int,
+    as_json: bool,
+    stop: Callable[[], bool],
+) -> bool:
+    """Run a study of designs and print its table; whether a row failed."""
+    from opticdesign.study import load_study
+
+    loaded = load_study(file, quick, changes)
+    from opticdesign.cli.tables import print_table, study_lines, study_table
+    from opticdesign.workflow.optimise import choose_device
+    from opticdesign.workflow.study import StudyOptions, run_study, study_folder
+    from opticdesign.workflow.study_table import tabulate, write_tables
+
+    options = StudyOptions(choose_device(device), output, quick, workers, changes)
+    folder = study_folder(loaded, options)
+    table = tabulate(loaded, run_study(loaded, options, _tell, stop), quick)
+    write_tables(folder, table)
+    if as_json:
+        _print_json(asdict(table))
+    else:
+        print_table(study_table(table))
+        for line in study_lines(table):
+            typer.echo(line)
+        typer.echo(f"written to {folder / 'table.md'}, table.csv and table.json", err=True)
+    return bool(table.failed)
+
+
+def _autoencoder_study(
+    file: Path,
+    changes: tuple[str, ...],
+    device: str,  # noqa: ARG001 (small networks: always the CPU)
+    quick: bool,
+    output: Path | None,
+    workers: int,
+    as_json: bool,
+    stop: Callable[[], bool],
+) -> bool:
+    """Run a study of autoencoders of digits and print its table."""
+    from opticdesign.autoencoder_study import load_autoencoder_study
+
+    name = load_autoencoder_study(file, changes).name
+    from opticdesign.cli.tables import autoencoder_table, print_table
+    from opticdesign.workflow.autoencoders import run_autoencoder_study
+
+    folder = output or Path("runs") / "studies" / f"{name}{'-quick' if quick else ''}"
+    result = run_autoencoder_study(file, folder, quick, workers, _tell, changes=changes, stop_asked=stop)
+    if as_json:
+        _print_json(asdict(result))
+    else:
+        print_table(autoencoder_table(result))
+        for note in result.notes:
+            typer.echo(note)
+        typer.echo(f"written to {folder / 'autoencoders.md'}, .csv, .json and .png", err=True)
+    return False
+
+
+def _tell(news: str) -> None:
+    typer.echo(news, err=True)
 
 
 @app.command()

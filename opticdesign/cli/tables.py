@@ -13,17 +13,22 @@ from rich.table import Table
 if TYPE_CHECKING:
     from opticdesign.checks import Check
     from opticdesign.manifest import Manifest
+    from opticdesign.workflow.autoencoder_table import AutoencoderResult
     from opticdesign.workflow.evaluate import Evaluation
     from opticdesign.workflow.export import Verification
     from opticdesign.workflow.optimise import Plan
+    from opticdesign.workflow.study_table import StudyTable
 
 __all__ = [
+    "autoencoder_table",
     "check_table",
     "evaluation_table",
     "facts_table",
     "manifest_table",
     "plan_table",
     "print_table",
+    "study_lines",
+    "study_table",
     "verification_json",
     "verification_table",
 ]
@@ -148,3 +153,33 @@ def facts_table(facts: Mapping[str, Any]) -> Table:
     for name, value in facts.items():
         table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return table
+
+
+def study_table(result: StudyTable) -> Table:
+    """The rows of a study, floors among them; a row that failed is red."""
+    from rich.markup import escape
+
+    from opticdesign.workflow.study_table import COLUMNS, PAPER, cells_of
+
+    table = _table(f"{result.name}{_QUICK if result.quick else ''}", "row", "what", "seeds", *COLUMNS.values(), PAPER)
+    for row in result.rows:
+        style = "red" if row.problems else "dim" if row.floor else None
+        table.add_row(escape(row.name), *(escape(cell) for cell in cells_of(row)), style=style)
+    return table
+
+
+def autoencoder_table(result: AutoencoderResult) -> Table:
+    """Floors and pairs of a study of autoencoders."""
+    headings, rows = result.table()
+    table = _table(f"{result.name}{_QUICK if result.quick else ''}", *headings)
+    for cells in rows:
+        table.add_row(*cells)
+    return table
+
+
+def study_lines(result: StudyTable) -> list[str]:
+    """What stands under the table of a study: what its numbers are, which rows beat their floors, what failed."""
+    from opticdesign.workflow.study_table import claims
+
+    failed = [f"{row.name} failed, {problem}" for row in result.rows for problem in row.problems]
+    return [*result.notes, *claims(result), *failed]

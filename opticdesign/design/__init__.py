@@ -1,22 +1,28 @@
 """Designs: the schema of a design file, reading one with overrides, and errors that say where and what."""
 
-from opticdesign.design.loading import load_design
-from opticdesign.design.schema import (
-    Augmentation,
+from opticdesign.design.instrument import (
     D2NNOptics,
-    Design,
     DetectorSpec,
-    Evaluation,
     Fabrication,
-    FolderData,
+    FilterOptics,
     Light,
+    NoDecoder,
     SlmPanel,
+    SwinIRSpec,
+    UNetSpec,
+)
+from opticdesign.design.learning import (
+    Augmentation,
+    Evaluation,
+    FolderData,
     Stage,
+    StructureSpec,
     SyntheticData,
     Training,
-    UNetSpec,
-    design_schema,
+    Vgg19Spec,
 )
+from opticdesign.design.loading import load_design
+from opticdesign.design.schema import Design, design_schema
 
 __all__ = [
     "Augmentation",
@@ -25,13 +31,18 @@ __all__ = [
     "DetectorSpec",
     "Evaluation",
     "Fabrication",
+    "FilterOptics",
     "FolderData",
     "Light",
+    "NoDecoder",
     "SlmPanel",
     "Stage",
+    "StructureSpec",
+    "SwinIRSpec",
     "SyntheticData",
     "Training",
     "UNetSpec",
+    "Vgg19Spec",
     "design_schema",
     "load_design",
 ]

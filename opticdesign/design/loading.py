@@ -7,16 +7,18 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from opticdesign.design.problems import kind_of, line_numbers, models_of, problems_of
 from opticdesign.design.schema import Design
 from opticdesign.design.toml_text import one_line, printable
 from opticdesign.errors import DesignError, DesignProblem
 
-__all__ = ["load_design"]
+__all__ = ["load_design", "load_tables"]
+
+_Tables = TypeVar("_Tables", bound=BaseModel)
 
 _LARGEST_FILE = 1_000_000
 _OVERRIDE = "--set"
@@ -44,9 +46,8 @@ def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
     """Read and check a design.
 
     Args:
-        path: a TOML file in UTF-8. A relative `data.path` inside starts at the current directory, not at the file.
-        overrides: "key=value" texts, such as "optics.layers=3"; the value is TOML, or else text as it stands. Naming
-            another `kind` of a table drops the keys that only the old kind has.
+        path: as for `load_tables`. A relative `data.path` inside starts at the current directory, not at the file.
+        overrides: as for `load_tables`.
 
     Returns:
         The design in SI units.
@@ -54,17 +55,34 @@ def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
     Raises:
         DesignError: the file cannot be read, or the design has problems; it holds all of them.
     """
+    return load_tables(path, Design, overrides)
+
+
+def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str] = (), example: str = _INIT) -> _Tables:
+    """Read a file and check it against a schema: a design, or a study of designs.
+
+    Args:
+        path: a TOML file in UTF-8.
+        model: the schema.
+        overrides: "key=value" texts, such as "optics.layers=3"; the value is TOML, or else text as it stands. Naming
+            another `kind` of a table drops the keys that only the old kind has.
+        example: where the user finds a complete file of this kind, for remedies.
+
+    Raises:
+        DesignError: the file cannot be read, or it has problems; the error holds all of them.
+    """
     source = printable(str(path))
-    text = _read(Path(path), source)
-    data = _parse(text, source)
+    text = _read(Path(path), source, example)
+    data = _parse(text, source, example)
     changes = [_override(entry) for entry in overrides]
     for change in sorted(changes, key=lambda change: not change.sets_kind):  # a kind decides what the other keys mean
-        _apply(change, data)
+        _apply(change, data, model)
     try:
-        return Design.model_validate(data)
+        return model.model_validate(data, context={"folder": Path(path).parent})  # for paths inside
     except ValidationError as error:
         lines = line_numbers(text)
-        problems = [_placed(problem, source, lines, changes) for problem in problems_of(error, data)]
+        found = problems_of(error, data, model, example)
+        problems = [_placed(problem, source, lines, changes) for problem in found]
         raise DesignError(sorted(problems, key=lambda problem: problem.line or 0)) from None
 
 
@@ -72,16 +90,16 @@ def _error(source: str, message: str, **rows: Any) -> DesignError:
     return DesignError([DesignProblem(rows.pop("key", ""), message, source=source, **rows)])
 
 
-def _read(path: Path, source: str) -> str:
-    """The text of a design file."""
-    expected = "a design file in TOML"
+def _read(path: Path, source: str, example: str) -> str:
+    """The text of a file."""
+    expected = "a file in TOML"
     try:
         if path.is_dir():
             raise _error(source, "this is a folder", expected=expected, remedy="name a .toml file inside")
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise _error(source, "no such file", expected=expected, remedy=f"check the path; {_INIT}") from None
+        raise _error(source, "no such file", expected=expected, remedy=f"check the path; {example}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = printable(getattr(error, "strerror", None) or str(error))
         remedy = "check the path and its permissions"
@@ -90,7 +108,7 @@ def _read(path: Path, source: str) -> str:
         remedy = "name the design, not a data file"
         raise _error(source, "the file is too large for a design", expected="at most 1 MB of TOML", remedy=remedy)
     if not raw.strip():
-        raise _error(source, "the file is empty", expected=expected, remedy=_INIT)
+        raise _error(source, "the file is empty", expected=expected, remedy=example)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -102,7 +120,7 @@ def _read(path: Path, source: str) -> str:
         ) from None
 
 
-def _parse(text: str, source: str) -> dict[str, Any]:
+def _parse(text: str, source: str, example: str) -> dict[str, Any]:
     """The TOML tables of a text."""
     try:
         return tomllib.loads(text)
@@ -113,7 +131,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         line = int(number[1]) if number else len(lines)
         shown = one_line(lines[line - 1].strip()) if line <= len(lines) else ""
     except RecursionError:
-        raise _error(source, "lists are nested too deeply", expected="TOML", remedy=_INIT) from None
+        raise _error(source, "lists are nested too deeply", expected="TOML", remedy=example) from None
     except ValueError as error:  # a number of thousands of digits
         raise _error(source, one_line(str(error)), expected="TOML", remedy="write a shorter number") from None
     twice = "twice" in reason or "overwrite" in reason or "mutate" in reason
@@ -136,7 +154,7 @@ def _override(entry: str) -> _Override:
     return _Override(tuple(key.split(".")), table["value"] if len(table) == 1 else raw)
 
 
-def _apply(change: _Override, data: dict[str, Any]) -> None:
+def _apply(change: _Override, data: dict[str, Any], model: type[BaseModel]) -> None:
     """Set one key of the tables, in place."""
     table = data
     for depth, part in enumerate(change.path[:-1], start=1):
@@ -148,16 +166,16 @@ def _apply(change: _Override, data: dict[str, Any]) -> None:
                 _OVERRIDE, f"{key} has no keys inside", key=".".join(change.path), expected="a key", remedy=remedy
             )
     if change.sets_kind:
-        for key in _outdated(change, table.get("kind")):
+        for key in _outdated(change, table.get("kind"), model):
             table.pop(key, None)
     table[change.path[-1]] = change.value
 
 
-def _outdated(change: _Override, old_kind: object) -> set[str]:
+def _outdated(change: _Override, old_kind: object, model: type[BaseModel]) -> set[str]:
     """Keys that only the old kind of a table has."""
-    field = Design.model_fields.get(change.path[0])
+    field = model.model_fields.get(change.path[0])
     models = models_of(field.annotation) if field and len(change.path) == 2 else []
-    keys = {kind_of(model): set(model.model_fields) for model in models if "kind" in model.model_fields}
+    keys = {kind_of(table): set(table.model_fields) for table in models if "kind" in table.model_fields}
     old, new = keys.get(str(old_kind)), keys.get(str(change.value))
     return old - new if old and new else set()
 

@@ -13,7 +13,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from opticdesign.design.rules import PROBLEMS
-from opticdesign.design.schema import Design
 from opticdesign.design.toml_text import one_line, toml_value
 from opticdesign.errors import DesignProblem
 
@@ -41,14 +40,23 @@ _LIMITS = {"gt": "more than {}", "ge": "at least {}", "lt": "less than {}", "le"
 
 
 def line_numbers(text: str) -> dict[tuple[str, ...], int]:
-    """Line of every table and key of a TOML text, by its path; keys inside one-line tables stand on their table's."""
+    """Line of every table and key of a TOML text, by its path; keys inside one-line tables stand on their table's.
+
+    Of several tables of one name, written [[name]], each has its number in the path: ("name", "0").
+    """
     lines: dict[tuple[str, ...], int] = {}
+    several: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), start=1):
         inside, closed, rest = line.strip().partition("]")
         if inside.startswith("[") and closed and not rest.strip("] \t").partition("#")[0]:
             if _KEY.fullmatch(header := inside.strip("[")):
-                table = _path(header)
+                table = name = _path(header)
+                if inside.startswith("[["):
+                    several[name] = several.get(name, -1) + 1
+                    lines.setdefault(name, number)
+                if (outer := name[:1]) in several:
+                    table = (*outer, str(several[outer]), *name[1:])
                 lines.setdefault(table, number)
         elif "=" in line and _KEY.fullmatch(key := line.partition("=")[0]):
             lines.setdefault(table + _path(key), number)
@@ -95,6 +103,13 @@ class _Place:
         return next(iter(get_close_matches(self.leaf, self.siblings, n=1)), "")
 
     @property
+    def header(self) -> str:
+        """The line of TOML that begins the table at this place, or the next one of several."""
+        several = self.field is not None and get_origin(self.field.annotation) is tuple
+        name = re.sub(r"\[\d+\]", "", self.key)
+        return f"[[{name}]]" if several else f"[{name}]"
+
+    @property
     def description(self) -> str:
         return (self.field.description or "") if self.field else ""
 
@@ -105,8 +120,10 @@ class _Place:
         return f"{self.leaf} = {toml_value(examples[0])}" if examples else ""
 
 
-def problems_of(error: ValidationError, data: Mapping[str, Any]) -> list[DesignProblem]:
-    """The problems behind a validation error of `data`, without line and source; missing keys of a table are one."""
+def problems_of(
+    error: ValidationError, data: Mapping[str, Any], model: type[BaseModel], example: str
+) -> list[DesignProblem]:
+    """The problems behind `model`'s refusal of `data`, without line and source; missing keys of a table are one."""
     found: list[DesignProblem] = []
     missing: dict[tuple[int | str, ...], list[_Place]] = {}
     misspelt: set[tuple[int | str, ...]] = set()
@@ -115,23 +132,23 @@ def problems_of(error: ValidationError, data: Mapping[str, Any]) -> list[DesignP
         if kind.startswith("union_tag"):
             loc = (*loc, "kind")
         if kind == "missing" and isinstance(loc[-1], int):  # a list that is too short
-            found += _describe(detail, _locate(loc[:-1], data))
+            found += _describe(detail, _locate(loc[:-1], data, model))
         elif kind == "missing":
-            missing.setdefault(loc[:-1], []).append(_locate(loc, data))
+            missing.setdefault(loc[:-1], []).append(_locate(loc, data, model))
         else:
-            place = _locate(loc, data)
+            place = _locate(loc, data, model)
             found += _describe(detail, place)
             if kind == "extra_forbidden" and (near := place.nearest_sibling):
                 misspelt.add((*place.path[:-1], near))
     absent = [[place for place in places if place.path not in misspelt] for places in missing.values()]
-    return [*dict.fromkeys(found), *(_missing(places) for places in absent if places)]
+    return [*dict.fromkeys(found), *(_missing(places, example) for places in absent if places)]
 
 
-def _locate(loc: Sequence[str | int], data: Mapping[str, Any]) -> _Place:
+def _locate(loc: Sequence[str | int], data: Mapping[str, Any], schema: type[BaseModel]) -> _Place:
     """Walk the data and the schema along pydantic's location, which also holds the kind chosen in a union."""
     path: list[str | int] = []
     value: Any = data
-    model: type[BaseModel] | None = Design
+    model: type[BaseModel] | None = schema
     field: FieldInfo | None = None
     by_name = False
     siblings: tuple[str, ...] = ()
@@ -140,12 +157,13 @@ def _locate(loc: Sequence[str | int], data: Mapping[str, Any]) -> _Place:
             continue
         path.append(part)
         value = _inside(value, part)
-        if by_name:  # the name of a stage
+        if by_name or (isinstance(part, int) and model is not None):  # the name of a stage, or one of several tables
             by_name = False
             continue
         if model is not None:
-            siblings = tuple(model.model_fields)
-            field = model.model_fields.get(str(part))
+            fields = {field.alias or name: field for name, field in model.model_fields.items()}
+            siblings = tuple(fields)
+            field = fields.get(str(part))
             models = models_of(field.annotation) if field else []
             model = _chosen(models, value)
             by_name = field is not None and get_origin(field.annotation) is dict
@@ -167,20 +185,21 @@ def _chosen(models: Sequence[type[BaseModel]], value: object) -> type[BaseModel]
     return next((model for model in models if kind_of(model) == kind), None)
 
 
-def _missing(places: Sequence[_Place]) -> DesignProblem:
+def _missing(places: Sequence[_Place], example: str) -> DesignProblem:
     """One problem for all that is missing in one table."""
     names = [place.leaf for place in places]
     tables = [place.leaf for place in places if place.field is None or models_of(place.field.annotation)]
     if len(names) > 1:
         kinds = "tables" if tables == names else "keys"
-        remedy = "add them; `opticdesign init` writes a complete design"
+        remedy = f"add them; {example}"
         return DesignProblem(
             ", ".join(place.key for place in places), f"missing {kinds} {', '.join(names)}", remedy=remedy
         )
     key = places[0].key
     if tables:
-        remedy = f"add a table [{key}]; `opticdesign init` writes a complete design"
-        return DesignProblem(key, f"missing table [{key}]", expected="a table of this name", remedy=remedy)
+        header = places[0].header
+        remedy = f"add a table {header}; {example}"
+        return DesignProblem(key, f"missing table {header}", expected="a table of this name", remedy=remedy)
     place = places[0]
     return DesignProblem(key, f"missing key {names[0]!r}", expected=place.description, remedy=f"add {place.example}")
 
@@ -226,5 +245,5 @@ def _words(detail: ErrorDetails, place: _Place, value: str) -> tuple[str, str, s
     message = f"{leaf} is out of range" if limits else f"{leaf} has the wrong form"
     expected = _TYPES.get(detail["type"]) or next(iter(limits), "")
     expected = f"{expected} ({what})" if expected and what else expected or what
-    remedy = f"for example {place.example}" if place.example else f"write [{place.key}] and its keys below"
+    remedy = f"for example {place.example}" if place.example else f"write {place.header} and its keys below"
     return message, value, expected, remedy

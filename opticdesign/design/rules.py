@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticCustomError
@@ -19,7 +20,8 @@ from opticdesign.materials import MATERIALS, material
 from opticdesign.units import format_length
 
 if TYPE_CHECKING:
-    from opticdesign.design.schema import Design, Stage
+    from opticdesign.design.learning import Stage
+    from opticdesign.design.schema import Design
 
 __all__ = [
     "PROBLEMS",
@@ -29,6 +31,10 @@ __all__ = [
     "check_detector",
     "check_light",
     "check_material",
+    "check_milestones",
+    "check_output",
+    "check_parts",
+    "check_perceptual",
     "check_phase_range",
     "check_power_of_two",
     "check_probe",
@@ -43,6 +49,7 @@ PROBLEMS = "design_problems"
 """Type of the pydantic error that carries our own problems in its context."""
 _POOLINGS = 3  # of the U-Net
 _PARTS = 'one or both of "optics", "decoder"'
+_BEFORE_DECODER = ("intensity-l1", "linear-probe")  # losses of the light alone
 
 
 def refuse(problems: Sequence[DesignProblem]) -> None:
@@ -64,7 +71,7 @@ def check_power_of_two(binning: int) -> int:
     """A binning that a stack of 2 × 2 means can do."""
     if binning < 1 or binning & (binning - 1):
         message = "binning is a stack of 2 × 2 means"
-        refuse([DesignProblem("", message, expected="2, 4, 8, 16 or 32", remedy="choose a power of two")])
+        refuse([DesignProblem("", message, expected="1, 2, 4, 8, 16 or 32", remedy="choose a power of two")])
     return binning
 
 
@@ -103,37 +110,146 @@ def check_stage(stage: Stage) -> list[DesignProblem]:
             DesignProblem("train", "a part is named twice", toml_value(stage.train), _PARTS, "name it once")
         )
     for part, rate in (("optics", stage.optics_rate), ("decoder", stage.decoder_rate)):
-        if part in stage.train and rate is None:
+        if part in stage.train and rate is None and stage.loss != "ridge":
             key = f"{part}_rate"
             message = f"missing key {key!r}: this stage trains the {part}"
             problems.append(DesignProblem(key, message, expected="a number above 0", remedy=f"add {key} = 0.001"))
-        if part not in stage.train and rate is not None:
+        if rate is not None and (part not in stage.train or stage.loss == "ridge"):
             key = f"{part}_rate"
-            message = f"this stage does not train the {part}"
+            closed = "a linear reader is fitted in closed form"
+            message = closed if stage.loss == "ridge" else f"this stage does not train the {part}"
             problems.append(
-                DesignProblem(key, message, f"{rate:g}", f"no {key}", f"remove it, or add the {part} to train")
+                DesignProblem(key, message, f"{rate:g}", f"no {key}", "remove it, or change train and loss")
             )
-    if stage.loss in ("intensity-l1", "linear-probe") and "decoder" in stage.train:
+    if stage.loss in _BEFORE_DECODER and "decoder" in stage.train:
         message = "this loss compares light in front of the decoder, which learns nothing from it"
         expected, remedy = (
-            '"l1", "ssim" or "l1+ssim" where the decoder is trained',
+            '"l1", "ssim", "l1+ssim" or "gan" where the decoder is trained',
             'change loss, or train = ["optics"]',
         )
         value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
         problems.append(DesignProblem("loss, train", message, value, expected, remedy))
+    if stage.loss == "ridge" and tuple(stage.train) != ("decoder",):
+        value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
+        message = "ridge regression fits the decoder's linear reader and nothing else"
+        problems.append(DesignProblem("loss, train", message, value, 'train = ["decoder"]', "change loss or train"))
+    if stage.layerwise and tuple(stage.train) != ("optics",):
+        message = "a layerwise stage trains the optics alone"
+        value = f"true, {toml_value(stage.train)}"
+        remedy = "change train, or remove layerwise"
+        problems.append(DesignProblem("layerwise, train", message, value, 'train = ["optics"]', remedy))
+    return [*problems, *_check_dependent_keys(stage)]
+
+
+def _check_dependent_keys(stage: Stage) -> list[DesignProblem]:
+    """Keys that stand only, and always, beside a certain value of another."""
+    gan = stage.loss == "gan"
+    if gan and "decoder" not in stage.train:
+        value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
+        message = "a discriminator judges what the decoder learns to make"
+        expected, remedy = '"decoder" in train', "change loss, or train the decoder"
+        return [DesignProblem("loss, train", message, value, expected, remedy)]
+    rules = [
+        ("discriminator_rate", stage.discriminator_rate, gan, 'loss = "gan"', "discriminator_rate = 0.0001"),
+        ("milestones", stage.milestones, stage.decay == "milestones", 'decay = "milestones"', "milestones = [400]"),
+        ("joint_steps", stage.joint_steps, stage.layerwise, "layerwise = true", "joint_steps = 100"),
+        ("joint_rate", stage.joint_rate, stage.layerwise, "layerwise = true", "joint_rate = 0.00005"),
+    ]
+    problems = []
+    for key, given, wanted, beside, example in rules:
+        if wanted and not given:
+            message = f"missing key {key!r}: it belongs to {beside}"
+            problems.append(DesignProblem(key, message, expected="a value", remedy=f"add {example}"))
+        if given and not wanted:
+            message = f"{key} says nothing without {beside}"
+            problems.append(DesignProblem(key, message, toml_value(given), beside, f"remove it, or set {beside}"))
     return problems
+
+
+def check_milestones(steps: tuple[int, ...]) -> tuple[int, ...]:
+    """Steps that rise."""
+    if any(later <= earlier for earlier, later in pairwise(steps)):
+        remedy = "for example [50, 400, 650]"
+        refuse([DesignProblem("", "the milestones do not rise", expected="rising steps", remedy=remedy)])
+    return steps
+
+
+def check_output(design: Design) -> list[DesignProblem]:
+    """An output behind a layer that is there."""
+    optics = design.optics
+    if optics.kind != "d2nn" or optics.crossed <= optics.layers:
+        return []
+    message = f"there is no layer {optics.crossed}"
+    key, value = "optics.output_after, optics.layers", f"{optics.crossed}, {optics.layers}"
+    remedy = f"set optics.output_after = {optics.layers}, or leave it out"
+    return [DesignProblem(key, message, value, expected=f"1 to {optics.layers}", remedy=remedy)]
+
+
+def check_parts(design: Design) -> list[DesignProblem]:
+    """Stages that train what the design has, and a camera that its decoder can read."""
+    optics, problems = design.optics, []
+    for name, stage in design.training.stages.items():
+        key = f"training.stages.{name}"
+        if design.decoder.kind == "none" and stage.loss not in _BEFORE_DECODER:
+            value = f'{toml_value(stage.loss)}, "none"'
+            expected = '"intensity-l1" or "linear-probe" where there is no decoder'
+            remedy = 'change the loss, or choose decoder.kind = "unet"'
+            problems.append(
+                DesignProblem(f"{key}.loss, decoder.kind", "this loss needs a decoder", value, expected, remedy)
+            )
+        if stage.loss == "ridge" and design.decoder.kind != "none" and not design.decoder.reader:
+            message, remedy = "this decoder has no linear reader to fit", "set decoder.reader = true"
+            keys = f"{key}.loss, decoder.reader"
+            problems.append(DesignProblem(keys, message, '"ridge", false', "a decoder with a reader", remedy))
+        if optics.kind != "fourier-filter":
+            continue
+        if stage.layerwise:
+            message, remedy = "a filter has no layers to train one by one", "remove layerwise and its keys"
+            problems.append(DesignProblem(f"{key}.layerwise", message, "true", "false for a filter", remedy))
+        if optics.mode == "none" and "optics" in stage.train:
+            value = f'{toml_value(stage.train)}, "none"'
+            remedy = "choose a mode that learns, or train the decoder alone"
+            message = "of this filter nothing is learned"
+            problems.append(DesignProblem(f"{key}.train, optics.mode", message, value, 'train = ["decoder"]', remedy))
+    if (design.detector.binning == 1) != (design.decoder.kind == "none"):
+        value = f"{design.detector.binning}, {toml_value(design.decoder.kind)}"
+        message = "a decoder puts back what a camera of fewer pixels leaves out; without one, none may be left out"
+        expected = 'a binning of 1 with decoder.kind = "none", of 2 or more with another'
+        remedy = "change detector.binning or decoder.kind"
+        problems.append(DesignProblem("detector.binning, decoder.kind", message, value, expected, remedy))
+    if optics.kind == "fourier-filter" and optics.radius is not None and optics.neurons[0] != optics.neurons[1]:
+        value = f"{optics.radius:g}, {toml_value(optics.neurons)}"
+        message = "a radius in points is that of a circle on a square filter only"
+        remedy = "make optics.neurons square, or leave optics.radius out"
+        problems.append(DesignProblem("optics.radius, optics.neurons", message, value, "square neurons", remedy))
+    return problems
+
+
+def check_perceptual(design: Design) -> list[DesignProblem]:
+    """A perceptual loss where one is used."""
+    training = design.training
+    stages = [name for name, stage in training.stages.items() if stage.loss == "gan"]
+    if not stages or training.perceptual is not None:
+        return []
+    message = f"stage {stages[0]!r} uses a perceptual loss"
+    expected = 'kind = "vgg19" with weights, or kind = "structure"'
+    remedy = 'add a table [training.perceptual] with kind = "structure"'
+    return [DesignProblem("training.perceptual", message, expected=expected, remedy=remedy)]
 
 
 def check_cell(design: Design) -> list[DesignProblem]:
     """Cells that fill the masks with whole camera pixels."""
-    (rows, columns), cell, binning = design.optics.neurons, design.optics.cell, design.detector.binning
-    if cell is None or not (rows % cell or columns % cell or cell * design.optics.samples % binning):
+    optics, binning = design.optics, design.detector.binning
+    if optics.kind != "d2nn" or optics.cell is None:
+        return []
+    (rows, columns), cell = optics.neurons, optics.cell
+    if not (rows % cell or columns % cell or optics.period % binning):
         return []
     return [
         DesignProblem(
             "optics.cell, optics.neurons, detector.binning",
             f"cells of {cell} neurons do not fit {rows} × {columns} neurons and pixels of {binning}",
-            f"{cell}, {toml_value(design.optics.neurons)}, {binning}",
+            f"{cell}, {toml_value(optics.neurons)}, {binning}",
             expected="cells of whole camera pixels that divide optics.neurons",
             remedy=f"set optics.cell = {2 * binning}, or leave it out",
         )
@@ -178,6 +294,8 @@ def check_light(design: Design) -> list[DesignProblem]:
 def check_depth(design: Design) -> list[DesignProblem]:
     """Gaps behind thick masks that are longer than the masks are deep."""
     optics, made, wavelength = design.optics, design.fabrication, design.light.wavelength
+    if optics.kind != "d2nn":
+        return []
     depth = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
     problems = []
     for key, gap in (("layer_gap", optics.layer_gap), ("detector_gap", optics.detector_gap)):
@@ -190,13 +308,18 @@ def check_depth(design: Design) -> list[DesignProblem]:
 
 
 def check_detector(design: Design) -> list[DesignProblem]:
-    """Whole camera pixels, as many as the poolings of the decoder need."""
+    """Whole camera pixels, as many as the poolings of a U-Net need."""
     (rows, columns), binning = design.optics.neurons, design.detector.binning
-    multiple = binning * 2**_POOLINGS // math.gcd(binning * 2**_POOLINGS, design.optics.samples)
+    samples = design.optics.shape[0] // rows
+    pools = 2**_POOLINGS if design.decoder.kind == "unet" else 1
+    multiple = binning * pools // math.gcd(binning * pools, samples)
     if rows % multiple == 0 and columns % multiple == 0:
         return []
-    whole = rows % binning == 0 and columns % binning == 0
-    pixels = f"{rows // binning} × {columns // binning} pixels, which the decoder cannot halve {_POOLINGS} times"
+    whole = rows * samples % binning == 0 and columns * samples % binning == 0
+    pixels = (
+        f"{rows * samples // binning} × {columns * samples // binning} pixels, which the decoder cannot halve "
+        f"{_POOLINGS} times"
+    )
     near = ", ".join(str(max(1, round(side / multiple)) * multiple) for side in (rows, columns))
     return [
         DesignProblem(
@@ -204,7 +327,7 @@ def check_detector(design: Design) -> list[DesignProblem]:
             f"{rows} × {columns} neurons binned by {binning} make "
             + (pixels if whole else "no whole number of pixels"),
             f"{binning}, {toml_value(design.optics.neurons)}",
-            expected=f"neurons that are multiples of {multiple} (binning × {2**_POOLINGS} samples)",
+            expected=f"neurons that are multiples of {multiple}",
             remedy=f"set optics.neurons = [{near}], or another binning",
         )
     ]

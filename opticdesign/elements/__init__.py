@@ -5,7 +5,7 @@ from __future__ import annotations
 from opticdesign.elements.aperture import Aperture, circular_share, rectangular_share
 from opticdesign.elements.diffractive import AmplitudeMask, DiffractiveElement
 from opticdesign.elements.element import Element, Mask, phase_transmission
-from opticdesign.elements.fourier_filter import FourierFilter
+from opticdesign.elements.fourier_filter import FourierFilter, ring_means, ring_of_point, zernike_phase
 from opticdesign.elements.lens import ThinLens, lens_phase
 from opticdesign.elements.modulator import SpatialLightModulator, grey_of_phase, linear_lut
 from opticdesign.elements.stack import ElementStack
@@ -26,4 +26,7 @@ __all__ = [
     "linear_lut",
     "phase_transmission",
     "rectangular_share",
+    "ring_means",
+    "ring_of_point",
+    "zernike_phase",
 ]

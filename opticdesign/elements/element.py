@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
@@ -14,8 +16,27 @@ __all__ = ["Element", "Mask", "phase_transmission", "start_of"]
 
 
 def phase_transmission(phase_rad: Tensor) -> Tensor:
-    """Transmission e^{iφ} of a phase mask: complex, same shape."""
-    return torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
+    """Transmission e^{iφ} of a phase mask or a stack of them: complex, same shape; differentiable once."""
+    result: Tensor = _PhaseTransmission.apply(phase_rad)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return result
+
+
+class _PhaseTransmission(torch.autograd.Function):
+    """t = e^{iφ}, and back through t alone: no second sine and cosine, no records of real and imaginary part."""
+
+    @staticmethod
+    def forward(ctx: Any, phase_rad: Tensor) -> Tensor:
+        transmission = torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
+        ctx.save_for_backward(transmission)
+        return transmission
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # dt = i·t·dφ, and a real loss changes by Re(conj(g)·dt)
+        (transmission,) = ctx.saved_tensors
+        phase_gradient: Tensor = (transmission.conj() * gradient).imag.contiguous()
+        return phase_gradient
 
 
 def start_of(values: Tensor | None, shape: tuple[int, int], what: str, default: float = 0.0) -> Tensor:

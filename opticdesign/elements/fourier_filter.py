@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from opticdesign.elements.element import Element, phase_transmission, start_of
 from opticdesign.errors import UsageError
+from opticdesign.fabrication import FabricationProcess, fabricated_phase
 from opticdesign.field import Grid
 from opticdesign.propagation import convolve, padded_grid
 
-__all__ = ["FourierFilter", "pupil_of_na"]
+__all__ = ["FourierFilter", "pupil_of_na", "ring_means", "ring_of_point", "zernike_phase"]
 
 
 def pupil_of_na(window: Grid, wavelength_m: float, numerical_aperture: float) -> Tensor:
@@ -28,6 +29,30 @@ def pupil_of_na(window: Grid, wavelength_m: float, numerical_aperture: float) ->
     return pupil
 
 
+def ring_of_point(shape: tuple[int, int]) -> Tensor:
+    """Ring each point of a filter lies in, int64 (wy, wx): its distance from the axis in points, rounded."""
+    y, x = (torch.arange(n, dtype=torch.float64) - n // 2 for n in shape)
+    return torch.round(torch.sqrt(y[:, None] ** 2 + x[None, :] ** 2)).to(torch.int64)
+
+
+def ring_means(values: Tensor, ring: Tensor) -> Tensor:
+    """Values (wy, wx) replaced by their mean over the ring they lie in, as `ring_of_point` numbers them."""
+    flat = ring.flatten()
+    total = values.new_zeros(int(flat.max()) + 1).index_add(0, flat, values.flatten())
+    return (total / torch.bincount(flat)).to(values)[ring]
+
+
+def zernike_phase(shape: tuple[int, int]) -> Tensor:
+    """Phase of Zernike's phase-contrast filter in radians (wy, wx): a quarter wave on the undiffracted light alone.
+
+    F. Zernike, Phase contrast, a new method for the microscopic observation of transparent objects, Physica 9, 686
+    (1942), doi:10.1016/S0031-8914(42)80035-X.
+    """
+    phase = torch.zeros(shape)
+    phase[shape[0] // 2, shape[1] // 2] = math.pi / 2.0
+    return phase
+
+
 class FourierFilter(Element):
     """Two lenses a 4-f system apart and a filter in the plane between them: the filtered image, upside down.
 
@@ -40,7 +65,7 @@ class FourierFilter(Element):
         grid: sampling of object and image.
         wavelength_m: wavelength in the medium, metres.
         focal_m: focal length of both lenses in metres.
-        mode: what of the filter is learned; "none" leaves a clear pupil.
+        mode: what of the filter is learned; an amplitude that is not is 1, a phase that is not stays as it starts.
         radius: radius of the circular pupil in points of the frequency grid, which is square then; at a pitch of λ/2
             and without padding, half the samples of the grid are an NA of 1.
         numerical_aperture: or its sine. Without both, all that the grid carries passes.
@@ -54,6 +79,7 @@ class FourierFilter(Element):
     """
 
     _pupil: Tensor
+    phase_rad: Tensor
 
     def __init__(
         self,
@@ -80,8 +106,12 @@ class FourierFilter(Element):
         if "amplitude" in mode:
             start = start_of(amplitude, self.window.shape, "amplitude", 0.98)
             self.logit = nn.Parameter(torch.logit(start, eps=1e-4))
+        turn = start_of(phase_rad, self.window.shape, "phase")
         if "phase" in mode:
-            self.phase_rad = nn.Parameter(start_of(phase_rad, self.window.shape, "phase"))
+            self.phase_rad = nn.Parameter(turn)
+        else:
+            self.register_buffer("phase_rad", turn, persistent=False)
+        self._turns = "phase" in mode or phase_rad is not None
 
     def _sine_of(self, radius: float, numerical_aperture: float | None) -> float:
         height, width = self.window.extent_m
@@ -99,17 +129,36 @@ class FourierFilter(Element):
         scale = self.wavelength_m * self.focal_m
         return torch.fft.fftshift(fy) * scale, torch.fft.fftshift(fx) * scale
 
-    def filter(self) -> Tensor:
-        """Transmission of the filter with its pupil, real or complex (wy, wx), zero frequency in the middle."""
+    @property
+    def pitch_m(self) -> tuple[float, float]:
+        """Distance between points of the filter along y and x in the pupil plane, metres."""
+        height, width = self.window.extent_m
+        scale = self.wavelength_m * self.focal_m
+        return scale / height, scale / width
+
+    def phase(self, process: FabricationProcess | None = None) -> Tensor:
+        """Phase of the filter in radians with its gradient (wy, wx), as designed or, given a process, as fabricated."""
+        return self.phase_rad if process is None else fabricated_phase(self.phase_rad, process)
+
+    def filter(self, process: FabricationProcess | None = None) -> Tensor:
+        """Transmission of the filter with its pupil, real or complex (wy, wx), zero frequency in the middle.
+
+        Args:
+            process: given, the filter's phase is as this process makes it.
+        """
         transmission = self._pupil.to(torch.get_default_dtype())
         if "amplitude" in self.mode:
             transmission = self._pupil * torch.sigmoid(self.logit)
-        if "phase" in self.mode:
-            transmission = transmission * phase_transmission(self.phase_rad)
+        if self._turns:
+            transmission = transmission * phase_transmission(self.phase(process))
         return transmission
 
-    def forward(self, field: Tensor) -> Tensor:
+    def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
         """The inverted, filtered image of a complex field, both (…, y, x)."""
+        return self.filtered(field, process).flip((-2, -1))
+
+    def filtered(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+        """The filtered image of a complex field, turned upright, both (…, y, x)."""
         ny, nx = self.grid.shape
-        transfer = torch.fft.ifftshift(self.filter().to(field.dtype))
-        return convolve(field, transfer)[..., :ny, :nx].flip((-2, -1))
+        transfer = torch.fft.ifftshift(self.filter(process).to(field.dtype))
+        return convolve(field, transfer)[..., :ny, :nx]

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from opticdesign.data.source import load_split
 from opticdesign.errors import RunError
-from opticdesign.evaluation import image_scores, reconstruct
+from opticdesign.evaluation import image_scores
 from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.manifest import Manifest, load_manifest
+from opticdesign.microscope import Microscope
+from opticdesign.reconstruction import reconstruct
 from opticdesign.run import Run
-from opticdesign.system import Microscope, build_process
+from opticdesign.system import build_process
 from opticdesign.workflow.optimise import TEST_PATCHES, load_trained, patch_set
 
 __all__ = ["Stage", "Verification", "export", "exports_folder", "verify"]
@@ -77,7 +79,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
         name=run.design.name,
         levels=_levels(microscope, process).numpy().astype(np.uint8),
         process=process,
-        pitch_m=run.design.optics.pitch,
+        pitch_m=microscope.optics.mask_pitch_m,
         two_pi_grey=run.design.slm.two_pi_grey,
     )
     provenance: dict[str, JsonValue] = {

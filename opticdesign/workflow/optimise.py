@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
 from collections import deque
@@ -18,18 +19,23 @@ from opticdesign.data import PatchSampler, PhaseField, Split, grid_patches
 from opticdesign.data.augmentation import draw_superposed
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
-from opticdesign.errors import UsageError
-from opticdesign.evaluation import image_scores, reconstruct
-from opticdesign.figures import draw_history, draw_masks, draw_reconstructions
+from opticdesign.distributed import ALONE, Workers
+from opticdesign.errors import RunError, UsageError
+from opticdesign.evaluation import image_scores
+from opticdesign.figures import draw_history, draw_masks, draw_panel
+from opticdesign.microscope import Microscope
 from opticdesign.randomness import numpy_stream
-from opticdesign.run import Run, create_run, environment, resumable_run
-from opticdesign.system import Microscope, build_microscope, build_process
+from opticdesign.reconstruction import reconstruct
+from opticdesign.run import Run, create_run, environment, open_run, resumable_run
+from opticdesign.schedule import legs_of
+from opticdesign.system import build_microscope, build_process
 from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, load_weights
 
 __all__ = [
     "TEST_PATCHES",
     "Plan",
     "Stopped",
+    "assist",
     "batch_source",
     "choose_device",
     "load_trained",
@@ -88,7 +94,9 @@ def choose_device(name: str) -> torch.device:
             expected="an NVIDIA GPU and a CUDA build of torch",
             remedy="use --device cpu, or install a CUDA build of torch",
         )
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    if available and name != "cpu":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # each process of torchrun has its own
+    return torch.device("cpu")
 
 
 def quick_design(design: Design) -> Design:
@@ -97,11 +105,12 @@ def quick_design(design: Design) -> Design:
 
 
 def _with_budget(design: Design, steps: int, batch: int) -> Design:
-    """The design with at most that many steps a stage and patches a step."""
+    """The design with at most that many steps a leg of each stage and patches a step."""
     training = design.training
-    stages = {
-        name: stage.model_copy(update={"steps": min(stage.steps, steps)}) for name, stage in training.stages.items()
-    }
+    stages = {}
+    for name, stage in training.stages.items():
+        joint = None if stage.joint_steps is None else min(stage.joint_steps, steps)
+        stages[name] = stage.model_copy(update={"steps": min(stage.steps, steps), "joint_steps": joint})
     update = {"stages": stages, "batch": min(training.batch, batch)}
     return design.model_copy(update={"training": training.model_copy(update=update)})
 
@@ -142,16 +151,17 @@ def plan_optimisation(design: Design, device: torch.device) -> Plan:
     for report in Trainer(short, microscope, batch_source(design, split), device).steps():
         took[report.stage] = time.perf_counter() - start  # the second step overwrites the first, which warms up
         start = time.perf_counter()
+    legs = legs_of(design)
     fields, _ = patch_set(split.val, design.optics.shape, _VALIDATION_PATCHES)
     start = time.perf_counter()
     reconstruct(microscope, fields, build_process(design), design.training.seed)
     validation = (time.perf_counter() - start) * _VALIDATIONS_PER_STAGE * len(took)
-    parts = {"optics": microscope.optics, "decoder": microscope.decoder}
-    parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    parts: dict[str, torch.nn.Module | None] = {"optics": microscope.optics, "decoder": microscope.decoder}
+    parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items() if part is not None}
     on_gpu = device.type == "cuda"
     peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return Plan(
-        seconds=validation + sum(took[name] * stage.steps for name, stage in design.training.stages.items()),
+        seconds=validation + sum(took[leg.name] * leg.stage.steps for leg in legs),
         peak_bytes=peak,
         # two checkpoints of float32 weights and two moments each, and some figures
         disk_bytes=2 * 3 * 4 * sum(parameters.values()) + 2_000_000,
@@ -170,6 +180,9 @@ class Options:
         parent: folder of all runs.
         quick: a smoke budget, marked in every result.
         resume: continue the run instead of starting one.
+        start_from: folder of a complete run whose masks, and whose decoder if it is of the same kind and size, this one
+            starts with.
+        workers: the processes that train together; the first of them writes.
     """
 
     device: torch.device
@@ -177,6 +190,8 @@ class Options:
     parent: Path = Path("runs")
     quick: bool = False
     resume: bool = False
+    start_from: Path | None = None
+    workers: Workers = ALONE
 
 
 @dataclass(frozen=True)
@@ -201,11 +216,7 @@ def optimise(
         Stopped: `stop_asked` became true; a checkpoint was written first.
         DivergenceError, DataError, RunError, StorageError: as their names say.
     """
-    if options.quick:
-        design = quick_design(design)
-    split = load_split(design)
-    trainer = Trainer(design, build_microscope(design), batch_source(design, split), options.device)
-    facts = environment(str(options.device), torch.get_num_threads())
+    design, trainer, split, facts = _prepare(design, options)
     if options.resume:
         run = resumable_run(design, options.output, options.parent)
     else:
@@ -214,26 +225,84 @@ def optimise(
         )
     with run.locked():
         if options.resume:
-            _restore(run, trainer)
-            run.update(status="running", environment=facts)
-        _train(run, trainer, split, on_progress, stop_asked)
-        _finish(run, trainer.microscope, split)
+            _restore(run, trainer, started=options.start_from is not None)
+            run.rewind(trainer.position.total)
+            run.update(status="running", environment={**run.info["environment"], **facts})
+        _train(run, trainer, split, options.workers, on_progress, stop_asked)
+        _finish(run, trainer.averaged(), split)
     return run
 
 
-def _restore(run: Run, trainer: Trainer) -> None:
-    if not any(run.checkpoints.glob("step-*")):
-        run.rewind(0)  # stopped before its first checkpoint: from the start again
-        return
-    tensors, position, _ = run.load()
-    trainer.restore(tensors, TrainingPosition(**position))
-    run.rewind(trainer.position.total)
+def assist(design: Design, options: Options, stop_asked: Callable[[], bool]) -> None:
+    """Do this process's share of the steps of `optimise`, which another process leads; writes nothing."""
+    design, trainer, _, _ = _prepare(design, options)
+    if options.resume:
+        run = resumable_run(design, options.output, options.parent)
+        _restore(run, trainer, started=options.start_from is not None)
+    for _ in trainer.steps():
+        if options.workers.total(stop_asked(), options.device):
+            return
+
+
+def _prepare(design: Design, options: Options) -> tuple[Design, Trainer, Split, dict[str, Any]]:
+    """The design at its budget, its trainer, its data, and what its result depends on."""
+    if options.quick:
+        design = quick_design(design)
+    split = load_split(design)
+    microscope = build_microscope(design)
+    facts = environment(str(options.device), torch.get_num_threads(), options.workers.count)
+    if options.start_from is not None:
+        facts["start_from"] = _start_from(options.start_from, design, microscope)
+    trainer = Trainer(design, microscope, batch_source(design, split), options.device, workers=options.workers)
+    if trainer.perceptual is not None:
+        weights = getattr(trainer.perceptual, "sha256", None)
+        facts["perceptual"] = {"name": trainer.perceptual.name, "weights_sha256": weights}
+    return design, trainer, split, facts
+
+
+def _start_from(folder: Path, design: Design, microscope: Microscope) -> dict[str, Any]:
+    """Give a microscope what another run has learned; says from which run and checkpoint, and which parts.
+
+    Raises:
+        UsageError: the run is not complete, or its optics are of another kind or size.
+    """
+    source = open_run(folder)
+    trained, digest = load_trained(source, torch.device("cpu"))
+    ours, theirs = microscope.optics.state_dict(), trained.optics.state_dict()
+    if {key: value.shape for key, value in ours.items()} != {key: value.shape for key, value in theirs.items()}:
+        raise UsageError(
+            f"{source.folder}: its optics are not of the kind and size of this design's",
+            expected="the same optics.kind, layers, neurons and padding",
+            remedy="start from another run, or without one",
+        )
+    microscope.optics.load_state_dict(theirs)
+    same = (source.design.decoder, source.design.detector.binning) == (design.decoder, design.detector.binning)
+    if same and microscope.decoder is not None and trained.decoder is not None:
+        microscope.decoder.load_state_dict(trained.decoder.state_dict())
+    return {
+        "run": source.folder.name,
+        "checkpoint_sha256": digest,
+        "parts": ["optics", "decoder"] if same else ["optics"],
+    }
+
+
+def _restore(run: Run, trainer: Trainer, *, started: bool) -> None:
+    if any(run.checkpoints.glob("step-*")):
+        tensors, position, _ = run.load()
+        trainer.restore(tensors, TrainingPosition(**position))
+    elif "start_from" in run.info["environment"] and not started:  # nothing learned here yet: from the start again
+        raise RunError(
+            f"{run.folder}: stopped before its first checkpoint, and it started from another run",
+            expected="that run",
+            remedy=f"add --from with the folder of {run.info['environment']['start_from']['run']}",
+        )
 
 
 def _train(
     run: Run,
     trainer: Trainer,
     split: Split,
+    workers: Workers,
     on_progress: Callable[[Progress], None],
     stop_asked: Callable[[], bool],
 ) -> None:
@@ -252,7 +321,7 @@ def _train(
         last = report.step == report.steps
         due = last or report.step % max(1, report.steps // _VALIDATIONS_PER_STAGE) == 0
         if due and "decoder" in report.trained:
-            _, images = reconstruct(trainer.microscope, fields, process, design.training.seed)
+            _, images = reconstruct(trainer.averaged(), fields, process, design.training.seed)
             validation = {name: float(values.mean()) for name, values in image_scores(images, targets).items()}
             record |= validation
         if last or "psnr_db" in record or report.step % max(1, report.steps // _LOGS_PER_STAGE) == 0:
@@ -261,7 +330,7 @@ def _train(
         pace.append(took)
         left = statistics.median(pace) * (trainer.total_steps - report.total)
         on_progress(Progress(report, trainer.total_steps, left, validation))
-        stop = stop_asked()
+        stop = workers.total(stop_asked(), trainer.device) > 0
         if stop or last or time.monotonic() - saved > _CHECKPOINT_SECONDS:
             run.save(trainer.state(), vars(trainer.position))
             saved = time.monotonic()
@@ -280,10 +349,8 @@ def _finish(run: Run, microscope: Microscope, split: Split) -> None:
     draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
     fields, targets = (tensor[:3] for tensor in patch_set(split.val, run.design.optics.shape, _VALIDATION_PATCHES))
     readings, images = reconstruct(microscope, fields, process, run.design.training.seed)
-    captions = [f"PSNR {value:.1f} dB" for value in image_scores(images, targets)["psnr_db"].tolist()]
-    draw_reconstructions(
-        run.folder / "figures" / "validation.png", targets, readings, images, captions, f"{title}: validation patches"
-    )
+    path, pitch_m = run.folder / "figures" / "validation.png", run.design.optics.sample_pitch
+    draw_panel(path, fields, targets, readings, images, pitch_m, f"{title}: validation patches")
     run.update(status="complete")
 
 

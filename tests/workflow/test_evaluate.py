@@ -21,6 +21,7 @@ def test_table_has_the_design_first_and_every_floor(evaluation: Evaluation) -> N
         "this design",
         "constant image",
         "clear aperture + decoder",
+        "Zernike filter + decoder",
         "random masks 1 + decoder",
         "random cells 1 + decoder",
     ]

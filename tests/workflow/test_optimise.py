@@ -150,7 +150,7 @@ def test_plan_writes_nothing_and_grows_with_the_steps(
     long = plan_optimisation(tiny_design.model_copy(update={"training": training}), CPU)
     assert list(tmp_path.iterdir()) == []
     assert long.seconds > 100 * short.seconds
-    assert short.parameters["optics"] == 2 * 64 * 64 + 1
+    assert short.parameters["optics"] == 2 * 64 * 64 + 2
 
 
 def test_trained_masks_need_a_finished_run(tiny_design: Design, tmp_path: Path) -> None:

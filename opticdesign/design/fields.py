@@ -1,0 +1,46 @@
+"""What the tables of a design share: strictness, and the types of their values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from opticdesign.design.rules import check_material
+from opticdesign.materials import MATERIALS
+
+__all__ = ["Factor", "Fraction", "MaterialName", "Name", "NeuronPair", "Part", "StepNumber", "Table", "sequence"]
+
+
+class Table(BaseModel):
+    """A table of the design file: unknown keys, other types and changes are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def pair(value: object) -> object:
+    """One number for both axes, or the pair itself."""
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else sequence(value)
+
+
+def sequence(value: object) -> object:
+    """A TOML list as the tuple it becomes."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+Neurons: TypeAlias = Annotated[int, Field(ge=8, le=8192)]
+_NEURONS_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 8, "maximum": 8192},
+        {"type": "array", "items": {"type": "integer", "minimum": 8, "maximum": 8192}, "minItems": 2, "maxItems": 2},
+    ]
+}
+NeuronPair: TypeAlias = Annotated[tuple[Neurons, Neurons], BeforeValidator(pair), WithJsonSchema(_NEURONS_SCHEMA)]
+MaterialName: TypeAlias = Annotated[
+    str, AfterValidator(check_material), WithJsonSchema({"type": "string", "enum": list(MATERIALS)})
+]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+Factor: TypeAlias = Annotated[float, Field(gt=0, le=10)]
+Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+StepNumber: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
+Part: TypeAlias = Literal["optics", "decoder"]

@@ -1,0 +1,235 @@
+"""Tables of a design that say what the instrument is: light, optics, process, camera, decoder, panel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from opticdesign.design.fields import MaterialName, NeuronPair, Table
+from opticdesign.design.rules import check_power_of_two
+from opticdesign.units import Electrons, Length, Photons
+
+__all__ = [
+    "D2NNOptics",
+    "Decoder",
+    "DetectorSpec",
+    "Fabrication",
+    "FilterOptics",
+    "Light",
+    "NoDecoder",
+    "Optics",
+    "SlmPanel",
+    "SwinIRSpec",
+    "UNetSpec",
+]
+
+
+class Light(Table):
+    """The illumination.
+
+    Attributes:
+        wavelength: vacuum wavelength, metres.
+    """
+
+    wavelength: Annotated[Length, Field(gt=0, description="vacuum wavelength", examples=["632.8 nm"])]
+
+
+class D2NNOptics(Table):
+    """Layers of square phase neurons one behind the other, all of one size.
+
+    Attributes:
+        kind: "d2nn".
+        layers: number of layers.
+        neurons: neurons along y and x.
+        pitch: distance between neighbouring neurons, metres.
+        samples: samples of the field across one neuron, more than one where neurons are wider than half a wave.
+        input_gap: distance from the object to the first layer, metres.
+        layer_gap: distance from layer to layer, metres.
+        detector_gap: distance from the last layer to the detector, metres.
+        output_after: layers that light passes before it goes to the detector, the first ones; None for all.
+        cell: neurons of a square cell that repeats over each mask and is learned as one; None lets every neuron go its
+            own way. Repeating masks act alike everywhere, so that a decoder of convolutions can read them.
+        start: what the masks are before training: flat, uniformly random, or flat but for 0.1 rad of random phase,
+            which gives learning a direction where symmetry leaves none.
+        model: each mask as a thin element, or as a relief that light is marched through slice by slice, one slice for
+            each height level ("bpm").
+        subdivide: samples of the march across one sample of the field, for model = "bpm".
+        propagator: the method of propagation; "auto" chooses for each gap, and `check` says what and why.
+        padding: width of the computed window over the width of the aperture.
+    """
+
+    kind: Literal["d2nn"] = Field(description="kind of optics", examples=["d2nn"])
+    layers: int = Field(ge=1, le=32, description="number of layers, 1 to 32", examples=[5])
+    neurons: NeuronPair = Field(description="rows and columns of neurons, each 8 to 8192", examples=[[256, 256]])
+    pitch: Length = Field(gt=0, description="distance between neighbouring neurons", examples=["316.4 nm"])
+    samples: int = Field(default=1, ge=1, le=16, description="samples of the field across a neuron", examples=[4])
+    input_gap: Length = Field(gt=0, description="distance from object to first layer", examples=["3.373 um"])
+    layer_gap: Length = Field(gt=0, description="distance from layer to layer", examples=["3.373 um"])
+    detector_gap: Length = Field(gt=0, description="distance from last layer to detector", examples=["5.904 um"])
+    output_after: int | None = Field(default=None, ge=1, le=32, description="layers that light passes", examples=[3])
+    cell: int | None = Field(default=None, ge=2, le=8192, description="neurons of a repeating cell", examples=[32])
+    start: Literal["clear", "random", "rippled"] = Field(
+        default="rippled", description="masks before training", examples=["rippled"]
+    )
+    model: Literal["thin", "bpm"] = Field(default="thin", description="model of a mask", examples=["bpm"])
+    subdivide: int = Field(default=2, ge=1, le=8, description="samples of the march across a sample", examples=[2])
+    propagator: Literal[
+        "auto", "rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
+    ] = Field(default="auto", description="method of propagation", examples=["rayleigh-sommerfeld"])
+    padding: float = Field(default=1.5, ge=1, le=4, description="window over aperture, 1 to 4", examples=[1.5])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples of the field along y and x."""
+        return self.neurons[0] * self.samples, self.neurons[1] * self.samples
+
+    @property
+    def sample_pitch(self) -> float:
+        """Distance between samples of the field, metres."""
+        return self.pitch / self.samples
+
+    @property
+    def crossed(self) -> int:
+        """Layers that light passes."""
+        return self.output_after or self.layers
+
+    @property
+    def period(self) -> int:
+        """Samples of the field after which the masks repeat; 1 where they do not."""
+        return 1 if self.cell is None else self.cell * self.samples
+
+
+class FilterOptics(Table):
+    """A learned filter in the pupil of a 4-f system (LFF): the image of the object, filtered.
+
+    Attributes:
+        kind: "fourier-filter".
+        neurons: samples of object and image along y and x; the filter has as many points, times the padding.
+        pitch: distance between samples of object and image, metres.
+        focal: focal length of both lenses, metres: a wave of frequency ν crosses the filter at x = λ·focal·ν.
+        radius: radius of the pupil in points of the filter, 0.5 of its side when left out; at a pitch of λ/2 that is
+            an NA of 1.
+        mode: what of the filter is learned; "none" leaves a clear pupil, or what `start` says.
+        start: the filter before training: clear, of random phase, flat but for 0.1 rad of random phase, or Zernike's
+            quarter wave on the undiffracted light.
+        rings: learn all points at one distance from the axis as one, to a point's width, as phase-contrast plates
+            are made. A filter of some dozen numbers learns from few samples what one of thousands does not.
+        padding: width of the computed window over that of the image; 1 wraps around at the edges.
+    """
+
+    kind: Literal["fourier-filter"] = Field(description="kind of optics", examples=["fourier-filter"])
+    neurons: NeuronPair = Field(description="rows and columns of samples, each 8 to 8192", examples=[[256, 256]])
+    pitch: Length = Field(gt=0, description="distance between neighbouring samples", examples=["316.4 nm"])
+    focal: Length = Field(gt=0, description="focal length of both lenses", examples=["10 mm"])
+    radius: float | None = Field(default=None, gt=0, le=65536, description="pupil radius, points", examples=[128.0])
+    mode: Literal["amplitude+phase", "phase", "amplitude", "none"] = Field(
+        default="amplitude+phase", description="what is learned", examples=["amplitude+phase"]
+    )
+    start: Literal["clear", "random", "rippled", "zernike"] = Field(
+        default="random", description="filter before training", examples=["random"]
+    )
+    rings: bool = Field(default=False, description="a filter of concentric rings", examples=[True])
+    padding: float = Field(default=1.0, ge=1, le=4, description="window over image, 1 to 4", examples=[1.0])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples of the field along y and x."""
+        return self.neurons
+
+    @property
+    def sample_pitch(self) -> float:
+        """Distance between samples of the field, metres."""
+        return self.pitch
+
+    @property
+    def period(self) -> int:
+        """A filter acts alike everywhere."""
+        return 1
+
+
+class Fabrication(Table):
+    """The process that makes the masks.
+
+    Attributes:
+        material: name of the mask's material.
+        medium: name of the material around the masks.
+        levels: number of heights.
+        min_feature: smallest width the process can make, metres.
+        max_aspect_ratio: height over width above which thin-element theory is doubtful.
+    """
+
+    material: MaterialName = Field(description="material of the masks", examples=["fused silica"])
+    medium: MaterialName = Field(default="air", description="material around the masks", examples=["air"])
+    levels: int = Field(ge=2, le=256, description="number of heights, 2 to 256", examples=[8])
+    min_feature: Length = Field(gt=0, description="smallest width the process can make", examples=["300 nm"])
+    max_aspect_ratio: float = Field(default=1.0, gt=0, le=100, description="height over width", examples=[1.0])
+
+
+class DetectorSpec(Table):
+    """The camera.
+
+    Attributes:
+        binning: samples of the field per camera pixel along each axis, a power of two; the compression is its square.
+            A camera without a decoder may have 1.
+        max_photons: photons a pixel counts at intensity 1.
+        read_noise: standard deviation of the read noise, electrons.
+    """
+
+    binning: Annotated[int, AfterValidator(check_power_of_two)] = Field(
+        ge=1, le=32, description="field samples per camera pixel along each axis: 1, 2, 4, 8, 16 or 32", examples=[8]
+    )
+    max_photons: Photons = Field(gt=0, description="photons per pixel at intensity 1", examples=["10000 photon"])
+    read_noise: Electrons = Field(ge=0, description="standard deviation of the read noise", examples=["6 electron"])
+
+
+class UNetSpec(Table):
+    """A U-Net decoder with three poolings.
+
+    Attributes:
+        kind: "unet".
+        channels: channels of the first level.
+        reader: whether it adds to what a linear reader finds, which a stage with loss = "ridge" fits in closed form.
+    """
+
+    kind: Literal["unet"] = Field(description="kind of decoder", examples=["unet"])
+    channels: int = Field(default=48, ge=8, le=1024, multiple_of=8, description="a multiple of 8", examples=[32])
+    reader: bool = Field(default=False, description="with a linear reader beside it", examples=[True])
+
+
+class SwinIRSpec(Table):
+    """A SwinIR decoder.
+
+    Attributes:
+        kind: "swinir".
+        preset: its size: that of the paper, light, or tiny for trials on a CPU.
+        reader: as for a U-Net.
+    """
+
+    kind: Literal["swinir"] = Field(description="kind of decoder", examples=["swinir"])
+    preset: Literal["paper", "light", "tiny"] = Field(default="paper", description="size", examples=["tiny"])
+    reader: bool = Field(default=False, description="with a linear reader beside it", examples=[True])
+
+
+class NoDecoder(Table):
+    """No decoder: the light on the camera is the image, but for one factor.
+
+    Attributes:
+        kind: "none".
+    """
+
+    kind: Literal["none"] = Field(description="kind of decoder", examples=["none"])
+
+
+class SlmPanel(Table):
+    """The panel that shows the masks.
+
+    Attributes:
+        two_pi_grey: grey levels that make a phase of 2π.
+    """
+
+    two_pi_grey: int = Field(default=256, ge=2, le=256, description="grey levels of 2π, 2 to 256", examples=[256])
+
+
+Optics: TypeAlias = Annotated[D2NNOptics | FilterOptics, Field(discriminator="kind")]
+Decoder: TypeAlias = Annotated[UNetSpec | SwinIRSpec | NoDecoder, Field(discriminator="kind")]

@@ -1,0 +1,218 @@
+"""Tables of a design that say what it learns from, how, and how it is judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from opticdesign.design.fields import Factor, Fraction, Name, Part, StepNumber, Table, sequence
+from opticdesign.design.rules import (
+    check_data_split,
+    check_milestones,
+    check_phase_range,
+    check_scale,
+    check_stage,
+    refuse,
+)
+from opticdesign.units import Angle, Length
+
+__all__ = [
+    "Augmentation",
+    "Data",
+    "Evaluation",
+    "FolderData",
+    "Perceptual",
+    "Stage",
+    "StructureSpec",
+    "SyntheticData",
+    "Training",
+    "Vgg19Spec",
+]
+
+
+class SyntheticData(Table):
+    """Synthetic cells from a seeded generator.
+
+    Attributes:
+        kind: "synthetic".
+        fields: number of fields, dealt out to training, validation and test.
+    """
+
+    kind: Literal["synthetic"] = Field(description="kind of data", examples=["synthetic"])
+    fields: int = Field(default=24, ge=3, le=100_000, description="number of fields, 3 or more", examples=[24])
+
+
+class FolderData(Table):
+    """Phase images or complex fields from a file or a folder.
+
+    Attributes:
+        kind: "folder".
+        path: the file or folder; a relative path starts at the current directory. Whether it exists is seen on reading.
+        pitch: distance between neighbouring samples of the files, metres; None where it is the design's.
+        key: name of the array inside npz, mat and h5 files; None where there is one candidate only.
+        phase_range: phases of zero and of full scale in integer images, radians.
+        split_by: divide each field into sectors, or deal out whole files.
+        split: fractions for training, validation and test; their sum is 1.
+    """
+
+    kind: Literal["folder"] = Field(description="kind of data", examples=["folder"])
+    path: str = Field(min_length=1, max_length=4096, description="a file or folder", examples=["fields/"])
+    pitch: Length | None = Field(default=None, gt=0, description="distance of samples", examples=["316.4 nm"])
+    key: str | None = Field(default=None, min_length=1, description="name of an array", examples=["phase"])
+    phase_range: Annotated[tuple[Angle, Angle], BeforeValidator(sequence), AfterValidator(check_phase_range)] | None = (
+        Field(default=None, description="phases of zero and full scale", examples=[["0 rad", "6.28 rad"]])
+    )
+    split_by: Literal["sector", "file"] = Field(default="sector", description="what is divided", examples=["sector"])
+    split: Annotated[
+        tuple[Fraction, Fraction, Fraction], BeforeValidator(sequence), AfterValidator(check_data_split)
+    ] = Field(
+        default=(0.5, 0.25, 0.25),
+        description="fractions for training, validation and test",
+        examples=[[0.5, 0.25, 0.25]],
+    )
+
+
+class Stage(Table):
+    """One stage of training.
+
+    Attributes:
+        train: the parts whose parameters change.
+        loss: what is made small; "intensity-l1" compares |A_out|² with phase/2π, "linear-probe" is the error of the
+            best linear reader of the camera; both train the optics and need no decoder. "gan" is L1, the perceptual
+            loss and a tenth of what a discriminator learns to tell. "ridge" fits the decoder's linear reader.
+        steps: number of optimiser steps.
+        optics_rate: learning rate of the optics, where they are trained.
+        decoder_rate: learning rate of the decoder, where it is trained.
+        discriminator_rate: learning rate of the discriminator, for loss = "gan".
+        decay: how the rates fall: a short rise and half a cosine, a factor at each milestone, or not at all.
+        milestones: steps after which the rates are multiplied by gamma, for decay = "milestones".
+        gamma: that factor.
+        layerwise: train layer after layer: each alone with its own output power for `steps`, then with all before it
+            for `joint_steps` (Algorithm 1 of compressed quantitative phase microscopy).
+        joint_steps: optimiser steps of each joint part of a layerwise stage.
+        joint_rate: learning rate of the optics there.
+        quantised: whether the masks are seen as the process would make them.
+        noise: whether the detector is noisy.
+    """
+
+    train: Annotated[tuple[Part, ...], BeforeValidator(sequence)] = Field(
+        description="parts that are trained",
+        examples=[["optics", "decoder"]],
+        json_schema_extra={"minItems": 1, "uniqueItems": True},
+    )
+    loss: Literal["intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge"] = Field(
+        description="loss", examples=["l1"]
+    )
+    steps: int = Field(ge=1, le=10_000_000, description="optimiser steps, 1 to 10 million", examples=[100])
+    optics_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.01])
+    decoder_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.002])
+    discriminator_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[1e-4])
+    decay: Literal["cosine", "milestones", "none"] = Field(
+        default="cosine", description="how the rates fall", examples=["cosine"]
+    )
+    milestones: Annotated[tuple[StepNumber, ...], BeforeValidator(sequence), AfterValidator(check_milestones)] = Field(
+        default=(), description="rising steps", examples=[[50, 400, 650, 1000, 1400]]
+    )
+    gamma: float = Field(default=0.1, gt=0, le=1, description="factor at a milestone", examples=[0.1])
+    layerwise: bool = Field(default=False, description="layer after layer", examples=[True])
+    joint_steps: int | None = Field(default=None, ge=1, le=10_000_000, description="optimiser steps", examples=[100])
+    joint_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[5e-5])
+    quantised: bool = Field(default=False, description="quantisation-aware", examples=[True])
+    noise: bool = Field(default=True, description="with detector noise", examples=[True])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stage:
+        refuse(check_stage(self))
+        return self
+
+
+class Augmentation(Table):
+    """New samples made of the given ones.
+
+    Attributes:
+        superpose: share of patches that are a weighted sum of two.
+        scale: smallest and largest factor on the phase of such a sum.
+    """
+
+    superpose: float = Field(default=0.0, ge=0, le=1, description="share of summed patches, 0 to 1", examples=[0.7])
+    scale: Annotated[tuple[Factor, Factor], BeforeValidator(sequence), AfterValidator(check_scale)] = Field(
+        default=(1.0, 1.0), description="factors on the phase of sums", examples=[[0.8, 1.4]]
+    )
+
+
+class Vgg19Spec(Table):
+    """The perceptual loss of the paper, on features of a VGG19 whose weights the user has.
+
+    Attributes:
+        kind: "vgg19".
+        weights: a safetensors file; a relative path starts at the current directory.
+        sha256: its SHA-256; None takes the file as it is and records its hash.
+    """
+
+    kind: Literal["vgg19"] = Field(description="kind of perceptual loss", examples=["vgg19"])
+    weights: str = Field(min_length=1, max_length=4096, description="a file", examples=["vgg19.safetensors"])
+    sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-fA-F]{64}$", description="64 hexadecimal digits", examples=["0" * 64]
+    )
+
+
+class StructureSpec(Table):
+    """A substitute that needs no weights: similarity of structure at several scales, and of gradients.
+
+    Attributes:
+        kind: "structure".
+    """
+
+    kind: Literal["structure"] = Field(description="kind of perceptual loss", examples=["structure"])
+
+
+Perceptual: TypeAlias = Annotated[Vgg19Spec | StructureSpec, Field(discriminator="kind")]
+
+
+class Training(Table):
+    """How the design is trained.
+
+    Attributes:
+        seed: seed of every random draw.
+        batch: patches of a batch.
+        accumulate: batches of a step, whose gradients are averaged; the processes of torchrun share them.
+        precision: number type of the decoder's arithmetic; the optics are always complex64.
+        ema: decay of the running mean of the decoder's weights that is kept as the result; 0 keeps the last weights.
+        augmentation: how training patches are varied.
+        discriminator_features: features of the discriminator's first level, for the loss "gan".
+        perceptual: the perceptual part of the loss "gan".
+        stages: the stages by name, in the order in which they run.
+    """
+
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="seed, 0 or more", examples=[0])
+    batch: int = Field(default=4, ge=1, le=4096, description="patches of a batch, 1 to 4096", examples=[4])
+    accumulate: int = Field(default=1, ge=1, le=4096, description="batches per step, 1 to 4096", examples=[1])
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="number type of the decoder", examples=["bfloat16"]
+    )
+    ema: float = Field(default=0.0, ge=0, lt=1, description="decay of averaged weights, 0 is off", examples=[0.999])
+    augmentation: Augmentation = Augmentation()
+    discriminator_features: int = Field(default=64, ge=4, le=512, description="features, 4 to 512", examples=[64])
+    perceptual: Perceptual | None = None
+    stages: dict[Name, Stage] = Field(min_length=1, description="stages by name, in order")
+
+
+class Evaluation(Table):
+    """How the trained design is judged.
+
+    Attributes:
+        overlap: samples of the field shared by neighbouring tiles of a full field.
+        random_masks: number of fixed random masks that stand beside the design as floors.
+        tiling: how tiles make a full field: blended where they overlap, each cut to its middle, or side by side on a
+            field that is padded to whole tiles.
+    """
+
+    overlap: int = Field(default=64, ge=0, le=8191, description="field samples shared by tiles", examples=[64])
+    random_masks: int = Field(default=1, ge=0, le=100, description="number of random masks, 0 to 100", examples=[1])
+    tiling: Literal["blend", "crop", "pad"] = Field(
+        default="blend", description="how tiles make a full field", examples=["blend"]
+    )
+
+
+Data: TypeAlias = Annotated[SyntheticData | FolderData, Field(discriminator="kind")]

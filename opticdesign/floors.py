@@ -1,0 +1,65 @@
+"""The floors any design has to beat: what optics that learned nothing reach with an equal decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+from opticdesign.design import D2NNOptics, Design, FilterOptics
+
+__all__ = ["FLOORS", "Floor", "floor_design", "floors_of"]
+
+Floor = Literal["clear", "random", "cells", "zernike"]
+FLOORS: tuple[Floor, ...] = get_args(Floor)
+_FOCAL = "10 mm"  # of the 4-f system that holds Zernike's filter; the image does not depend on it
+
+
+def floor_design(design: Design, floor: Floor, seed: int) -> Design:
+    """A design with the same camera and decoder, trained as long, behind optics that are not learned.
+
+    "clear" is a clear aperture at the same distances, "random" are masks (or a filter) of random phase, "cells" are
+    random masks that repeat as the design's do, "zernike" is a 4-f system with Zernike's phase-contrast filter.
+
+    Args:
+        design: what the floor is for; its optics may be layers or a filter.
+        floor: which optics.
+        seed: of all draws.
+    """
+    optics = design.optics
+    new: D2NNOptics | FilterOptics
+    if floor == "zernike":
+        new = FilterOptics.model_validate(
+            {
+                "kind": "fourier-filter",
+                "neurons": optics.shape,
+                "pitch": f"{optics.sample_pitch!r} m",
+                "focal": _FOCAL,
+                "mode": "none",
+                "start": "zernike",
+                "padding": optics.padding if isinstance(optics, FilterOptics) else 1.0,
+            }
+        )
+    elif isinstance(optics, FilterOptics):
+        new = optics.model_copy(update={"start": "clear" if floor == "clear" else "random", "mode": "none"})
+    else:
+        cell = optics.cell if floor == "cells" else None
+        new = optics.model_copy(update={"start": "clear" if floor == "clear" else "random", "cell": cell})
+    stages = {
+        name: stage.model_copy(update={"train": ("decoder",), "optics_rate": None})
+        for name, stage in design.training.stages.items()
+        if "decoder" in stage.train
+    }
+    training = design.training.model_copy(update={"seed": seed, "stages": stages})
+    return design.model_copy(update={"optics": new, "training": training})
+
+
+def floors_of(design: Design) -> Iterator[tuple[str, Design]]:
+    """Name and design of every floor of a design."""
+    seed = design.training.seed
+    behind = "" if design.decoder.kind == "none" else " + decoder"
+    yield f"clear aperture{behind}", floor_design(design, "clear", seed)
+    yield f"Zernike filter{behind}", floor_design(design, "zernike", seed)
+    for index in range(design.evaluation.random_masks):
+        yield f"random masks {index + 1}{behind}", floor_design(design, "random", seed + index)
+        if isinstance(design.optics, D2NNOptics) and design.optics.cell is not None:
+            yield f"random cells {index + 1}{behind}", floor_design(design, "cells", seed + index)

@@ -1,0 +1,263 @@
+"""Running a table study: one run folder for each row and seed, in the order in which rows start from each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from opticdesign.design import Design
+from opticdesign.errors import StudyStopped
+from opticdesign.floors import floor_design
+from opticdesign.study import StudyRow, TableStudy
+from opticdesign.workflow.optimise import quick_design
+from opticdesign.workflow.study_cell import Cell, Outcome, cell_folder, outcome_of, refuse_changed
+
+__all__ = ["StudyOptions", "run_study", "study_folder"]
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Where and how a study is run.
+
+    Args:
+        device: where to compute.
+        output: the study's folder; left out, runs/studies/<name>, or <name>-quick.
+        quick: what the study's [quick] says, at the smoke budget of `optimize --quick`, marked in every result.
+        workers: processes that run rows at the same time and share the threads of this one.
+        changes: key=value texts for all designs.
+    """
+
+    device: torch.device
+    output: Path | None = None
+    quick: bool = False
+    workers: int = 1
+    changes: tuple[str, ...] = ()
+
+
+class _Here(Executor):
+    """Runs what is submitted at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A finished future."""
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class _Workers(Executor):
+    """Processes beside this one; when they have ended because one died, new ones take what is submitted next."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        import multiprocessing
+
+        threads = max(1, torch.get_num_threads() // self._count)
+        # torch's threads do not survive a fork
+        pool = ProcessPoolExecutor(self._count, multiprocessing.get_context("spawn"), _begin_worker, (threads,))
+        for _ in range(self._count):
+            # a pool notices the death of a process only after an event later than its start: here its first answer
+            pool.submit(os.getpid)
+        return pool
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The future of what a process does."""
+        try:
+            return self._pool.submit(fn, *args, **kwargs)
+        except BrokenProcessPool:
+            self._pool.shutdown()  # waits for those that are being ended and still hold their run folders
+            self._pool = self._new_pool()
+            return self._pool.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes after what they are doing."""
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def study_folder(study: TableStudy, options: StudyOptions) -> Path:
+    """The folder of a study's runs and tables."""
+    return options.output or Path("runs") / "studies" / f"{study.name}{'-quick' if options.quick else ''}"
+
+
+def run_study(
+    study: TableStudy, options: StudyOptions, on_news: Callable[[str], None], stop_asked: Callable[[], bool]
+) -> list[Outcome]:
+    """Train and score every row with every seed; what is there already is kept, what was stopped is resumed.
+
+    A row that fails does not end the others.
+
+    Args:
+        study: the study.
+        options: where and how.
+        on_news: hears a line when a row begins or ends.
+        stop_asked: whether the user asked to stop; the rows being trained then write a checkpoint.
+
+    Returns:
+        One outcome for each row and seed, in the study's order.
+
+    Raises:
+        StudyStopped: `stop_asked` became true.
+        DesignError: a design has problems.
+        RunError: the folder holds runs of other designs.
+    """
+    cells = list(_cells(study, options))
+    for cell in cells:
+        refuse_changed(cell)
+    with tempfile.TemporaryDirectory(prefix="opticdesign-") as place, _executor(options.workers) as executor:
+        sign = Path(place) / "stop"  # what other processes see of a request to stop
+
+        def stopping() -> bool:
+            if asked := stop_asked():
+                sign.touch()
+            return asked
+
+        def submit(cell: Cell) -> Future[Outcome]:
+            on_news(f"{cell.row} seed {cell.seed}: {cell.folder}")
+            return executor.submit(outcome_of, cell, stop_asked if options.workers == 1 else sign.exists)
+
+        outcomes = _scheduled(cells, options.workers, submit, on_news, stopping)
+    if any(outcome.stopped for outcome in outcomes):
+        raise StudyStopped(f"stopped safely in {study_folder(study, options)}")
+    return outcomes
+
+
+def _cells(study: TableStudy, options: StudyOptions) -> Iterator[Cell]:
+    folder = study_folder(study, options)
+    for row in study.rows:
+        for seed in study.seeds_of(options.quick):
+            yield Cell(
+                row=row.name,
+                seed=seed,
+                design=_trained_design(study, row, seed, options),
+                folder=cell_folder(folder, row.name, seed),
+                start=row.start,
+                constant=row.floor == "constant",
+                device=options.device,
+                quick=options.quick,
+            )
+
+
+def _trained_design(study: TableStudy, row: StudyRow, seed: int, options: StudyOptions) -> Design:
+    design = study.design(row, seed, options.quick, options.changes)
+    if row.floor is not None and row.floor != "constant":
+        design = floor_design(design, row.floor, seed)
+    return quick_design(design) if options.quick else design
+
+
+@contextmanager
+def _executor(workers: int) -> Iterator[Executor]:
+    """Where rows run: this process, or several beside it; left by an error, those are ended at once."""
+    if workers == 1:
+        yield _Here()
+        return
+    import multiprocessing
+
+    others = set(multiprocessing.active_children())
+    pool = _Workers(workers)
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker(threads: int) -> None:
+    """Set up a process: its share of threads, Ctrl-C left to the main process, an end when that one has died."""
+    import multiprocessing
+
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)  # nothing is lost: a run resumes from its last checkpoint
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _scheduled(
+    cells: Sequence[Cell],
+    most: int,
+    submit: Callable[[Cell], Future[Outcome]],
+    on_news: Callable[[str], None],
+    stopping: Callable[[], bool],
+) -> list[Outcome]:
+    """The outcomes of cells, at most so many at a time, each after the one it starts from.
+
+    A process that dies takes the others with it. Whatever ran then is tried once more, alone, which shows who it was.
+    """
+    waiting, done = list(cells), dict[tuple[str, int], Outcome]()
+    running: dict[Future[Outcome], Cell] = {}
+    suspects: set[tuple[str, int]] = set()
+    begun = time.monotonic()
+    while waiting or running:
+        stop = stopping()
+        for cell in [cell for cell in waiting if cell.start is None or (cell.start, cell.seed) in done]:
+            alone = any((one.row, one.seed) in suspects for one in (cell, *running.values()))
+            if len(running) >= (1 if alone else most):
+                break
+            waiting.remove(cell)
+            running[_begun(cell, done.get((cell.start or "", cell.seed)), stop, submit)] = cell
+        finished, _ = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
+        for future in finished:
+            cell = running.pop(future)
+            key = (cell.row, cell.seed)
+            if isinstance(future.exception(), BrokenProcessPool) and key not in suspects:
+                suspects.add(key)
+                waiting.insert(0, cell)
+                continue
+            done[key] = outcome = _result(future, cell)
+            on_news(_news(outcome, len(done), len(cells), time.monotonic() - begun))
+    return [done[cell.row, cell.seed] for cell in cells]
+
+
+def _begun(
+    cell: Cell, before: Outcome | None, stop: bool, submit: Callable[[Cell], Future[Outcome]]
+) -> Future[Outcome]:
+    """The future of a cell; one that cannot begin is over at once."""
+    if stop or (before is not None and before.stopped):
+        outcome = Outcome(cell.row, cell.seed, stopped=True)
+    elif before is not None and before.scores is None:
+        outcome = Outcome(cell.row, cell.seed, problem=f"it starts from {before.row}, which failed")
+    else:
+        return submit(cell)
+    future: Future[Outcome] = Future()
+    future.set_result(outcome)
+    return future
+
+
+def _result(future: Future[Outcome], cell: Cell) -> Outcome:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        problem = "its process died twice, for want of memory perhaps; the same command tries it again"
+        return Outcome(cell.row, cell.seed, problem=problem)
+
+
+def _news(outcome: Outcome, done: int, total: int, seconds: float) -> str:
+    text = f"[{done}/{total}, {seconds / 60:.1f} min] {outcome.row} seed {outcome.seed}: "
+    if outcome.scores is None:
+        return text + ("stopped" if outcome.stopped else f"failed: {outcome.problem}")
+    means = {metric: sum(values) / len(values) for metric, values in outcome.scores.patches.items()}
+    return text + f"PSNR {means['psnr_db']:.2f} dB, SSIM {means['ssim']:.3f} on patches"

@@ -1,0 +1,302 @@
+"""The table of a study: means and intervals over seeds and images, and which rows beat their floors."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from opticdesign.evaluation import Score
+from opticdesign.randomness import numpy_stream
+from opticdesign.storage import write_json, write_text
+from opticdesign.study import TableStudy
+from opticdesign.workflow.study_cell import Outcome
+
+__all__ = [
+    "COLUMNS",
+    "PAPER",
+    "Comparison",
+    "StudyTable",
+    "TableRow",
+    "cells_of",
+    "claims",
+    "crossed_interval",
+    "tabulate",
+    "write_tables",
+]
+
+COLUMNS = {
+    "psnr_field": "PSNR field / dB",
+    "psnr_patch": "PSNR patch / dB",
+    "ssim_field": "SSIM field",
+    "ssim_patch": "SSIM patch",
+    "ssim_rescaled": "SSIM patch rescaled",
+    "mae_rad": "MAE patch / rad",
+}
+"""The columns of scores: their keys and headings."""
+
+PAPER = "paper (other data)"
+"""Heading of the column of a paper's figures."""
+
+_SOURCES = {
+    "psnr_field": ("fields", "psnr_db"),
+    "psnr_patch": ("patches", "psnr_db"),
+    "ssim_field": ("fields", "ssim"),
+    "ssim_patch": ("patches", "ssim"),
+    "ssim_rescaled": ("patches", "ssim_rescaled"),
+    "mae_rad": ("patches", "mae_rad"),
+}
+_SMALL_IS_GOOD = ("mae_rad",)
+_RESAMPLES = 2000
+
+Verdict = Literal["beats", "overlaps with", "is below", "has no interval beside"]
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row of the table.
+
+    Args:
+        name: name of the row.
+        title: what it shows.
+        floor: kind of floor, or None for a row that learns its optics.
+        of: the row it is a floor of.
+        seeds: the seeds whose runs are in the means.
+        patches: test patches of a seed.
+        fields: whole test fields of a seed.
+        scores: column → mean and 95 % interval; empty where every seed failed.
+        paper: what the paper reports, by column.
+        problems: what failed, a line for each seed.
+    """
+
+    name: str
+    title: str
+    floor: str | None
+    of: str | None
+    seeds: tuple[int, ...]
+    patches: int
+    fields: int
+    scores: dict[str, Score]
+    paper: dict[str, float] | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a row's interval in one column lies beside that of its best floor there, whose interval reaches farthest."""
+
+    row: str
+    column: str
+    floor: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """The whole table of a study.
+
+    Args:
+        name: name of the study.
+        quick: whether all rows are smoke runs, which are no result.
+        rows: the rows in the study's order.
+        comparisons: every row that has floors, in every column.
+        notes: what the numbers are.
+    """
+
+    name: str
+    quick: bool
+    rows: tuple[TableRow, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any row failed with any seed."""
+        return any(row.problems for row in self.rows)
+
+
+def tabulate(study: TableStudy, outcomes: Sequence[Outcome], quick: bool) -> StudyTable:
+    """The table of a study's outcomes."""
+    rows = []
+    for row in study.rows:
+        own = [outcome for outcome in outcomes if outcome.row == row.name]
+        scored = [outcome.scores for outcome in own if outcome.scores is not None]
+        scores = {
+            column: crossed_interval([getattr(images, part)[metric] for images in scored])
+            for column, (part, metric) in _SOURCES.items()
+            if scored
+        }
+        rows.append(
+            TableRow(
+                name=row.name,
+                title=row.title or (f"{row.floor}, a floor of {row.of}" if row.floor else row.name),
+                floor=row.floor,
+                of=row.of,
+                seeds=tuple(outcome.seed for outcome in own if outcome.scores is not None),
+                patches=len(scored[0].patches["psnr_db"]) if scored else 0,
+                fields=len(scored[0].fields["psnr_db"]) if scored else 0,
+                scores=scores,
+                paper=None if row.paper is None else row.paper.model_dump(),
+                problems=tuple(f"seed {outcome.seed}: {outcome.problem}" for outcome in own if outcome.problem),
+            )
+        )
+    return StudyTable(study.name, quick, tuple(rows), tuple(_comparisons(rows)), tuple(_notes(rows, quick)))
+
+
+def crossed_interval(values: Sequence[Sequence[float]]) -> Score:
+    """Mean over seeds of the means over images, with its 95 % percentile-bootstrap interval.
+
+    Each of 2000 resamples draws as many seeds as there are, with replacement, and by itself as many images, the same
+    ones for all seeds: the interval then holds what another training and what other test images would change. Where
+    each seed has test images of its own it is too wide, by √3 at most. With one seed it is an interval over images
+    only; with few seeds it is, as such intervals are, somewhat too narrow.
+
+    A. B. Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1, 386 (2007), doi:10.1214/07-AOAS122.
+
+    Args:
+        values: for each seed the values of its images, one or more, in the same order.
+    """
+    data = [np.asarray(images, dtype=np.float64) for images in values]
+    rng = numpy_stream(0, "crossed bootstrap")
+    place = rng.random((_RESAMPLES, max(len(images) for images in data)))
+    means = np.stack([images[(place * len(images)).astype(np.intp)].mean(1) for images in data], axis=1)
+    seeds = rng.integers(len(data), size=means.shape)
+    low, high = np.percentile(np.take_along_axis(means, seeds, axis=1).mean(1), [2.5, 97.5])
+    return Score(float(np.mean([images.mean() for images in data])), float(low), float(high))
+
+
+def _comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
+    for row in rows:
+        floors = [
+            floor
+            for floor in rows
+            if floor.scores and floor.floor is not None and (floor.of == row.name or floor.floor == "constant")
+        ]
+        if row.floor is not None or not row.scores or not floors:
+            continue
+        for column in COLUMNS:
+            sign = -1.0 if column in _SMALL_IS_GOOD else 1.0
+            best = max(floors, key=lambda floor: _best_end(floor.scores[column], sign))
+            yield Comparison(row.name, column, best.name, _verdict(row, best, column, sign))
+
+
+def _best_end(score: Score, sign: float) -> float:
+    """How far an interval reaches towards what is good: whoever beats the farthest floor beats all."""
+    return max(sign * score.low, sign * score.high)
+
+
+def _verdict(row: TableRow, floor: TableRow, column: str, sign: float) -> Verdict:
+    ours, theirs = row.scores[column], floor.scores[column]
+    if min(_count(row, column), _count(floor, column)) < 2:
+        return "has no interval beside"
+    if ours.low <= theirs.high and theirs.low <= ours.high:
+        return "overlaps with"
+    return "beats" if sign * ours.mean > sign * theirs.mean else "is below"
+
+
+def _count(row: TableRow, column: str) -> int:
+    """The number of values behind a score."""
+    part, _ = _SOURCES[column]
+    return len(row.seeds) * (row.fields if part == "fields" else row.patches)
+
+
+def claims(table: StudyTable) -> list[str]:
+    """The comparisons in words, a line for each row: what it beats in which columns, where it overlaps or is below."""
+    lines = []
+    for row in table.rows:
+        found: dict[tuple[str, str], list[str]] = {}
+        for entry in table.comparisons:
+            if entry.row == row.name:
+                found.setdefault((entry.verdict, entry.floor), []).append(COLUMNS[entry.column].partition(" /")[0])
+        said = [f"{verdict} {floor} in {', '.join(columns)}" for (verdict, floor), columns in found.items()]
+        if said:
+            lines.append(f"{row.name} {'; '.join(said)}")
+        elif row.floor is None:
+            lines.append(f"{row.name} has no floor in this table")
+    return lines
+
+
+def _notes(rows: Sequence[TableRow], quick: bool) -> Iterator[str]:
+    if quick:
+        yield "quick: smoke budget, no result"
+    counts = sorted({len(row.seeds) for row in rows if row.seeds})
+    if counts == [1]:
+        yield "means over the test images of one seed [95 % interval over images only: it says nothing of other seeds]"
+    elif counts:
+        seeds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+        yield f"means over {seeds} seeds and their test images [95 % interval over both]"
+    yield "a row is compared with the best of its floors: optics that learned nothing, a decoder trained as long"
+    if any(row.paper for row in rows):
+        yield f"{PAPER}: PSNR / dB, then SSIM, of whole field / patch, on the paper's own data and not on these"
+
+
+def cells_of(row: TableRow) -> list[str]:
+    """What stands in the columns of a row: title, seeds, scores, the paper's figures."""
+    cells = [row.title, str(len(row.seeds))]
+    for column in COLUMNS:
+        score, digits = row.scores.get(column), 2 if column.startswith("psnr") else 3
+        if score is None:
+            cells.append("–")
+        elif _count(row, column) < 2:
+            cells.append(f"{score.mean:.{digits}f}")
+        else:
+            cells.append(f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]")
+    paper = row.paper
+    if paper is None:
+        return [*cells, ""]
+    psnr, ssim = (f"{paper[f'{name}_field']:g} / {paper[f'{name}_patch']:g}" for name in ("psnr", "ssim"))
+    return [*cells, f"{psnr}, {ssim}"]
+
+
+def write_tables(folder: Path, table: StudyTable) -> None:
+    """Write table.json, table.csv and table.md into a folder.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    write_json(folder / "table.json", asdict(table))
+    write_text(folder / "table.csv", _csv(table))
+    write_text(folder / "table.md", _markdown(table))
+
+
+def _csv(table: StudyTable) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    spread = [f"{column}{end}" for column in COLUMNS for end in ("", "_low", "_high")]
+    paper = [column for column in COLUMNS if column.startswith(("psnr", "ssim_field", "ssim_patch"))]
+    writer.writerow(
+        ["row", "title", "floor", "of", "seeds", "patches", "fields", *spread]
+        + [f"paper_other_data_{column}" for column in paper]
+        + ["quick", "problems"]
+    )
+    for row in table.rows:
+        cells: list[Any] = [row.name, row.title, row.floor, row.of, len(row.seeds), row.patches, row.fields]
+        for column in COLUMNS:
+            score = row.scores.get(column)
+            cells += ["", "", ""] if score is None else [score.mean, score.low, score.high]
+        cells += [(row.paper or {}).get(column, "") for column in paper]
+        writer.writerow([*cells, table.quick, " | ".join(row.problems)])
+    return text.getvalue()
+
+
+def _markdown(table: StudyTable) -> str:
+    heads = ["row", "what", "seeds", *COLUMNS.values(), PAPER]
+    lines = [f"# {table.name}", "", _markdown_row(heads), _markdown_row(["---"] * len(heads))]
+    lines += [_markdown_row([row.name, *cells_of(row)]) for row in table.rows]
+    for heading, texts in (
+        ("Notes", list(table.notes)),
+        ("Against the floors", claims(table)),
+        ("Failed", [f"{row.name}, {problem}" for row in table.rows for problem in row.problems]),
+    ):
+        if texts:
+            lines += ["", f"**{heading}**", "", *(f"- {' '.join(text.split())}" for text in texts)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

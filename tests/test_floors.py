@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from opticdesign.design import load_design
+from opticdesign.floors import FLOORS, floor_design, floors_of
+from opticdesign.system import build_optics
+from tests.design_texts import D2NN5, TINY
+
+FILTER = ("optics.kind=fourier-filter", "optics.focal=10 mm", "optics.mode=amplitude+phase")
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize("kind", [(), FILTER])
+def test_a_floor_trains_the_decoder_alone_and_as_long(floor: str, kind: tuple[str, ...]) -> None:
+    design = load_design(D2NN5, [*kind, *(change for change in TINY if not (kind and "layers" in change))])
+    made = floor_design(design, floor, 3)  # type: ignore[arg-type]
+    assert {stage.train for stage in made.training.stages.values()} == {("decoder",)}
+    assert [(name, stage.steps) for name, stage in made.training.stages.items()] == [("decoder", 6), ("joint", 6)]
+    assert (made.decoder, made.detector, made.optics.shape) == (design.decoder, design.detector, design.optics.shape)
+    assert made.training.seed == 3
+
+
+def test_clear_filter_and_clear_layers_leave_phase_alone() -> None:
+    for kind in ((), FILTER):
+        design = load_design(D2NN5, [*kind, *(change for change in TINY if not (kind and "layers" in change))])
+        assert torch.count_nonzero(build_optics(floor_design(design, "clear", 0)).phases_rad()).item() == 0
+
+
+def test_zernike_filter_turns_small_phase_into_contrast_of_its_sign() -> None:
+    design = floor_design(load_design(D2NN5, TINY), "zernike", 0)
+    optics = build_optics(design)
+    x = torch.arange(64) / 64.0
+    phase = 0.02 * torch.sin(2.0 * math.pi * 3.0 * x).expand(64, 64)
+    intensity = optics.intensity(torch.polar(torch.ones(64, 64), phase)[None])[0]
+    # |i + iφ|² = 1 + 2φ for the undiffracted light a quarter wave on
+    torch.testing.assert_close(intensity, 1.0 + 2.0 * phase, atol=2e-3, rtol=0.0)
+
+
+def test_floors_of_a_design_with_cells_are_clear_zernike_random_and_cells() -> None:
+    names = [name for name, _ in floors_of(load_design(D2NN5, ["evaluation.random_masks=2"]))]
+    assert names == [
+        "clear aperture + decoder",
+        "Zernike filter + decoder",
+        "random masks 1 + decoder",
+        "random cells 1 + decoder",
+        "random masks 2 + decoder",
+        "random cells 2 + decoder",
+    ]
