@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.contenders import FLOOR
 from benchmarks.scene import Work
 
-__all__ = ["Row", "print_table", "speed_target"]
+__all__ = ["Row", "markdown_page", "print_table", "speed_target"]
 
 _FASTER = {"LightRidge": 1.3, "Chromatix": 4.0, "TorchOptics": 8.0}
 _ABOVE_FLOOR = {True: 1.1, False: 1.4}  # by whether the field is padded
@@ -77,3 +77,42 @@ def print_table(rows: list[Row], title: str, console: Console | None = None) -> 
         ratio += " ✗" if missed else ""
         table.add_row(row.case, row.against, ratio, target, row.remark, style="bold" if missed else None)
     (console or Console()).print(table)
+
+
+_PAGE = """# Performance
+
+Written by `python -m benchmarks --page docs/performance.md` ({options}). Contenders take turns, so that a busy moment
+meets all of them; ratios are medians over rounds, and each setting of glibc's malloc is a process of its own. Work:
+random masks and fields of the five layers of `designs/d2nn5.toml`, unless the case says otherwise. Before anything is
+timed the field of each contender is compared with a reference in float64; `error` is what it is off by. Ratios are
+their time (or memory) over ours, but ours over theirs against the floor and the limits. The floor is two-dimensional
+transforms of whole windows and one pass for each product; transforming row by row, and only what is needed, comes
+below it. A ratio that misses its target is bold.
+
+{machine}
+
+| case | against | ratio | target | field error, remarks |
+|---|---|---|---|---|
+{rows}
+
+Nothing here was measured on a GPU. Chromatix is compared when its optics can be imported; its registry release has
+none.
+"""
+
+
+def markdown_page(rows: list[Row], about: Mapping[str, Any], options: str) -> str:
+    """The whole page of documentation.
+
+    Args:
+        rows: what was measured.
+        about: facts of the machine.
+        options: how the comparison was asked for.
+    """
+    lines = []
+    for row in rows:
+        ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
+        ratio = f"**{ratio}**" if row.reached is False else ratio
+        target = "" if row.target is None else f"{'≤' if row.most else '≥'} {row.target:g}"
+        lines.append(f"| {row.case} | {row.against} | {ratio} | {target} | {row.remark} |")
+    facts = "; ".join(f"{key} {value}" for key, value in about.items())
+    return _PAGE.format(options=options, machine=facts, rows="\n".join(lines))

@@ -15,7 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.agreement import agreement, reference
 from benchmarks.contenders import FLOOR, OURS, PEERS, Ours, contender, missing
 from benchmarks.scene import Scene, Work
-from benchmarks.table import Row, print_table, speed_target
+from benchmarks.table import Row, markdown_page, print_table, speed_target
 from benchmarks.timing import interleave, median_ratio
 
 SMALL = Work(size=64, layers=2, batch=2, padding=1.0)
@@ -100,3 +100,11 @@ def test_table_marks_missed_targets_and_peers_that_are_missing() -> None:
     lines = [line for line in console.export_text().splitlines() if "speed" in line]
     assert ["✗" in line for line in lines] == [True, False, False]
     assert "not installed" in lines[2]
+
+
+def test_page_has_every_row_and_the_machine_and_marks_missed_targets() -> None:
+    rows = [Row("speed", "LightRidge", 1.1, 1.3, remark="error 1e-2"), Row("speed", FLOOR, 1.05, 1.1, most=True)]
+    page = markdown_page(rows, {"cpu": "some CPU"}, "256², 2 threads")
+    assert "| speed | LightRidge | **1.10** | ≥ 1.3 | error 1e-2 |" in page
+    assert f"| speed | {FLOOR} | 1.05 | ≤ 1.1 |  |" in page
+    assert "cpu some CPU" in page and "256², 2 threads" in page
