@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from opticdesign.design import Design, load_design
+from opticdesign.design import D2NNOptics, load_design
 from opticdesign.field import Grid
 from opticdesign.propagation import AngularSpectrum, Propagator, RayleighSommerfeld
 
@@ -48,10 +48,13 @@ class Scene:
     """
 
     def __init__(self, work: Work) -> None:
-        optics = _design().optics
+        design = load_design(_DESIGN)
+        optics = design.optics
+        if not isinstance(optics, D2NNOptics):
+            raise TypeError(f"{_DESIGN} has no layers to compare")
         draw = torch.Generator().manual_seed(3)
         self.work = work
-        self.wavelength_m, self.pitch_m = _design().light.wavelength, optics.pitch
+        self.wavelength_m, self.pitch_m = design.light.wavelength, optics.pitch
         self.gaps_m = [optics.input_gap, *[optics.layer_gap] * (work.layers - 1), optics.detector_gap]
         self.phases = torch.rand((work.layers, work.size, work.size), generator=draw) * 6.28
         self.field = _smooth_fields(work, draw)
@@ -83,10 +86,6 @@ class Scene:
     def with_batch(self, batch: int) -> Scene:
         """The same masks for another number of fields."""
         return Scene(replace(self.work, batch=batch))
-
-
-def _design() -> Design:
-    return load_design(_DESIGN)
 
 
 def _smooth_fields(work: Work, draw: torch.Generator) -> Tensor:

@@ -41,7 +41,7 @@ class _Windows:
 
     They are allocated and zeroed once: the transforms read them and write elsewhere, so that their margin stays zero
     and each hop only fills the aperture. The transforms are not told where to write: given `out`, torch computes them
-    elsewhere and copies.
+    elsewhere and copies. They are unscaled, 1/(wy·wx) being part of the transfer function.
 
     Args:
         samples: most samples sent at once.
@@ -60,16 +60,16 @@ class _Windows:
 
     def prepared(self, transfer: Tensor) -> Tensor:
         """A transfer function as `forth` and `back` want it."""
-        return transfer
+        return (transfer * (1.0 / transfer.numel())).to(self._input.dtype)
 
     def forth(self, transfer: Tensor, samples: int) -> Tensor:
         """The aperture propagated, (samples, y, x): F⁻¹ H F."""
-        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self._input[:samples]).mul_(transfer))
+        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self._input[:samples]).mul_(transfer), norm="forward")
         return wave[:, : self._rows, : self._columns]
 
     def back(self, transfer: Tensor, samples: int) -> Tensor:
         """The transposed hop on the aperture, (samples, y, x): F H F⁻¹, since F is symmetric."""
-        wave: Tensor = torch.fft.fft2(torch.fft.ifft2(self._input[:samples]).mul_(transfer))
+        wave: Tensor = torch.fft.fft2(torch.fft.ifft2(self._input[:samples], norm="forward").mul_(transfer))
         return wave[:, : self._rows, : self._columns]
 
 
@@ -78,26 +78,25 @@ class _CachedWindows(_Windows):
 
     Rows that hold no field are not transformed, nor those that are cropped away. What is transformed along columns
     lies in memory whose rows are an odd number of cache lines long: of a power of two all samples of a column would
-    compete for a few places of the cache. The transforms are unscaled, and 1/(wy·wx) part of the transfer function,
-    which is stored column by column as the spectrum comes out.
+    compete for a few places of the cache. The transfer function is stored column by column, as the spectrum comes out.
     """
 
-    def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:  # noqa: ARG002 (it is one)
-        (self._rows, self._columns), self._like = shape, like
-        self._input = like.new_empty((1, self._rows, window[1]))
+    def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
+        self._rows, self._columns = shape
+        self._input = like.new_empty((samples, self._rows, window[1]))
         self._tall = _spread(window[0], window[1], like)
         self._wide = _spread(window[1], self._rows, like).mT
         for margin in (self._input[..., self._columns :], self._tall[self._rows :]):
             margin.zero_()
 
     def prepared(self, transfer: Tensor) -> Tensor:
-        columns = self._like.new_empty(transfer.mT.shape).copy_(transfer.mT)
+        columns = self._input.new_empty(transfer.mT.shape).copy_(transfer.mT)
         return columns.mul_(1.0 / transfer.numel()).mT
 
-    def forth(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (it is one)
+    def forth(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (always one)
         return self._send(transfer, torch.fft.fft, partial(torch.fft.ifft, norm="forward"))
 
-    def back(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (it is one)
+    def back(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (always one)
         return self._send(transfer, partial(torch.fft.ifft, norm="forward"), torch.fft.fft)
 
     def _send(self, transfer: Tensor, there: Transform, home: Transform) -> Tensor:
@@ -114,23 +113,34 @@ def _spread(rows: int, columns: int, like: Tensor) -> Tensor:
     return like.new_empty((rows, lines * held))[:, :columns]
 
 
-def _suitable(device: torch.device) -> tuple[type[_Windows], int]:
-    """Kind of windows for a device, and how many samples to send at once."""
-    return (_CachedWindows, 1) if device.type == "cpu" else (_Windows, _TOGETHER)
+def _alone(device: torch.device) -> bool:
+    """Whether samples are sent one by one."""
+    return device.type == "cpu"
+
+
+def _suitable(device: torch.device, padded: bool) -> type[_Windows]:
+    """Kind of windows for a device.
+
+    Axis by axis is faster where a window has rows to leave out, and on a single thread; several threads wait for one
+    another after every pass.
+    """
+    passes = _alone(device) and (padded or torch.get_num_threads() == 1)
+    return _CachedWindows if passes else _Windows
 
 
 class _Hops:
     """The hops of a cascade, and the parts of a batch that they take at once."""
 
     def __init__(self, transfers: Sequence[Tensor], field: Tensor) -> None:
-        kind, most = _suitable(field.device)
         batch, rows, columns = field.shape
+        most = 1 if _alone(field.device) else _TOGETHER
         self.parts = [(slice(i, i + most), min(most, batch - i)) for i in range(0, batch, most)]
         windows: dict[torch.Size, _Windows] = {}
         prepared: dict[int, Tensor] = {}
         for transfer in transfers:
             size = transfer.shape
             if size not in windows:
+                kind = _suitable(field.device, size != field.shape[1:])
                 windows[size] = kind(min(most, batch), (rows, columns), (size[0], size[1]), field)
             if id(transfer) not in prepared:
                 prepared[id(transfer)] = windows[size].prepared(transfer)
@@ -155,17 +165,18 @@ class _Cascade(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, field: Tensor, masks: Tensor, *transfers: Tensor) -> Tensor:
         output = torch.empty_like(field, dtype=torch.promote_types(field.dtype, masks.dtype))
-        hops, before = _Hops(transfers, output), []
+        hops = _Hops(transfers, output)
+        # copied into one block: a view would keep what is cropped away, and single waves leave the heap full of holes
+        before = output.new_empty((len(masks), *field.shape)) if ctx.needs_input_grad[1] else None
         for part, count in hops.parts:
             hops.aperture(0, count).copy_(field[part])
             for layer, mask in enumerate(masks):
                 wave = hops.forth(layer, count)
-                if ctx.needs_input_grad[1]:
-                    wave = wave.contiguous()  # a view would keep what is cropped away
-                    before.append(wave)
+                if before is not None:
+                    wave = before[layer, part].copy_(wave)
                 torch.mul(wave, mask, out=hops.aperture(layer + 1, count))
             output[part] = hops.forth(len(masks), count)
-        ctx.save_for_backward(masks, *before)
+        ctx.save_for_backward(before, masks)
         ctx.hops = hops
         return output
 
@@ -175,16 +186,16 @@ class _Cascade(torch.autograd.Function):
         # All waves here are conjugates of gradients. Then neither transfers nor masks nor the kept fields need
         # conjugating, only what comes in and goes out: conj(Aᴴ g) = Aᵀ conj(g).
         hops: _Hops = ctx.hops
-        masks, *before = ctx.saved_tensors
+        before, masks = ctx.saved_tensors
         wants_field, wants_masks = ctx.needs_input_grad[:2]
         mask_gradient = torch.zeros_like(masks) if wants_masks else None
         field_gradient = torch.empty_like(gradient) if wants_field else None
-        for number, (part, count) in enumerate(hops.parts):
+        for part, count in hops.parts:
             torch.conj_physical(gradient[part], out=hops.aperture(len(masks), count))
             for layer in reversed(range(len(masks))):
                 wave = hops.back(layer + 1, count)
                 if mask_gradient is not None:
-                    _add_product(mask_gradient[layer], before[number * len(masks) + layer], wave)
+                    _add_product(mask_gradient[layer], before[layer, part], wave)
                 if layer or wants_field:
                     torch.mul(wave, masks[layer], out=hops.aperture(layer, count))
             if field_gradient is not None:

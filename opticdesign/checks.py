@@ -18,7 +18,7 @@ from opticdesign.propagation import (
     Propagator,
     RayleighSommerfeld,
 )
-from opticdesign.system import build_hop, build_layers, build_optics, build_process
+from opticdesign.system import build_hop, build_layers, build_optics, build_process, filter_window
 from opticdesign.units import format_length
 
 __all__ = ["Check", "check_design", "power_lost_per_hop"]
@@ -68,7 +68,8 @@ def _sampling(design: Design) -> Iterator[Check]:
         f"field sampled every {format_length(optics.sample_pitch)} = {optics.sample_pitch / wavelength_m:.3g} λ, "
         f"up to {angle:.1f}°",
         "λ/2 carries every propagating wave; above 0.75 λ steep waves are missing",
-        "raise optics.samples, choose a smaller pitch, or accept that steeper light is left out",
+        ("" if isinstance(optics, FilterOptics) else "raise optics.samples, ")
+        + "choose a smaller pitch, or accept that steeper light is left out",
     )
 
 
@@ -114,9 +115,9 @@ def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, 
 
 
 def _pupil(design: Design, optics: FilterOptics) -> Iterator[Check]:
-    """Whether lenses exist that could hold the pupil."""
+    """Whether lenses exist that could hold the pupil, and whether the filter can be exported."""
     wavelength_m = _wavelength_in_medium(design)
-    extent_m = max(optics.shape) * optics.pitch * optics.padding
+    extent_m = max(filter_window(optics).extent_m)
     sine = wavelength_m / (2.0 * optics.pitch) if optics.radius is None else optics.radius * wavelength_m / extent_m
     diameter = format_length(2.0 * sine * optics.focal)
     yield _graded(
@@ -127,6 +128,15 @@ def _pupil(design: Design, optics: FilterOptics) -> Iterator[Check]:
         f"NA {sine:.3g}, a filter {diameter} wide, its points {format_length(wavelength_m * optics.focal / extent_m)}",
         "NA ≤ 0.95 for a real objective in air; above 1 there is no light",
         "choose a larger pitch or a smaller radius, or accept that no lens is that strong",
+    )
+    yield _graded(
+        "filter, what is learned",
+        float("amplitude" in optics.mode),
+        0.0,
+        math.inf,
+        f'optics.mode = "{optics.mode}"',
+        "a phase alone, or nothing: the exported heights hold no amplitude",
+        'set optics.mode = "phase" if the filter is to be exported',
     )
 
 
@@ -169,7 +179,9 @@ def _mask(design: Design) -> Iterator[Check]:
     pitch_m = build_optics(design).mask_pitch_m
     relief = process.full_height_m * (process.levels - 1) / process.levels
     ratio = relief / pitch_m
+    in_pupil = isinstance(design.optics, FilterOptics)
     thin = isinstance(design.optics, FilterOptics) or design.optics.model == "thin"
+    wider = "a longer optics.focal" if in_pupil else "a larger pitch"
     yield _graded(
         "thin element",
         ratio if thin else 0.0,
@@ -178,16 +190,17 @@ def _mask(design: Design) -> Iterator[Check]:
         f"{ratio:.2f} : 1 (tallest step {format_length(relief)}, 2π is {format_length(process.full_height_m)}, "
         f"over a pitch of {format_length(pitch_m)}){'' if thin else ', modelled slice by slice'}",
         f"≤ {made.max_aspect_ratio:g} : 1, above it the thin-mask model of each layer is doubtful",
-        'use a larger pitch or a denser material, or set optics.model = "bpm" to march light through the relief',
+        f"use {wider} or a denser material"
+        + ("" if in_pupil else ', or set optics.model = "bpm" to march light through the relief'),
     )
     yield _graded(
         "smallest feature",
         made.min_feature / pitch_m,
         1.0,
         1.0,
-        f"one neuron, {format_length(pitch_m)}",
+        f"one {'point of the filter' if in_pupil else 'neuron'}, {format_length(pitch_m)}",
         f"≥ {format_length(made.min_feature)} (fabrication.min_feature)",
-        "use a larger pitch, or a process that prints smaller features",
+        f"use {wider}, or a process that prints smaller features",
     )
     efficiency = (math.sin(math.pi / process.levels) / (math.pi / process.levels)) ** 2
     yield _graded(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed
 
-from opticdesign.errors import UsageError
+from opticdesign.errors import OpticDesignError, UsageError
 
 __all__ = ["ALONE", "Workers", "joined_workers"]
 
@@ -51,10 +51,15 @@ class Workers:
         return range(self.rank, batches, self.count)
 
     def add(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes."""
+        """Replace each tensor by its sum over all processes.
+
+        Raises:
+            OpticDesignError: another process has ended.
+        """
         if self.count > 1:
-            for tensor in tensors:
-                distributed.all_reduce(tensor)
+            with _together():
+                for tensor in tensors:
+                    distributed.all_reduce(tensor)
 
     def total(self, value: float, device: torch.device) -> float:
         """Sum of a number over all processes."""
@@ -77,6 +82,20 @@ def joined_workers(device: torch.device) -> Iterator[Workers]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Workers(distributed.get_rank(), count)
-        distributed.barrier()  # none leaves before the others have done their last sum
+        with _together():
+            distributed.barrier()  # none leaves before the others have done their last sum
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """While processes wait for each other: what torch says when one of them has gone, in words that help."""
+    try:
+        yield
+    except RuntimeError as problem:
+        raise OpticDesignError(
+            f"another process has ended ({str(problem).partition('. ')[0]})",
+            expected="processes that train together to the end",
+            remedy="see what the one that ended first says",
+        ) from problem

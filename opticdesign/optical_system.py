@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.cascade import cascade
-from opticdesign.elements import DiffractiveElement, FourierFilter, ring_means, ring_of_point
+from opticdesign.elements import DiffractiveElement, FourierFilter, phase_transmission, ring_means, ring_of_point
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.propagation import Propagator
@@ -113,8 +113,9 @@ class DiffractiveSystem(OpticalSystem):
         hops = [hop for hop in [*self.hops[:passed], self.hops[-1]] if isinstance(hop, Propagator)]
         if self.thick is not None or any(hop.transfer.requires_grad for hop in hops):
             return self._one_by_one(field, process, hops)
-        masks = torch.stack([element.transmission(process) for element in self._elements()[:passed]])
+        phases = torch.stack([element.sampled(element.phase(process)) for element in self._elements()[:passed]])
         transfers = [hop.transfer for hop in hops]
+        masks = phase_transmission(phases)  # of all at once
         return cascade(field.reshape(-1, *self.grid.shape), masks, transfers).reshape(field.shape)
 
     def _one_by_one(self, field: Tensor, process: FabricationProcess | None, hops: Sequence[Propagator]) -> Tensor:
@@ -168,7 +169,7 @@ class FilterSystem(OpticalSystem):
     def __init__(self, element: FourierFilter, *, rings: bool = False) -> None:
         super().__init__(element.grid, element.pitch_m[0], 1)
         self.element, self.rings = element, rings
-        self.register_buffer("_ring", ring_of_point(element.window.shape), persistent=False)
+        self.register_buffer("_ring", ring_of_point(element.window), persistent=False)
 
     @property
     def crossed(self) -> int:  # noqa: D102 (documented on the base)

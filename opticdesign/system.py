@@ -28,6 +28,7 @@ __all__ = [
     "build_optics",
     "build_process",
     "camera_period",
+    "filter_window",
 ]
 
 _THICK_PADDING = 1.125  # of the window in a mask, which is only some wavelengths deep
@@ -112,19 +113,24 @@ def _starting_phases(start: str, shape: tuple[int, ...], noise: torch.Generator)
     return torch.randn(shape, generator=noise) * _RIPPLE_RAD if start == "rippled" else torch.zeros(shape)
 
 
+def filter_window(optics: FilterOptics) -> Grid:
+    """The window in which a filter's image is computed, as many samples as the filter has points."""
+    grid = _field_grid(optics)
+    return grid if optics.padding == 1.0 else padded_grid(grid, optics.padding)
+
+
 def _build_filter(design: Design, optics: FilterOptics) -> FilterSystem:
     """A 4-f system with its starting filter."""
-    grid = _field_grid(optics)
-    window = grid if optics.padding == 1.0 else padded_grid(grid, optics.padding)
+    window = filter_window(optics)
     if optics.start == "zernike":
         phase = zernike_phase(window.shape)
     else:
         phase = _starting_phases(optics.start, window.shape, torch_stream(design.training.seed, "start"))
         if optics.rings:  # one of the random phases for each ring
-            phase = phase.flatten()[ring_of_point(window.shape)]
+            phase = phase.flatten()[ring_of_point(window)]
     wavelength_m = design.light.wavelength / _index(design)
     element = FourierFilter(
-        grid,
+        _field_grid(optics),
         wavelength_m,
         optics.focal,
         mode=optics.mode,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import _spread, _suitable, _Windows, cascade
+from opticdesign.cascade import _CachedWindows, _spread, _Windows, cascade
 from opticdesign.field import Grid
 from opticdesign.propagation import AngularSpectrum, RayleighSommerfeld
 
@@ -55,13 +55,31 @@ def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     assert field.grad is None
 
 
-@pytest.mark.parametrize("together", [1, 2, 8])
+@pytest.mark.parametrize("kind", [_Windows, _CachedWindows])
+@pytest.mark.parametrize("padding", [1.0, 1.5])
+def test_every_kind_of_window_gives_the_elements_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, kind: type[_Windows], padding: float
+) -> None:
+    grid = Grid((24, 20), (316.4e-9, 316.4e-9))
+    field, masks, _ = scene(grid.shape, 2, 3)
+    hops = [AngularSpectrum(grid, WAVELENGTH, 3.4e-6, padding=padding, dtype=torch.complex128)] * 3
+    monkeypatch.setattr("opticdesign.cascade._suitable", lambda device, padded: kind)
+    masks.requires_grad_()
+    ours, plain = cascade(field, masks, [hop.transfer for hop in hops]), one_by_one(field, masks, hops)
+    torch.testing.assert_close(ours, plain, rtol=1e-11, atol=1e-11)
+    gradients = [torch.autograd.grad((output.abs() ** 3).sum(), masks)[0] for output in (ours, plain)]
+    torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("together", [2, 8])
 def test_samples_sent_together_give_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
     """The way of other devices, on the CPU."""
     field, masks, hops = scene((12, 9), 2, 3)
     results = []
-    for suitable in (_suitable, lambda _: (_Windows, together)):
-        monkeypatch.setattr("opticdesign.cascade._suitable", suitable)
+    for device in ("cpu", "other"):
+        if device == "other":
+            monkeypatch.setattr("opticdesign.cascade._TOGETHER", together)
+            monkeypatch.setattr("opticdesign.cascade._alone", lambda device: False)
         f, m = field.clone().requires_grad_(), masks.clone().requires_grad_()
         output = cascade(f, m, [hop.transfer for hop in hops])
         (output.abs() ** 3).sum().backward()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from design_texts import D2NN5
+from design_texts import D2NN5, ROOT
 
 from opticdesign.checks import Check, check_design, power_lost_per_hop
 from opticdesign.design import load_design
@@ -82,3 +82,32 @@ def test_auto_states_its_choice_and_why_for_each_gap() -> None:
     coarse = checks('optics.pitch="2 um"')
     assert all(entry.verdict != "fail" for entry in coarse.values())
     assert "band-limited: too little of the sampled kernel" in coarse["propagation, layer gap"].found
+
+
+def filter_checks(*settings: str) -> dict[str, Check]:
+    design = load_design(ROOT / "designs" / "lff64.toml", ["optics.radius=128.0", *settings])
+    return {entry.name: entry for entry in check_design(design)}
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [("amplitude+phase", "warn"), ("amplitude", "warn"), ("phase", "pass")])
+def test_an_amplitude_that_no_export_holds_is_told_before_it_is_learned(mode: str, verdict: str) -> None:
+    entry = filter_checks(f"optics.mode={mode}")["filter, what is learned"]
+    assert entry.verdict == verdict
+    assert ("optics.mode" in entry.remedy) == (verdict == "warn")
+
+
+def test_pupil_is_measured_in_the_window_that_is_computed() -> None:
+    """A padding of 1.3 asks for 333 points of 256, and an FFT likes 336."""
+    assert "NA 1," in filter_checks()["pupil"].found
+    assert f"NA {256 / 336:.3g}," in filter_checks("optics.padding=1.3")["pupil"].found
+
+
+def test_remedies_of_a_filter_are_keys_that_it_has() -> None:
+    found = filter_checks('optics.pitch="600 nm"', 'optics.focal="20 um"')
+    assert [found[name].verdict for name in ("sampling", "thin element", "smallest feature")] == [
+        "warn",
+        "warn",
+        "fail",
+    ]
+    for entry in found.values():
+        assert not re.search(r"optics\.(samples|model)|larger pitch, or|use a larger pitch", entry.remedy)

@@ -19,6 +19,26 @@ class Broken:
     remedy: str
 
 
+def part(begin: str, end: str) -> str:
+    """The part of BASE from one text to another."""
+    return BASE[BASE.index(begin) : BASE.index(end)]
+
+
+LAYERS, MADE = part('kind = "d2nn"', "[fabrication]"), part("[fabrication]", "[training.stages.both]")
+FILTER = 'kind = "fourier-filter"\nneurons = [64, 128]\npitch = "316.4 nm"\nfocal = "10 mm"\nmode = "phase"\n\n'
+FIRST, BOTH = part("[training.stages.first]", "[training.stages.both]"), part("[training.stages.both]", "[evaluation]")
+CAMERA, DATA = part("[detector]", "[data]"), part("[data]", "[training.stages.both]")
+NO_DECODER = CAMERA.replace('"unet"\nchannels = 8', '"none"')
+RATES = "optics_rate = 0.01\ndecoder_rate = 0.002\n"
+"""Of the second stage, which trains both parts."""
+LAYERWISE = "layerwise = true\njoint_steps = 10\njoint_rate = 1e-4\n"
+
+
+def first(*lines: str) -> str:
+    """The first stage with other lines below its name."""
+    return "[training.stages.first]\n" + "".join(f"{line}\n" for line in lines)
+
+
 # fmt: off
 BROKEN = [
     # what is written is no design
@@ -111,6 +131,43 @@ BROKEN = [
     Broken("bare phase", SYNTHETIC, FOLDER + 'phase_range = ["0 rad", 6]\n', "data.phase_range[1]", "phase_range", "6", "an angle", '"6 rad"'),
     Broken("empty path", SYNTHETIC, 'kind = "folder"\npath = ""\n', "data.path", "path", '""', "a file or folder", "path ="),
     Broken("path with a number", SYNTHETIC, 'kind = "folder"\npath = 2024\n', "data.path", "path", "2024", "text in quotes", "path ="),
+    # the optics, against what trains them
+    Broken("output behind no layer", "layers = 2", "layers = 2\noutput_after = 3", "optics.output_after, optics.layers", "output_after", "3, 2", "1 to 2", "optics.output_after = 2"),
+    Broken("radius of no circle", LAYERS, FILTER.replace("\n\n", "\nradius = 32.0\n\n"), "optics.radius, optics.neurons", "radius", "32, [64, 128]", "square neurons", "leave optics.radius out"),
+    Broken("filter with layers", LAYERS, FILTER.replace("\n\n", "\nlayers = 2\n\n"), "optics.layers", "layers", "2", "one of kind, neurons, pitch, focal", "remove it"),
+    Broken("filter without focal length", LAYERS, FILTER.replace('focal = "10 mm"\n', ""), "optics.focal", "[optics]", "", "focal length", 'add focal = "10 mm"'),
+    Broken("filter that learns nothing", LAYERS, FILTER.replace('"phase"', '"none"'), "training.stages.first.train, optics.mode", "train", '["optics"], "none"', 'train = ["decoder"]', "a mode that learns"),
+    Broken("filter layer by layer", LAYERS + MADE, FILTER + MADE + LAYERWISE, "training.stages.first.layerwise", "layerwise", "true", "false for a filter", "remove layerwise"),
+    Broken("both parts layer by layer", RATES, RATES + LAYERWISE, "training.stages.both.layerwise, training.stages.both.train", "layerwise", 'true, ["optics", "decoder"]', 'train = ["optics"]', "remove layerwise"),
+    Broken("layer by layer without joint steps", FIRST, first('train = ["optics"]', 'loss = "intensity-l1"', "steps = 10", "optics_rate = 0.01", "layerwise = true", "joint_rate = 0.001"), "training.stages.first.joint_steps", "[training.stages.first]", "", "a value", "add joint_steps = 100"),
+    Broken("layer by layer without joint rate", FIRST, first('train = ["optics"]', 'loss = "intensity-l1"', "steps = 10", "optics_rate = 0.01", "layerwise = true", "joint_steps = 5"), "training.stages.first.joint_rate", "[training.stages.first]", "", "a value", "add joint_rate"),
+    Broken("joint steps of nothing", RATES, RATES + "joint_steps = 5\n", "training.stages.both.joint_steps", "joint_steps", "5", "layerwise = true", "remove it, or set layerwise"),
+    Broken("joint rate of nothing", RATES, RATES + "joint_rate = 0.1\n", "training.stages.both.joint_rate", "joint_rate", "0.1", "layerwise = true", "remove it, or set layerwise"),
+    # how rates fall
+    Broken("milestones that fall", RATES, RATES + 'decay = "milestones"\nmilestones = [5, 3]\n', "training.stages.both.milestones", "milestones", "[5, 3]", "rising", "for example [50, 400, 650]"),
+    Broken("milestone twice", RATES, RATES + 'decay = "milestones"\nmilestones = [5, 5]\n', "training.stages.both.milestones", "milestones", "[5, 5]", "rising", "for example [50, 400, 650]"),
+    Broken("milestone zero", RATES, RATES + 'decay = "milestones"\nmilestones = [0, 5]\n', "training.stages.both.milestones[0]", "milestones", "0", "at least 1", "milestones = "),
+    Broken("decay without milestones", RATES, RATES + 'decay = "milestones"\n', "training.stages.both.milestones", "[training.stages.both]", "", "a value", "add milestones"),
+    Broken("milestones without decay", RATES, RATES + "milestones = [5]\n", "training.stages.both.milestones", "milestones", "[5]", 'decay = "milestones"', "remove it, or set decay"),
+    # the generative recipe
+    Broken("gan without perceptual loss", 'loss = "l1+ssim"', 'loss = "gan"\ndiscriminator_rate = 1e-4', "training.perceptual", "[training]", "", 'kind = "structure"', "[training.perceptual]"),
+    Broken("gan without discriminator", 'loss = "l1+ssim"', 'loss = "gan"', "training.stages.both.discriminator_rate", "[training.stages.both]", "", "a value", "add discriminator_rate"),
+    Broken("gan without decoder", 'loss = "intensity-l1"', 'loss = "gan"\ndiscriminator_rate = 1e-4', "training.stages.first.loss, training.stages.first.train", "loss", '"gan", ["optics"]', '"decoder" in train', "train the decoder"),
+    Broken("discriminator of nothing", RATES, RATES + "discriminator_rate = 1e-4\n", "training.stages.both.discriminator_rate", "discriminator_rate", "0.0001", 'loss = "gan"', "remove it"),
+    Broken("weights that are nowhere", "[training]", '[training]\nperceptual = {kind = "vgg19"}', "training.perceptual.weights", "perceptual", "", "a file", 'add weights = "vgg19.safetensors"'),
+    Broken("hash of another length", "[training]", '[training]\nperceptual = {kind = "vgg19", weights = "x", sha256 = "12"}', "training.perceptual.sha256", "perceptual", '"12"', "64 hexadecimal digits", "sha256 ="),
+    Broken("average of all time", "[training]", "[training]\nema = 1.0", "training.ema", "ema", "1.0", "less than 1", "ema = 0.999"),
+    Broken("half the precision", "[training]", '[training]\nprecision = "float16"', "training.precision", "precision", '"float16"', '"bfloat16"', 'did you mean "bfloat16"?'),
+    # readers and decoders
+    Broken("ridge without reader", FIRST, first('train = ["decoder"]', 'loss = "ridge"', "steps = 10"), "training.stages.first.loss, decoder.reader", "loss", '"ridge", false', "a decoder with a reader", "decoder.reader = true"),
+    Broken("ridge of the optics", 'loss = "intensity-l1"\nsteps = 10\noptics_rate = 0.01', 'loss = "ridge"\nsteps = 10', "training.stages.first.loss, training.stages.first.train", "loss", '"ridge", ["optics"]', 'train = ["decoder"]', "change loss or train"),
+    Broken("ridge at a rate", FIRST, first('train = ["decoder"]', 'loss = "ridge"', "steps = 10", "decoder_rate = 0.1"), "training.stages.first.decoder_rate", "decoder_rate", "0.1", "no decoder_rate", "remove it"),
+    Broken("loss of no decoder", CAMERA, NO_DECODER.replace("binning = 8", "binning = 1"), "training.stages.both.loss, decoder.kind", "loss", '"l1+ssim", "none"', '"intensity-l1" or "linear-probe"', 'decoder.kind = "unet"'),
+    Broken("binning without decoder", CAMERA + DATA + BOTH, NO_DECODER + DATA, "detector.binning, decoder.kind", "binning", '8, "none"', "a binning of 1", "change detector.binning or decoder.kind"),
+    Broken("decoder without binning", "binning = 8", "binning = 1", "detector.binning, decoder.kind", "binning", '1, "unet"', "of 2 or more", "change detector.binning or decoder.kind"),
+    Broken("unknown preset", 'kind = "unet"\nchannels = 8', 'kind = "swinir"\npreset = "large"', "decoder.preset", "preset", '"large"', '"paper" or "light" or "tiny"', "choose one"),
+    Broken("unknown tiling", "overlap = 16", 'overlap = 16\ntiling = "mirror"', "evaluation.tiling", "tiling", '"mirror"', '"blend" or "crop" or "pad"', "choose one"),
+    Broken("batch too small to probe", 'seed = 0\n\n[training.stages.first]  # the optics\ntrain = ["optics"]\nloss = "intensity-l1"', 'batch = 1\n[training.stages.first]\ntrain = ["optics"]\nloss = "linear-probe"', "training.batch, training.stages.first.loss", "batch", '1, "linear-probe"', "2 or more", "raise training.batch"),
 ]
 # fmt: on
 

@@ -1,27 +1,34 @@
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from opticdesign.distributed import ALONE, Workers, joined_workers
-from opticdesign.errors import UsageError
+from opticdesign.errors import OpticDesignError, UsageError
 from opticdesign.run import open_run
 from tests.design_texts import D2NN5, TINY
 
 
-def optimise(folder: Path, *settings: str, processes: int) -> subprocess.CompletedProcess[str]:
+def command(folder: Path, *settings: str, processes: int) -> list[str]:
     launcher = [sys.executable, "-m"]
     if processes > 1:
         launcher += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
     changes = [part for setting in (*TINY, *settings) for part in ("--set", setting)]
+    return [*launcher, "opticdesign", "optimize", str(D2NN5), "--output", str(folder), "--device", "cpu", *changes]
+
+
+def optimise(folder: Path, *settings: str, processes: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*launcher, "opticdesign", "optimize", str(D2NN5), "--output", str(folder), "--device", "cpu", *changes],
+        command(folder, *settings, processes=processes),
         capture_output=True,
         text=True,
         timeout=240,
@@ -72,3 +79,32 @@ def test_two_processes_refuse_one_batch_a_step(tmp_path: Path) -> None:
     assert "training.accumulate=2" in done.stderr
     assert "Traceback" not in done.stderr.split("torch.distributed.elastic")[0].split("torch/distributed")[0]
     assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_stops_all_processes_safely_and_none_complains(tmp_path: Path) -> None:
+    asked = command(tmp_path, "training.accumulate=2", "training.stages.decoder.steps=100000", processes=2)
+    with subprocess.Popen(
+        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as launcher:
+        try:
+            for _ in range(600):
+                if launcher.poll() is not None or (tmp_path / "metrics.jsonl").exists():
+                    break
+                time.sleep(0.1)
+            launcher.send_signal(signal.SIGINT)  # which torchrun hands on to its processes
+            said, complained = launcher.communicate(timeout=60)
+        finally:
+            launcher.kill()
+    assert "stopped safely" in said
+    assert "error:" not in complained
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "stopped"
+    assert any((tmp_path / "checkpoints").glob("step-*"))
+
+
+def test_a_process_left_alone_says_that_another_one_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(tensor: torch.Tensor) -> None:
+        raise RuntimeError("[pair.cc:553] Connection closed by peer. This is typically caused by a remote worker")
+
+    monkeypatch.setattr("torch.distributed.all_reduce", gone)
+    with pytest.raises(OpticDesignError, match=r"another process has ended \(.*by peer\)(.|\n)*ended first says"):
+        Workers(1, 2).add([torch.zeros(1)])

@@ -82,6 +82,15 @@ def test_broken_study_names_file_line_key_value_expected_and_remedy(case: Broken
     assert case.remedy in problem.remedy and problem.remedy
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("seeds = [0, 1]", "seeds = [-1]"), ('title = "trained further"', "tilte = 3")]
+)
+def test_a_problem_inside_a_list_is_not_one_of_the_list_too(old: str, new: str, tmp_path: Path) -> None:
+    with pytest.raises(DesignError, match=r".") as caught:
+        load_study(write_study(tmp_path, STUDY.replace(old, new, 1)))
+    assert len(caught.value.problems) == 1
+
+
 def test_study_reads_with_its_designs_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_study(tmp_path)
     (tmp_path / "elsewhere").mkdir()

@@ -83,21 +83,21 @@ def optimize(
     if plan:
         print_table(plan_table(plan_optimisation(quick_design(loaded) if quick else loaded, place)))
         return
-    try:
-        with joined_workers(place) as workers, StopRequest() as stop:
-            options = Options(place, output, quick=quick, resume=resume, start_from=start_from, workers=workers)
-            if not workers.leads:
-                assist(loaded, options, stop)
-                return
-            typer.echo(f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}", err=True)
+    with joined_workers(place) as workers, StopRequest() as stop:
+        options = Options(place, output, quick=quick, resume=resume, start_from=start_from, workers=workers)
+        if not workers.leads:
+            assist(loaded, options, stop)
+            return
+        typer.echo(f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}", err=True)
+        try:
             with progress_listener() as listen:
                 run = optimise(loaded, options, listen, stop)
-    except Stopped as stopped:
-        folder = stopped.run.folder
-        typer.echo(
-            f"stopped safely; continue with\n  opticdesign optimize {folder}/design.toml --output {folder} --resume"
-        )
-        raise typer.Exit(130) from None
+        except Stopped as stopped:  # in here, so that this process leaves together with those that assist
+            run = stopped.run
+    if not run.complete:
+        again = f"opticdesign optimize {run.folder}/design.toml --output {run.folder} --resume"
+        typer.echo(f"stopped safely; continue with\n  {again}")
+        raise typer.Exit(130)
     typer.echo(str(run.folder))
     typer.echo(f"next: opticdesign evaluate {run.folder}", err=True)
 

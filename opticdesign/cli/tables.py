@@ -85,6 +85,8 @@ def evaluation_table(result: Evaluation) -> Table:
     """The design beside its floors."""
     quick = _QUICK if result.quick else ""
     title = f"test: mean of {result.patches} patches [95 % interval] | mean of {result.fields} whole fields{quick}"
+    if result.start is not None:
+        title += f"\nthis design's decoder started from {result.start}; the floors' decoders are without that training"
     table = _table(title, "optics", *_HEADINGS.values())
     for row in result.rows:
         cells = []

@@ -56,6 +56,8 @@ def load_fields(
 
 def _files(path: Path) -> list[Path]:
     try:
+        if not path.exists():
+            raise DataError(path, "no such file or folder", remedy="check data.path")
         if not path.is_dir():
             return [path]
         files = sorted(

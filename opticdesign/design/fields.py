@@ -9,7 +9,18 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from opticdesign.design.rules import check_material
 from opticdesign.materials import MATERIALS
 
-__all__ = ["Factor", "Fraction", "MaterialName", "Name", "NeuronPair", "Part", "StepNumber", "Table", "sequence"]
+__all__ = [
+    "NAME",
+    "Factor",
+    "Fraction",
+    "MaterialName",
+    "Name",
+    "NeuronPair",
+    "Part",
+    "StepNumber",
+    "Table",
+    "sequence",
+]
 
 
 class Table(BaseModel):
@@ -28,6 +39,8 @@ def sequence(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
+"""What a name looks like: letters, digits, - and _, the first no sign."""
 Neurons: TypeAlias = Annotated[int, Field(ge=8, le=8192)]
 _NEURONS_SCHEMA = {
     "anyOf": [
@@ -39,7 +52,7 @@ NeuronPair: TypeAlias = Annotated[tuple[Neurons, Neurons], BeforeValidator(pair)
 MaterialName: TypeAlias = Annotated[
     str, AfterValidator(check_material), WithJsonSchema({"type": "string", "enum": list(MATERIALS)})
 ]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
 Factor: TypeAlias = Annotated[float, Field(gt=0, le=10)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 StepNumber: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from opticdesign.design.fields import NAME
 from opticdesign.design.rules import PROBLEMS
 from opticdesign.design.toml_text import one_line, toml_value
 from opticdesign.errors import DesignProblem
@@ -127,8 +128,11 @@ def problems_of(
     found: list[DesignProblem] = []
     missing: dict[tuple[int | str, ...], list[_Place]] = {}
     misspelt: set[tuple[int | str, ...]] = set()
-    for detail in error.errors(include_url=False)[:_MOST_ERRORS]:
+    details = error.errors(include_url=False)[:_MOST_ERRORS]
+    for detail in details:
         kind, loc = detail["type"], detail["loc"]
+        if kind == "too_short" and any(other["loc"][:-1][: len(loc)] == loc for other in details):
+            continue  # pydantic counts only the parts that are in order; what is wrong with the others is told
         if kind.startswith("union_tag"):
             loc = (*loc, "kind")
         if kind == "missing" and isinstance(loc[-1], int):  # a list that is too short
@@ -238,7 +242,7 @@ def _words(detail: ErrorDetails, place: _Place, value: str) -> tuple[str, str, s
         case "union_tag_not_found":
             kinds = [kind_of(model) for model in models_of(place.field.annotation)] if place.field else []
             return "missing key 'kind'", "", " or ".join(f'"{kind}"' for kind in kinds), f'add kind = "{kinds[0]}"'
-        case "string_pattern_mismatch":
+        case "string_pattern_mismatch" if context["pattern"] == NAME:
             expected = "letters, digits, - and _, at most 32 of them, the first no sign"
             return f"{leaf!r} does not hold a name" if value else f"{leaf!r} is no name", value, expected, "rename it"
     limits = [text.format(context[name]) for name, text in _LIMITS.items() if name in context]

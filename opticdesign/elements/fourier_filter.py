@@ -29,10 +29,13 @@ def pupil_of_na(window: Grid, wavelength_m: float, numerical_aperture: float) ->
     return pupil
 
 
-def ring_of_point(shape: tuple[int, int]) -> Tensor:
-    """Ring each point of a filter lies in, int64 (wy, wx): its distance from the axis in points, rounded."""
-    y, x = (torch.arange(n, dtype=torch.float64) - n // 2 for n in shape)
-    return torch.round(torch.sqrt(y[:, None] ** 2 + x[None, :] ** 2)).to(torch.int64)
+def ring_of_point(window: Grid) -> Tensor:
+    """Ring each point of a filter lies in, int64 (wy, wx): its distance from the axis in points, rounded.
+
+    Points lie λf over the extent of the window apart; where that differs along y and x, the longer distance counts.
+    """
+    y, x = (torch.fft.fftshift(frequencies) for frequencies in window.frequencies_per_m())
+    return torch.round(torch.sqrt(y**2 + x**2) * min(window.extent_m)).to(torch.int64)
 
 
 def ring_means(values: Tensor, ring: Tensor) -> Tensor:

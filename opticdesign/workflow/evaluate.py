@@ -24,7 +24,7 @@ from opticdesign.run import Run
 from opticdesign.storage import write_json, write_text
 from opticdesign.system import build_microscope, build_process
 from opticdesign.training import Trainer
-from opticdesign.workflow.optimise import batch_source, load_trained
+from opticdesign.workflow.optimise import TEST_PATCHES, batch_source, load_trained, patch_set
 from opticdesign.workflow.score import ImageScores, Judged, TestSet, judge, score_constant, test_set
 
 __all__ = ["Evaluation", "Row", "evaluate"]
@@ -43,18 +43,28 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All rows, the design first, and what they were measured on."""
+    """All rows, the design first, and what they were measured on.
+
+    Args:
+        rows: the rows.
+        patches: number of test patches.
+        fields: number of test fields.
+        quick: whether the run used the smoke budget.
+        start: name of the run that this one's decoder started from; those of the floors started untrained.
+    """
 
     rows: tuple[Row, ...]
     patches: int
     fields: int
     quick: bool
+    start: str | None = None
 
 
 def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], None]) -> Evaluation:
     """Score a run and its floors on the test data, and write table and figures to RUN/evaluation.
 
-    The floors' decoders see the same batches, noise, objectives and rates for as many steps as the design's decoder.
+    The floors' decoders see the same batches, noise, objectives and rates for as many steps as the design's decoder
+    does in this run. Without a decoder, the scale of a floor's image is the best for the training data.
 
     Args:
         run: a complete run.
@@ -71,7 +81,9 @@ def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], 
         judged[name] = judge(floor, test, floor_design)
     rows = [_row(name, found.scores, seed) for name, found in judged.items()]
     rows.insert(1, _row("constant image", score_constant(split, test), seed))
-    result = Evaluation(tuple(rows), len(test.targets), len(test.whole), run.quick)
+    start = run.info["environment"].get("start_from", {"parts": []})
+    source = start["run"] if "decoder" in start["parts"] and microscope.decoder is not None else None
+    result = Evaluation(tuple(rows), len(test.targets), len(test.whole), run.quick, source)
     _write(run, result)
     _draw(run, microscope, test, judged)
     return result
@@ -84,7 +96,18 @@ def _trained_floor(
     trainer = Trainer(floor, build_microscope(floor), batch_source(floor, split), device)
     for report in trainer.steps():
         on_step(report.total, trainer.total_steps)
+    if trainer.microscope.decoder is None:
+        _fit_power(trainer.microscope, floor, split)
     return trainer.averaged()
+
+
+def _fit_power(microscope: Microscope, design: Design, split: Split) -> None:
+    """Give optics without a decoder the output power whose image P²I of the training data is nearest to φ/2π."""
+    fields, targets = patch_set(split.train, design.optics.shape, TEST_PATCHES)
+    readings, _ = reconstruct(microscope, fields, build_process(design), design.training.seed)
+    scale = (readings * targets).sum() / readings.square().sum()
+    with torch.no_grad():
+        microscope.optics.powers.fill_(scale.clamp(min=0.0).sqrt())
 
 
 def _row(name: str, scores: ImageScores, seed: int) -> Row:

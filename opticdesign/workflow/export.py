@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from opticdesign.data.source import load_split
-from opticdesign.errors import RunError
+from opticdesign.design import Design, FilterOptics
+from opticdesign.errors import RunError, UsageError
 from opticdesign.evaluation import image_scores
 from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.fabrication import FabricationProcess
@@ -66,13 +67,25 @@ def _levels(microscope: Microscope, process: FabricationProcess) -> Tensor:
     return process.level_of_phase(microscope.optics.phases_rad().cpu())
 
 
+def _refuse_amplitude(design: Design) -> None:
+    """Refuse masks of which a relief, which delays light and absorbs none, would be a part only."""
+    if isinstance(design.optics, FilterOptics) and "amplitude" in design.optics.mode:
+        raise UsageError(
+            f'{design.name}: its filter has a learned amplitude (optics.mode = "{design.optics.mode}"), which height '
+            "maps and phase panels do not hold",
+            expected='optics.mode = "phase" or "none"',
+            remedy="optimise the design with --set optics.mode=phase, and export that run",
+        )
+
+
 def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
     """Write the trained masks in the named formats, or in all when none is named.
 
     Raises:
-        UsageError: an unfinished run or an unknown format.
+        UsageError: an unfinished run, an unknown format, or a filter with a learned amplitude, which no height holds.
         RunError: a file of the user would be lost.
     """
+    _refuse_amplitude(run.design)
     process = build_process(run.design)
     microscope, digest = load_trained(run, _CPU)
     job = ExportJob(

@@ -30,6 +30,7 @@ from opticdesign.run import Run, create_run, environment, open_run, resumable_ru
 from opticdesign.schedule import legs_of
 from opticdesign.system import build_microscope, build_process
 from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, load_weights
+from opticdesign.workflow.start import take_over
 
 __all__ = [
     "TEST_PATCHES",
@@ -225,7 +226,7 @@ def optimise(
         )
     with run.locked():
         if options.resume:
-            _restore(run, trainer, started=options.start_from is not None)
+            _restore(run, trainer, facts.get("start_from"))
             run.rewind(trainer.position.total)
             run.update(status="running", environment={**run.info["environment"], **facts})
         _train(run, trainer, split, options.workers, on_progress, stop_asked)
@@ -235,10 +236,10 @@ def optimise(
 
 def assist(design: Design, options: Options, stop_asked: Callable[[], bool]) -> None:
     """Do this process's share of the steps of `optimise`, which another process leads; writes nothing."""
-    design, trainer, _, _ = _prepare(design, options)
+    design, trainer, _, facts = _prepare(design, options)
     if options.resume:
         run = resumable_run(design, options.output, options.parent)
-        _restore(run, trainer, started=options.start_from is not None)
+        _restore(run, trainer, facts.get("start_from"))
     for _ in trainer.steps():
         if options.workers.total(stop_asked(), options.device):
             return
@@ -264,37 +265,35 @@ def _start_from(folder: Path, design: Design, microscope: Microscope) -> dict[st
     """Give a microscope what another run has learned; says from which run and checkpoint, and which parts.
 
     Raises:
-        UsageError: the run is not complete, or its optics are of another kind or size.
+        UsageError: the run is not complete, or its optics do not fit.
     """
     source = open_run(folder)
     trained, digest = load_trained(source, torch.device("cpu"))
-    ours, theirs = microscope.optics.state_dict(), trained.optics.state_dict()
-    if {key: value.shape for key, value in ours.items()} != {key: value.shape for key, value in theirs.items()}:
-        raise UsageError(
-            f"{source.folder}: its optics are not of the kind and size of this design's",
-            expected="the same optics.kind, layers, neurons and padding",
-            remedy="start from another run, or without one",
+    parts = take_over(microscope, design, trained, source.design, str(source.folder))
+    return {"run": source.folder.name, "checkpoint_sha256": digest, "parts": parts}
+
+
+def _restore(run: Run, trainer: Trainer, start: dict[str, Any] | None) -> None:
+    """Continue a run from its newest checkpoint; `start` says what `--from` has given the trainer.
+
+    Raises:
+        RunError: the run started from another run than that, or there is no checkpoint and it started from a run.
+    """
+    began = run.info["environment"].get("start_from")
+    if start is not None and (began is None or began["checkpoint_sha256"] != start["checkpoint_sha256"]):
+        raise RunError(
+            f"{run.folder}: did not start from {start['run']} as it is now",
+            expected=f"--from with {began['run']}, or none" if began else "no --from",
+            remedy="remove --from, or start a new run",
         )
-    microscope.optics.load_state_dict(theirs)
-    same = (source.design.decoder, source.design.detector.binning) == (design.decoder, design.detector.binning)
-    if same and microscope.decoder is not None and trained.decoder is not None:
-        microscope.decoder.load_state_dict(trained.decoder.state_dict())
-    return {
-        "run": source.folder.name,
-        "checkpoint_sha256": digest,
-        "parts": ["optics", "decoder"] if same else ["optics"],
-    }
-
-
-def _restore(run: Run, trainer: Trainer, *, started: bool) -> None:
     if any(run.checkpoints.glob("step-*")):
         tensors, position, _ = run.load()
         trainer.restore(tensors, TrainingPosition(**position))
-    elif "start_from" in run.info["environment"] and not started:  # nothing learned here yet: from the start again
+    elif began is not None and start is None:  # nothing learned here yet: from the start again
         raise RunError(
             f"{run.folder}: stopped before its first checkpoint, and it started from another run",
             expected="that run",
-            remedy=f"add --from with the folder of {run.info['environment']['start_from']['run']}",
+            remedy=f"add --from with the folder of {began['run']}",
         )
 
 

@@ -230,3 +230,9 @@ def test_measured_hela_image_gives_patches_for_every_sector():
     assert len(phase) >= 2
     np.testing.assert_allclose(amplitude, 1.0, atol=1e-6)
     assert 0.3 < phase.std() < 1.2
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.npy", "nowhere/deeper"])
+def test_a_path_that_is_not_there_is_said_to_be_so(tmp_path, name):
+    with pytest.raises(DataError, match=r"no such file or folder(.|\n)*check data.path"):
+        load(tmp_path / name)

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from opticdesign.cli.tables import evaluation_table
+from opticdesign.design import load_design
 from opticdesign.run import Run
 from opticdesign.workflow.evaluate import Evaluation, evaluate
+from opticdesign.workflow.optimise import Options, optimise
+from tests.design_texts import D2NN5, TINY
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +64,33 @@ def test_evaluating_twice_gives_the_same_numbers(trained_run: Run, evaluation: E
         assert row.fields == pytest.approx(expected.fields, rel=1e-5)
         for name, score in row.patches.items():
             assert asdict(score) == pytest.approx(asdict(expected.patches[name]), rel=1e-5)
+
+
+def test_floors_of_optics_without_a_decoder_have_the_scale_that_suits_them_best(tmp_path: Path) -> None:
+    """A clear aperture gives an even image: at the right scale it is as good as the constant one, and no worse."""
+    stage = '{optics = {train = ["optics"], loss = "intensity-l1", steps = 2, optics_rate = 0.1}}'
+    settings = ['decoder={kind = "none"}', "detector.binning=1", f"training.stages={stage}"]
+    small = [part for part in TINY if "stages" not in part and "decoder" not in part and "binning" not in part]
+    design = load_design(D2NN5, [*small, *settings])
+    run = optimise(design, Options(torch.device("cpu"), tmp_path / "run"), lambda progress: None, lambda: False)
+    rows = {row.name: row for row in evaluate(run, torch.device("cpu"), lambda name, step, steps: None).rows}
+    assert set(rows) == {
+        *("this design", "constant image", "clear aperture", "Zernike filter", "random masks 1", "random cells 1")
+    }
+    constant = rows["constant image"].patches["psnr_db"].mean
+    assert rows["clear aperture"].patches["psnr_db"].mean > constant - 2.0
+    # a Zernike filter makes a weak phase visible
+    assert rows["Zernike filter"].patches["ssim_rescaled"].mean > 0.7
+    assert rows["Zernike filter"].patches["psnr_db"].mean > constant
+
+
+def test_a_decoder_that_was_trained_before_is_said_to_be_so(trained_run: Run, evaluation: Evaluation) -> None:
+    assert evaluation.start is None
+    assert "started" not in str(evaluation_table(evaluation).title)
+    begun = {"run": "before", "checkpoint_sha256": "0" * 64, "parts": ["optics", "decoder"]}
+    info = {**trained_run.info, "environment": {**trained_run.info["environment"], "start_from": begun}}
+    result = evaluate(replace(trained_run, info=info), torch.device("cpu"), lambda name, step, steps: None)
+    assert result.start == "before"
+    assert "decoder started from before" in str(evaluation_table(result).title)
+    info["environment"] = {**info["environment"], "start_from": {**begun, "parts": ["optics"]}}
+    assert evaluate(replace(trained_run, info=info), torch.device("cpu"), lambda name, step, steps: None).start is None

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from opticdesign.design import Design, load_design
 from opticdesign.errors import RunError, UsageError
 from opticdesign.run import Run, open_run
 from opticdesign.system import build_process
 from opticdesign.workflow.evaluate import evaluate
 from opticdesign.workflow.export import export, verify
-from opticdesign.workflow.optimise import load_trained
+from opticdesign.workflow.optimise import Options, load_trained, optimise
+from tests.design_texts import ROOT
 
 CPU = torch.device("cpu")
 
@@ -116,3 +118,49 @@ def test_a_file_the_user_changed_is_not_overwritten(exported: Run) -> None:
     with pytest.raises(RunError, match="changed since it was exported"):
         export(exported, ("slm",), None)
     assert path.read_bytes() == b"mine"
+
+
+def trained_filter(folder: Path, mode: str) -> Run:
+    """A filter after some steps of training; with mode "none", Zernike's in front of a trained decoder."""
+    part = 'train = ["decoder"]' if mode == "none" else 'train = ["optics", "decoder"], optics_rate = 0.1'
+    settings = (
+        f"optics.mode={mode}",
+        "optics.start=zernike",
+        "optics.rings=true",
+        "optics.neurons=32",
+        "optics.radius=16.0",
+        "optics.padding=1.5",
+        "detector.binning=4",
+        'decoder={kind = "unet", channels = 8}',
+        "data.fields=4",
+        "evaluation.overlap=8",
+        "training.batch=2",
+        f'training.stages={{joint = {{loss = "l1", steps = 3, decoder_rate = 0.01, {part}}}}}',
+    )
+    design: Design = load_design(ROOT / "designs" / "lff64.toml", settings)
+    return optimise(design, Options(CPU, folder), lambda progress: None, lambda: False)
+
+
+@pytest.mark.parametrize("mode", ["phase", "none"])
+def test_exported_filter_is_verified_as_the_quantised_one(mode: str, tmp_path: Path) -> None:
+    run = trained_filter(tmp_path / "run", mode)
+    manifest = export(run, (), None)
+    assert {record.exporter for record in manifest.exports} == {"gds", "heightmap", "slm"}
+    result = verify(run, CPU, None)
+    assert result.ok
+    (_, quantised, *read_back) = result.stages
+    assert len(read_back) == 3
+    assert all(stage.metrics == quantised.metrics for stage in read_back)
+    with np.load(run.folder / "exports" / "heightmap" / "heights.npz") as heights:
+        assert heights["height_m"].shape == (1, 48, 48)
+        pitch_m = 632.8e-9 * 10e-3 / (48 * 316.4e-9)  # λf over the window
+        assert heights["pitch_m"] == pytest.approx(pitch_m)
+        assert heights["height_m"].max() > 0.0
+
+
+@pytest.mark.parametrize("mode", ["amplitude+phase", "amplitude"])
+def test_a_learned_amplitude_is_not_left_out_silently(mode: str, tmp_path: Path) -> None:
+    run = trained_filter(tmp_path / "run", mode)
+    with pytest.raises(UsageError, match=r"learned amplitude(.|\n)*\"phase\" or \"none\"(.|\n)*optics.mode=phase"):
+        export(run, ("heightmap",), None)
+    assert not (run.folder / "exports").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from opticdesign.workflow.optimise import (
 CPU = torch.device("cpu")
 
 
-def run_to_end(design: Design, folder: Path, **options: bool) -> Run:
+def run_to_end(design: Design, folder: Path, **options: bool | Path) -> Run:
     return optimise(design, Options(CPU, folder, **options), lambda progress: None, lambda: False)
 
 
@@ -174,3 +175,127 @@ def test_changed_design_file_of_a_run_is_noticed(trained_run: Run, tmp_path: Pat
 def test_cuda_without_a_device_is_a_clear_error() -> None:
     with pytest.raises(UsageError, match="no CUDA device"):
         choose_device("cuda")
+
+
+def decoder_alone(design: Design, **decoder: object) -> Design:
+    """The design with the stage of the decoder as its only one, and a decoder changed so."""
+    stages = {"decoder": design.training.stages["decoder"]}
+    spec = design.decoder.model_copy(update=decoder)
+    return design.model_copy(
+        update={"training": design.training.model_copy(update={"stages": stages}), "decoder": spec}
+    )
+
+
+def test_a_run_started_from_another_goes_on_with_its_masks_and_decoder(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    design = decoder_alone(tiny_design)
+    started = run_to_end(design, tmp_path / "started", start_from=trained_run.folder)
+    fresh = run_to_end(design, tmp_path / "fresh")
+    source, ours, theirs = (tensors_of(run) for run in (trained_run, started, fresh))
+    for key in (key for key in source if key.startswith("microscope.optics")):
+        assert torch.equal(ours[key], source[key]), key
+        assert key.endswith("powers") or not torch.equal(theirs[key], source[key]), key
+    assert started.records()[-1]["psnr_db"] > fresh.records()[-1]["psnr_db"] + 1.0  # 6 steps do not make up for 12
+    assert started.info["environment"]["start_from"] == {
+        "run": trained_run.folder.name,
+        "checkpoint_sha256": trained_run.load()[2],
+        "parts": ["optics", "decoder"],
+    }
+    assert "start_from" not in fresh.info["environment"]
+
+
+def test_another_decoder_starts_untrained_behind_the_masks_of_the_source(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    design = decoder_alone(tiny_design, channels=16)
+    started = run_to_end(design, tmp_path / "started", start_from=trained_run.folder)
+    assert started.info["environment"]["start_from"]["parts"] == ["optics"]
+    source, ours = tensors_of(trained_run), tensors_of(started)
+    assert torch.equal(ours["microscope.optics.elements.0.phase_rad"], source["microscope.optics.elements.0.phase_rad"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layers": 1}, "not of the kind and size"),
+        ({"neurons": (64, 128)}, "not of the kind and size"),
+        ({"cell": 16}, "do not repeat as this design's do"),
+    ],
+)
+def test_a_source_of_other_optics_is_refused_and_nothing_is_written(
+    tiny_design: Design, trained_run: Run, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    other = tiny_design.model_copy(update={"optics": tiny_design.optics.model_copy(update=change)})
+    with pytest.raises(UsageError, match=message):
+        run_to_end(other, tmp_path / "run", start_from=trained_run.folder)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_source_that_is_no_finished_run_is_refused_and_nothing_is_written(
+    tiny_design: Design, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        run_to_end(tiny_design, tmp_path / "run", start_from=tmp_path)
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "source"), listen, stop)
+    with pytest.raises(UsageError, match=r"has not finished(.|\n)*--resume"):
+        run_to_end(tiny_design, tmp_path / "run", start_from=tmp_path / "source")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_started_run_resumes_bit_for_bit_without_its_source(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    design = decoder_alone(tiny_design)
+    whole = run_to_end(design, tmp_path / "whole", start_from=trained_run.folder)
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(design, Options(CPU, tmp_path / "run", start_from=trained_run.folder), listen, stop)
+    resumed = run_to_end(design, tmp_path / "run", resume=True)
+    first, second = tensors_of(whole), tensors_of(resumed)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert resumed.info["environment"]["start_from"] == whole.info["environment"]["start_from"]
+
+
+def test_a_started_run_without_a_checkpoint_needs_its_source_again(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    design = decoder_alone(tiny_design)
+    whole = run_to_end(design, tmp_path / "whole", start_from=trained_run.folder)
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(design, Options(CPU, tmp_path / "run", start_from=trained_run.folder), listen, stop)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(
+        RunError, match=rf"before its first checkpoint(.|\n)*--from with the folder of {trained_run.folder.name}"
+    ):
+        run_to_end(design, tmp_path / "run", resume=True)
+    resumed = run_to_end(design, tmp_path / "run", resume=True, start_from=trained_run.folder)
+    first, second = tensors_of(whole), tensors_of(resumed)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert resumed.records() == whole.records()
+
+
+def test_resuming_from_another_source_is_refused_and_the_record_stays(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    design = decoder_alone(tiny_design)
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(design, Options(CPU, tmp_path / "run", start_from=trained_run.folder), listen, stop)
+    other = run_to_end(design, tmp_path / "other")
+    with pytest.raises(
+        RunError, match=rf"did not start from other(.|\n)*--from with {trained_run.folder.name}, or none"
+    ):
+        run_to_end(design, tmp_path / "run", resume=True, start_from=other.folder)
+    assert open_run(tmp_path / "run").info["environment"]["start_from"]["run"] == trained_run.folder.name
+
+
+def test_resuming_a_run_of_no_source_from_one_is_refused(tiny_design: Design, trained_run: Run, tmp_path: Path) -> None:
+    listen, stop = stop_after(2)
+    with pytest.raises(Stopped, match="can be resumed"):
+        optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
+    with pytest.raises(RunError, match=r"did not start from(.|\n)*no --from"):
+        run_to_end(tiny_design, tmp_path / "run", resume=True, start_from=trained_run.folder)

@@ -1,0 +1,57 @@
+"""Starting a design with what another one has learned."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from opticdesign.design import D2NNOptics, Design, FilterOptics
+from opticdesign.errors import UsageError
+from opticdesign.microscope import Microscope
+
+__all__ = ["take_over"]
+
+
+def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Design, name: str) -> list[str]:
+    """Give a microscope the masks of another one, and its decoder where that is of the same kind and size.
+
+    Args:
+        ours: the microscope that is changed.
+        design: its design.
+        theirs: the trained one.
+        source: the design of that.
+        name: what to call the other one in an error.
+
+    Returns:
+        The parts that were taken: "optics", and "decoder" if so.
+
+    Raises:
+        UsageError: the optics are of another kind or size, or do not repeat as those of the design do.
+    """
+    remedy = "start from another run, or without one"
+    if not _same_shapes(ours.optics, theirs.optics):
+        message = f"{name}: its optics are not of the kind and size of this design's"
+        expected = "the same optics.kind, layers, neurons, padding and mode"
+        raise UsageError(message, expected=expected, remedy=remedy)
+    if not _as_regular(source.optics, design.optics):
+        message = f"{name}: its masks do not repeat as this design's do"
+        raise UsageError(message, expected="the same optics.cell, or optics.rings", remedy=remedy)
+    ours.optics.load_state_dict(theirs.optics.state_dict())
+    if ours.decoder is None or theirs.decoder is None or not _same_shapes(ours.decoder, theirs.decoder):
+        return ["optics"]
+    ours.decoder.load_state_dict(theirs.decoder.state_dict())
+    return ["optics", "decoder"]
+
+
+def _same_shapes(ours: nn.Module, theirs: nn.Module) -> bool:
+    """Whether the states of two modules have the same names and sizes, as those of one kind and size do."""
+    first, second = ({key: value.shape for key, value in part.state_dict().items()} for part in (ours, theirs))
+    return first == second
+
+
+def _as_regular(theirs: D2NNOptics | FilterOptics, ours: D2NNOptics | FilterOptics) -> bool:
+    """Whether what is alike in our masks is alike in theirs: training keeps cells and rings, but makes none."""
+    if isinstance(ours, FilterOptics):
+        return not ours.rings or (isinstance(theirs, FilterOptics) and theirs.rings)
+    if ours.cell is None:
+        return True
+    return isinstance(theirs, D2NNOptics) and theirs.cell is not None and ours.cell % theirs.cell == 0
