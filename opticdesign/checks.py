@@ -82,7 +82,7 @@ def _hops(design: Design, optics: D2NNOptics) -> Iterator[Check]:
 
 def _gaps(optics: D2NNOptics) -> list[tuple[str, float]]:
     gaps = [("input gap", optics.input_gap), ("layer gap", optics.layer_gap), ("detector gap", optics.detector_gap)]
-    return gaps if optics.layers > 1 else [gaps[0], gaps[2]]
+    return gaps if optics.crossed > 1 else [gaps[0], gaps[2]]
 
 
 def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, choice: str) -> Check:
@@ -150,18 +150,18 @@ def power_lost_per_hop(design: Design, layers: D2NNOptics) -> list[float]:
     field = torch.polar(torch.ones_like(phase), phase)
     lost = []
     with torch.no_grad():
-        for index, hop in enumerate(optics.hops):
+        for index, hop in enumerate([*optics.hops[: optics.crossed], optics.hops[-1]]):
             before = field.abs().square().sum()
             field = hop(field)
             lost.append(float(1.0 - field.abs().square().sum() / before))
-            if index < len(optics.elements):
+            if index < optics.crossed:
                 field = optics.behind(index, field)
     return lost
 
 
 def _power(design: Design, optics: D2NNOptics) -> Iterator[Check]:
     for index, lost in enumerate(power_lost_per_hop(design, optics)):
-        end = f"mask {index + 1}" if index < optics.layers else "detector"
+        end = f"mask {index + 1}" if index < optics.crossed else "detector"
         gained = lost < -0.01  # no passive hop adds power: the sampling is wrong
         yield _graded(
             f"power lost before {end}",

@@ -75,6 +75,20 @@ def test_one_layer_has_no_layer_gap_to_check() -> None:
     assert "propagation, layer gap" not in checks("optics.layers=1")
 
 
+@pytest.mark.parametrize("crossed", [1, 3])
+def test_layers_that_light_does_not_pass_are_not_checked(crossed: int) -> None:
+    """Light goes from the layer of the output straight to the detector, as it would without those behind."""
+    design = load_design(D2NN5, [f"optics.output_after={crossed}"])
+    fewer = load_design(D2NN5, [f"optics.layers={crossed}"])
+    lost = power_lost_per_hop(design, design.optics)
+    assert len(lost) == crossed + 1
+    assert lost == pytest.approx(power_lost_per_hop(fewer, fewer.optics), rel=0.2)  # other ripples
+    found = checks(f"optics.output_after={crossed}")
+    assert f"power lost before mask {crossed + 1}" not in found
+    assert "power lost before detector" in found
+    assert ("propagation, layer gap" in found) == (crossed > 1)
+
+
 def test_auto_states_its_choice_and_why_for_each_gap() -> None:
     near = checks()["propagation, input gap"]
     assert near.verdict == "pass"

@@ -74,7 +74,7 @@ def _refuse_amplitude(design: Design) -> None:
             f'{design.name}: its filter has a learned amplitude (optics.mode = "{design.optics.mode}"), which height '
             "maps and phase panels do not hold",
             expected='optics.mode = "phase" or "none"',
-            remedy="optimise the design with --set optics.mode=phase, and export that run",
+            remedy="optimise the design with --set optics.mode=phase instead",
         )
 
 
@@ -108,9 +108,11 @@ def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
     """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
 
     Raises:
+        UsageError: an unfinished run, or a filter with a learned amplitude, which no file holds.
         RunError: there is no export.
         VerificationError: the manifest is damaged or is of another shape or process.
     """
+    _refuse_amplitude(run.design)
     folder = exports_folder(run, to)
     process = build_process(run.design)
     microscope, digest = load_trained(run, device)

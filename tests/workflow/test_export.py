@@ -164,3 +164,5 @@ def test_a_learned_amplitude_is_not_left_out_silently(mode: str, tmp_path: Path)
     with pytest.raises(UsageError, match=r"learned amplitude(.|\n)*\"phase\" or \"none\"(.|\n)*optics.mode=phase"):
         export(run, ("heightmap",), None)
     assert not (run.folder / "exports").exists()
+    with pytest.raises(UsageError, match="learned amplitude"):
+        verify(run, CPU, None)
