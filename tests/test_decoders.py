@@ -34,11 +34,14 @@ def test_unet_images_do_not_depend_on_their_neighbours_in_the_batch() -> None:
 
 
 def test_unet_keeps_the_axes_apart() -> None:
-    torch.manual_seed(1)  # with some weights the far side answers as much
-    network = UNet(2, 8)
     wide, image = reading(1, 8, 16), reading(1, 8, 16)
     image[:, 7, 15] += 5.0
-    change = (network(image) - network(wide)).detach().abs()[0]
+    change = torch.zeros(16, 32)
+    for seed in range(12):  # normalisation spreads a change over the image, with each weights elsewhere
+        torch.manual_seed(seed)
+        network = UNet(2, 8)
+        difference = (network(image) - network(wide)).detach().abs()[0]
+        change += difference / difference.mean()
     row, column = divmod(int(change.argmax()), change.shape[1])
     assert row >= 8
     assert column >= 24
