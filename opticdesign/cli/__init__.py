@@ -15,7 +15,13 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed check, 2 usage or design, 3 divergence, 4 disk, 130 stopped."""
-    sys.exit(run_command())
+    code = run_command()
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        # under torchrun all is written by now; the threads of torch's communication now and then abort a normal exit
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run_command() -> int:
