@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from pydantic import JsonValue, ValidationError
 
+from opticdesign.design import Export
 from opticdesign.errors import OpticDesignError, StorageError, UsageError, VerificationError
 from opticdesign.export_folder import place, staging_folder, sync
 from opticdesign.fabrication import FabricationProcess
@@ -54,6 +55,9 @@ class ExportJob:
         process: the process that turns levels into heights and phases.
         pitch_m: side of a square pixel in metres.
         two_pi_grey: number of grey levels that make a phase of 2π on the panel, 2 … 256.
+        openings: of masks that also absorb, how many of `spec.layout.halftone`² cells of each pixel are open, uint16,
+            shape of the levels: that share is the amplitude. None where masks absorb nothing.
+        spec: how the files are to be.
 
     Raises:
         UsageError: an array of another type or shape, a level the process does not have, or a number out of range.
@@ -64,6 +68,8 @@ class ExportJob:
     process: FabricationProcess
     pitch_m: float
     two_pi_grey: int = 256
+    openings: npt.NDArray[np.uint16] | None = None
+    spec: Export = field(default_factory=Export)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 100 or not self.name.isprintable():
@@ -77,6 +83,15 @@ class ExportJob:
             raise UsageError(
                 f"level {self.levels.max()} of a process with {self.process.levels} levels",
                 expected=f"levels from 0 to {self.process.levels - 1}",
+            )
+        if self.openings is not None and (
+            self.openings.dtype != np.uint16
+            or self.openings.shape != self.levels.shape
+            or self.openings.max() > self.spec.layout.halftone**2
+        ):
+            raise UsageError(
+                f"openings of type {self.openings.dtype} and shape {self.openings.shape}, up to {self.openings.max()}",
+                expected=f"uint16 of shape {self.levels.shape}, at most {self.spec.layout.halftone**2}",
             )
         if not 1e-12 <= self.pitch_m <= 1.0:
             raise UsageError(f"a pitch of {self.pitch_m} m", expected="a pitch from 1e-12 m to 1 m")
@@ -100,11 +115,13 @@ class ReadBack(NamedTuple):
         levels: level indices (layers, rows, columns), int64.
         phase_rad: phase the files realise, same shape, radians, float32.
         files: for each layer the path of the file that holds it.
+        openings: open cells of each pixel, same shape, int64; None where the format holds none.
     """
 
     levels: npt.NDArray[np.int64]
     phase_rad: npt.NDArray[np.float32]
     files: tuple[str, ...]
+    openings: npt.NDArray[np.int64] | None = None
 
 
 class ExportedFile(NamedTuple):
@@ -123,10 +140,17 @@ class WrittenFiles(NamedTuple):
 
 
 class Exporter(Protocol):
-    """A file format: writes a job, and reads it back without the code that wrote it."""
+    """A file format: writes a job, and reads it back without the code that wrote it.
+
+    Attributes:
+        name: what it is called on the command line, and the folder of its files.
+        summary: what it writes, in a line.
+        usual: whether it writes when no format is named; formats of large files or of special machines do not.
+    """
 
     name: str
     summary: str
+    usual: bool
 
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
         """Write the files of a job into a fresh folder; equal jobs give equal bytes.
@@ -216,13 +240,19 @@ def export_design(job: ExportJob, names: Sequence[str], folder: Path, provenance
         ) from error
 
 
-def verify_files(folder: Path, levels: npt.NDArray[np.integer], process: FabricationProcess) -> list[ExporterCheck]:
+def verify_files(
+    folder: Path,
+    levels: npt.NDArray[np.integer],
+    process: FabricationProcess,
+    openings: npt.NDArray[np.integer] | None = None,
+) -> list[ExporterCheck]:
     """Read every exported file back and compare it with what was designed.
 
     Args:
         folder: the export folder.
         levels: expected level indices (layers, rows, columns).
         process: the process they were designed for.
+        openings: expected open cells of each pixel; None where the masks absorb nothing.
 
     Raises:
         RunError: the folder has no manifest.
@@ -237,7 +267,7 @@ def verify_files(folder: Path, levels: npt.NDArray[np.integer], process: Fabrica
             raise VerificationError(
                 f"{folder}: exported for the {noun} {received}", expected=str(expected), remedy="export again"
             )
-    return [_check(folder, manifest, record, levels) for record in manifest.exports]
+    return [_check(folder, manifest, record, levels, openings) for record in manifest.exports]
 
 
 def _chosen(names: Sequence[str]) -> dict[str, Exporter]:
@@ -273,11 +303,19 @@ def _manifest(job: ExportJob, records: Sequence[ExportRecord], provenance: Mappi
         pitch_m=job.pitch_m,
         two_pi_grey=job.two_pi_grey,
         levels_sha256=sha256(job.levels.tobytes()),
+        halftone=None if job.openings is None else job.spec.layout.halftone,
+        openings_sha256=None if job.openings is None else sha256(job.openings.astype("<u2").tobytes()),
         exports=tuple(records),
     )
 
 
-def _check(folder: Path, manifest: Manifest, record: ExportRecord, levels: npt.NDArray[np.integer]) -> ExporterCheck:
+def _check(
+    folder: Path,
+    manifest: Manifest,
+    record: ExportRecord,
+    levels: npt.NDArray[np.integer],
+    openings: npt.NDArray[np.integer] | None,
+) -> ExporterCheck:
     problems = _changed_files(folder, record)
     try:
         readback = _reader(record.exporter).read(folder, manifest)
@@ -285,7 +323,10 @@ def _check(folder: Path, manifest: Manifest, record: ExportRecord, levels: npt.N
         if error.message not in problems:
             problems.append(error.message)
         return ExporterCheck(record.exporter, tuple(problems))
-    problems += _difference(readback, levels)
+    problems += _difference(readback.files, readback.levels, levels, "level")
+    if readback.openings is not None:
+        expected = np.zeros_like(readback.openings) if openings is None else openings
+        problems += _difference(readback.files, readback.openings, expected, "open cells")
     designed = manifest.process.process.phase_of_level(torch.from_numpy(readback.levels.copy())).numpy()
     phase_error = float(np.abs(designed - readback.phase_rad).max())
     return ExporterCheck(record.exporter, tuple(problems), readback, phase_error)
@@ -309,16 +350,18 @@ def _changed_files(folder: Path, record: ExportRecord) -> list[str]:
     return problems
 
 
-def _difference(readback: ReadBack, levels: npt.NDArray[np.integer]) -> list[str]:
+def _difference(
+    files: Sequence[str], received: npt.NDArray[np.integer], expected: npt.NDArray[np.integer], noun: str
+) -> list[str]:
     """The first differing pixel and the number of others, or nothing."""
-    if readback.levels.shape != levels.shape:
-        return [f"{readback.files[0]}: holds the shape {readback.levels.shape}, expected {levels.shape}"]
-    places = np.argwhere(readback.levels != levels)
+    if received.shape != expected.shape:
+        return [f"{files[0]}: holds the shape {received.shape}, expected {expected.shape}"]
+    places = np.argwhere(received != expected)
     if len(places) == 0:
         return []
     layer, row, column = (int(index) for index in places[0])
     more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
     return [
-        f"{readback.files[layer]}: layer {layer + 1} row {row} column {column}: "
-        f"level {readback.levels[layer, row, column]}, expected {levels[layer, row, column]}{more}"
+        f"{files[layer]}: layer {layer + 1} row {row} column {column}: "
+        f"{noun} {received[layer, row, column]}, expected {expected[layer, row, column]}{more}"
     ]

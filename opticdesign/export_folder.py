@@ -108,7 +108,7 @@ def _merge(old: Manifest | None, new: Manifest, folder: Path) -> Manifest:
     others = tuple(record for record in old.exports if record.exporter not in names) if old else ()
     if old is None or not others:
         return new
-    for key in ("name", "process", "shape", "pitch_m", "two_pi_grey", "levels_sha256"):
+    for key in ("name", "process", "shape", "pitch_m", "two_pi_grey", "levels_sha256", "halftone", "openings_sha256"):
         if getattr(old, key) != getattr(new, key):
             raise RunError(
                 f"{folder}: holds {', '.join(record.exporter for record in others)} files of another design "

@@ -35,6 +35,7 @@ CONVENTIONS = MappingProxyType(
         "column c covers x from c to c + 1 times the pitch",
         "phase": "phase = 2 pi (index - medium_index) height / wavelength; thicker material gives more phase",
         "time": "time factor exp(-i omega t), forward travel exp(+i k z)",
+        "amplitude": "the amplitude of a pixel is the share of its halftone x halftone cells that is open",
         "levels": "level l of L is the phase 2 pi l / L and the height l * step_height_m; level 0 is the lowest",
         "units": "keys that end in _m are in metres, in _rad in radians",
     }
@@ -135,6 +136,8 @@ class Manifest(_Record):
     pitch_m: Length
     two_pi_grey: Annotated[int, Field(ge=2, le=256)]
     levels_sha256: Digest  # of the level indices as uint8 in C order
+    halftone: Annotated[int, Field(ge=1, le=64)] | None = None  # cells along a pixel, where masks absorb
+    openings_sha256: Digest | None = None  # of the open cells of each pixel as little-endian uint16 in C order
     exports: tuple[ExportRecord, ...]
 
     @model_validator(mode="after")

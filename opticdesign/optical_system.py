@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from opticdesign.cascade import cascade
 from opticdesign.elements import DiffractiveElement, FourierFilter, phase_transmission, ring_means, ring_of_point
+from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.propagation import Propagator
@@ -56,6 +57,18 @@ class OpticalSystem(nn.Module, ABC):
     @abstractmethod
     def set_phases_rad(self, phases_rad: Tensor) -> None:
         """Replace the phases of all masks that light passes by (layers, y, x) in radians."""
+
+    def amplitudes(self) -> Tensor | None:
+        """The learned amplitude transmissions (layers, y, x), 0 … 1, detached; None where masks absorb nothing."""
+        return None
+
+    def set_amplitudes(self, amplitudes: Tensor) -> None:
+        """Replace learned amplitude transmissions by (layers, y, x).
+
+        Raises:
+            UsageError: these masks absorb nothing.
+        """
+        raise UsageError(f"{len(amplitudes)} amplitudes for masks that absorb nothing", expected="phases alone")
 
     def average_gradients(self) -> None:
         """Give parts that are to stay alike the same gradient."""
@@ -195,6 +208,16 @@ class FilterSystem(OpticalSystem):
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
         with torch.no_grad():
             self.element.phase_rad.copy_(phases_rad[0])
+
+    def amplitudes(self) -> Tensor | None:  # noqa: D102 (documented on the base)
+        amplitude = self.element.amplitude()
+        return None if amplitude is None else amplitude.detach()[None]
+
+    def set_amplitudes(self, amplitudes: Tensor) -> None:  # noqa: D102 (documented on the base)
+        if self.element.amplitude() is None:
+            super().set_amplitudes(amplitudes)
+        with torch.no_grad():
+            self.element.logit.copy_(torch.logit(amplitudes[0], eps=1e-7))  # a sigmoid never quite comes to 0 and 1
 
 
 class ThickMasks(nn.Module):

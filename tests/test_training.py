@@ -43,7 +43,9 @@ def tiny(
             }
         ),
     }
-    return design.model_copy(update={"training": design.training.model_copy(update={"stages": stages})})
+    decoder = design.decoder.model_copy(update={"reader": False})
+    training = design.training.model_copy(update={"stages": stages})
+    return design.model_copy(update={"decoder": decoder, "training": training})
 
 
 def draw_batch(step: int) -> tuple[Tensor, Tensor]:

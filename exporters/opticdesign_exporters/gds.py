@@ -34,6 +34,7 @@ class GdsExporter:
 
     name = "gds"
     summary = "GDSII masks: GDS layer = mask layer, datatype = level"
+    usual = True
 
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
         """Write `gds/<name>.gds`; the time stamp is fixed, so equal jobs give equal bytes.

@@ -29,6 +29,7 @@ class HeightMapExporter:
 
     name = "heightmap"
     summary = "height maps: float32 TIFF per layer (nm) and one NPZ (m)"
+    usual = True
 
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
         """Write `heightmap/layer1.tif` … and `heightmap/heights.npz`."""

@@ -25,6 +25,7 @@ class SlmExporter:
 
     name = "slm"
     summary = "SLM frames: 8-bit grey PNG per layer"
+    usual = True
 
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
         """Write `slm/layer1.png` ….

@@ -7,7 +7,8 @@ import sys
 
 import typer
 
-from opticdesign.cli.commands import app
+from opticdesign.cli import commands, making  # noqa: F401 (they register with the application)
+from opticdesign.cli.options import app
 from opticdesign.errors import OpticDesignError, StorageError
 
 __all__ = ["main"]

@@ -1,51 +1,18 @@
-"""The commands. Heavy packages are imported inside them, so that help and a wrong design answer at once."""
+"""Commands around a design and its runs; what is heavy is imported inside them, so that help answers at once."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from opticdesign.cli.options import DesignFile, Device, Json, RunFolder, Setting, app, print_json, read_design
 from opticdesign.errors import UsageError
 
-if TYPE_CHECKING:
-    from opticdesign.design import Design
-
-__all__ = ["app"]
-
-app = typer.Typer(
-    name="opticdesign",
-    help="Design diffractive optics with their decoder, and export masks that are read back and re-simulated.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-
-DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")]
-Setting = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one key of the design; repeatable")
-]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
-Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
-ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="export folder; default RUN/exports")]
-
-
-def _design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:
-    from opticdesign.design import load_design
-
-    changes = list(settings or [])
-    if seed is not None:
-        changes.append(f"training.seed={seed}")
-    return load_design(path, changes)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+__all__ = ["check", "doctor", "evaluate", "init", "optimize", "schema", "show", "study"]
 
 
 @app.command()
@@ -65,7 +32,7 @@ def optimize(
     ] = None,
 ) -> None:
     """Train the masks and the decoder of DESIGN in a new run folder; under torchrun, with all its processes."""
-    loaded = _design(design, setting, seed)
+    loaded = read_design(design, setting, seed)
     from opticdesign.cli.progress import StopRequest, progress_listener
     from opticdesign.cli.tables import plan_table, print_table
     from opticdesign.distributed import joined_workers
@@ -115,7 +82,7 @@ def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> 
     with floor_listener() as listen:
         result = evaluate_run(opened, choose_device(device), listen)
     if as_json:
-        _print_json(asdict(result))
+        print_json(asdict(result))
     else:
         print_table(evaluation_table(result))
         typer.echo(f"written to {opened.folder / 'evaluation'}", err=True)
@@ -175,7 +142,7 @@ def _table_study(
     table = tabulate(loaded, run_study(loaded, options, _tell, stop), quick)
     write_tables(folder, table)
     if as_json:
-        _print_json(asdict(table))
+        print_json(asdict(table))
     else:
         print_table(study_table(table))
         for line in study_lines(table):
@@ -204,7 +171,7 @@ def _autoencoder_study(
     folder = output or Path("runs") / "studies" / f"{name}{'-quick' if quick else ''}"
     result = run_autoencoder_study(file, folder, quick, workers, _tell, changes=changes, stop_asked=stop)
     if as_json:
-        _print_json(asdict(result))
+        print_json(asdict(result))
     else:
         print_table(autoencoder_table(result))
         for note in result.notes:
@@ -218,58 +185,15 @@ def _tell(news: str) -> None:
 
 
 @app.command()
-def export(
-    run: RunFolder,
-    gds: Annotated[bool, typer.Option("--gds", help="GDSII lithography file")] = False,
-    heightmap: Annotated[bool, typer.Option("--heightmap", help="height maps: float32 TIFF and NPZ")] = False,
-    slm: Annotated[bool, typer.Option("--slm", help="8-bit PNG frames for a phase panel")] = False,
-    to: ExportFolder = None,
-    as_json: Json = False,
-) -> None:
-    """Write the trained masks of RUN as files, all formats when none is named, with a manifest of hashes."""
-    from opticdesign.cli.tables import manifest_table, print_table
-    from opticdesign.run import open_run
-    from opticdesign.workflow.export import export as export_run
-    from opticdesign.workflow.export import exports_folder
-
-    opened = open_run(run)
-    names = tuple(name for name, asked in (("gds", gds), ("heightmap", heightmap), ("slm", slm)) if asked)
-    manifest = export_run(opened, names, to)
-    if as_json:
-        _print_json(manifest.model_dump(mode="json"))
-    else:
-        print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
-
-
-@app.command()
-def verify(run: RunFolder, device: Device = "auto", to: ExportFolder = None, as_json: Json = False) -> None:
-    """Read the exported files of RUN back with independent readers and re-simulate them through the decoder."""
-    from opticdesign.cli.tables import print_table, verification_json, verification_table
-    from opticdesign.run import open_run
-    from opticdesign.workflow.export import verify as verify_run
-    from opticdesign.workflow.optimise import choose_device
-
-    result = verify_run(open_run(run), choose_device(device), to)
-    if as_json:
-        _print_json(verification_json(result))
-    else:
-        print_table(verification_table(result))
-    for problem in (*result.problems, *(line for check in result.checks for line in check.problems)):
-        typer.echo(problem, err=True)
-    if not result.ok:
-        raise typer.Exit(1)
-
-
-@app.command()
 def check(design: DesignFile, setting: Setting = None, as_json: Json = False) -> None:
     """Check sampling, band limit, lost power, thin-mask validity, features and levels of DESIGN."""
-    loaded = _design(design, setting)
+    loaded = read_design(design, setting)
     from opticdesign.checks import check_design
     from opticdesign.cli.tables import check_table, print_table
 
     checks = check_design(loaded)
     if as_json:
-        _print_json([asdict(entry) for entry in checks])
+        print_json([asdict(entry) for entry in checks])
     else:
         print_table(check_table(checks))
     if any(entry.verdict == "fail" for entry in checks):
@@ -301,7 +225,7 @@ def schema() -> None:
     """Print the JSON schema of design files, for editors."""
     from opticdesign.design import design_schema
 
-    _print_json(design_schema())
+    print_json(design_schema())
 
 
 @app.command()
@@ -314,9 +238,9 @@ def show(
     from opticdesign.run import open_run
 
     if path.suffix == ".toml" or (path.is_file() and path.name != "latest"):
-        design = _design(path, setting)
+        design = read_design(path, setting)
         if as_json:
-            _print_json(design.model_dump(mode="json"))
+            print_json(design.model_dump(mode="json"))
         else:
             typer.echo(design.to_toml())
         return
@@ -324,7 +248,7 @@ def show(
     records = run.records()
     facts: dict[str, Any] = {"folder": str(run.folder), **run.info, "last": records[-1] if records else None}
     if as_json:
-        _print_json(facts | {"design": run.design.model_dump(mode="json")})
+        print_json(facts | {"design": run.design.model_dump(mode="json")})
         return
     from opticdesign.cli.tables import facts_table, print_table
 
@@ -352,6 +276,6 @@ def doctor(as_json: Json = False) -> None:
     facts |= {"cuda build": torch.version.cuda or "no (CPU build)", "cuda device": cuda, "exporters": formats}
     facts["OPTICDESIGN_DEBUG"] = os.environ.get("OPTICDESIGN_DEBUG", "not set (1 shows tracebacks)")
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         print_table(facts_table(facts))

@@ -1,5 +1,6 @@
 """Designs: the schema of a design file, reading one with overrides, and errors that say where and what."""
 
+from opticdesign.design.exporting import Export, GreyScale, Layout, Print
 from opticdesign.design.instrument import (
     D2NNOptics,
     DetectorSpec,
@@ -30,11 +31,15 @@ __all__ = [
     "Design",
     "DetectorSpec",
     "Evaluation",
+    "Export",
     "Fabrication",
     "FilterOptics",
     "FolderData",
+    "GreyScale",
+    "Layout",
     "Light",
     "NoDecoder",
+    "Print",
     "SlmPanel",
     "Stage",
     "StructureSpec",

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "check_cell",
+    "check_contrast",
     "check_data_split",
     "check_depth",
     "check_detector",
+    "check_doses",
     "check_light",
     "check_material",
     "check_milestones",
@@ -73,6 +75,19 @@ def check_power_of_two(binning: int) -> int:
         message = "binning is a stack of 2 × 2 means"
         refuse([DesignProblem("", message, expected="1, 2, 4, 8, 16 or 32", remedy="choose a power of two")])
     return binning
+
+
+def check_contrast(points: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    """A contrast curve that can be read backwards: none, or two points or more, greys rising, heights monotonic."""
+    greys, heights = [point[0] for point in points], [point[1] for point in points]
+    rises = [second > first for first, second in pairwise(heights)]
+    level = any(first == second for first, second in pairwise(heights))
+    wrong = len(points) == 1 or any(second <= first for first, second in pairwise(greys))
+    if wrong or level or (any(rises) and not all(rises)) or any(height < 0 for height in heights):
+        expected = "two points or more, grey values rising, heights above 0 that all rise or all fall"
+        remedy = 'for example [[0, "0 nm"], [255, "1400 nm"]]'
+        refuse([DesignProblem("", "no curve that can be read backwards", expected=expected, remedy=remedy)])
+    return points
 
 
 def check_phase_range(ends: tuple[float, float]) -> tuple[float, float]:
@@ -264,6 +279,17 @@ def check_probe(design: Design) -> list[DesignProblem]:
     key = f"training.batch, training.stages.{stages[0]}.loss"
     message = "a linear probe is fitted to one half of a batch and judged on the other"
     return [DesignProblem(key, message, '1, "linear-probe"', "a batch of 2 or more", "raise training.batch")]
+
+
+def check_doses(design: Design) -> list[DesignProblem]:
+    """A dose for every level, or none."""
+    doses, levels = design.export.layout.doses, design.fabrication.levels
+    if not doses or len(doses) == levels:
+        return []
+    message = f"{len(doses)} doses for {levels} levels"
+    remedy = "give one dose for each level, or none"
+    key = "export.layout.doses, fabrication.levels"
+    return [DesignProblem(key, message, f"{len(doses)} doses", f"{levels} doses", remedy)]
 
 
 def check_light(design: Design) -> list[DesignProblem]:

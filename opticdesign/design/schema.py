@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from opticdesign.design.exporting import Export
 from opticdesign.design.fields import Name, Table
 from opticdesign.design.instrument import Decoder, DetectorSpec, Fabrication, Light, Optics, SlmPanel
 from opticdesign.design.learning import Data, Evaluation, Training
@@ -19,6 +20,7 @@ from opticdesign.design.rules import (
     check_cell,
     check_depth,
     check_detector,
+    check_doses,
     check_light,
     check_output,
     check_parts,
@@ -48,6 +50,7 @@ class Design(Table):
         training: the stages.
         evaluation: how it is judged.
         slm: the panel that shows the masks.
+        export: how the masks are written to files.
     """
 
     name: Name = Field(description="letters, digits, - and _, at most 32", examples=["d2nn5"])
@@ -60,6 +63,7 @@ class Design(Table):
     training: Training
     evaluation: Evaluation = Evaluation()
     slm: SlmPanel = SlmPanel()
+    export: Export = Export()
 
     @model_validator(mode="after")
     def _consistent(self) -> Design:
@@ -69,6 +73,7 @@ class Design(Table):
             *check_detector(self),
             *check_tiles(self),
             *check_slm(self),
+            *check_doses(self),
             *check_cell(self),
             *check_output(self),
             *(check_depth(self) if not light else []),

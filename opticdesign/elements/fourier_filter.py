@@ -149,12 +149,15 @@ class FourierFilter(Element):
         Args:
             process: given, the filter's phase is as this process makes it.
         """
-        transmission = self._pupil.to(torch.get_default_dtype())
-        if "amplitude" in self.mode:
-            transmission = self._pupil * torch.sigmoid(self.logit)
+        amplitude = self.amplitude()
+        transmission = self._pupil.to(torch.get_default_dtype()) if amplitude is None else amplitude
         if self._turns:
             transmission = transmission * phase_transmission(self.phase(process))
         return transmission
+
+    def amplitude(self) -> Tensor | None:
+        """Learned amplitude transmission (wy, wx), 0 … 1, zero outside the pupil; None where none is learned."""
+        return self._pupil * torch.sigmoid(self.logit) if "amplitude" in self.mode else None
 
     def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
         """The inverted, filtered image of a complex field, both (…, y, x)."""

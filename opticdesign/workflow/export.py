@@ -11,8 +11,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from opticdesign.data.source import load_split
-from opticdesign.design import Design, FilterOptics
-from opticdesign.errors import RunError, UsageError
+from opticdesign.errors import RunError
 from opticdesign.evaluation import image_scores
 from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.fabrication import FabricationProcess
@@ -67,33 +66,30 @@ def _levels(microscope: Microscope, process: FabricationProcess) -> Tensor:
     return process.level_of_phase(microscope.optics.phases_rad().cpu())
 
 
-def _refuse_amplitude(design: Design) -> None:
-    """Refuse masks of which a relief, which delays light and absorbs none, would be a part only."""
-    if isinstance(design.optics, FilterOptics) and "amplitude" in design.optics.mode:
-        raise UsageError(
-            f'{design.name}: its filter has a learned amplitude (optics.mode = "{design.optics.mode}"), which height '
-            "maps and phase panels do not hold",
-            expected='optics.mode = "phase" or "none"',
-            remedy="optimise the design with --set optics.mode=phase instead",
-        )
+def _openings(microscope: Microscope, halftone: int) -> Tensor | None:
+    """Open cells of each pixel of masks that absorb, int64 (layers, y, x)."""
+    amplitudes = microscope.optics.amplitudes()
+    return None if amplitudes is None else torch.round(amplitudes.cpu().double() * halftone**2).to(torch.int64)
 
 
 def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
-    """Write the trained masks in the named formats, or in all when none is named.
+    """Write the trained masks in the named formats, or in the usual ones when none is named.
 
     Raises:
-        UsageError: an unfinished run, an unknown format, or a filter with a learned amplitude, which no height holds.
+        UsageError: an unfinished run, an unknown format, or one that cannot hold these masks.
         RunError: a file of the user would be lost.
     """
-    _refuse_amplitude(run.design)
-    process = build_process(run.design)
+    process, spec = build_process(run.design), run.design.export
     microscope, digest = load_trained(run, _CPU)
+    openings = _openings(microscope, spec.layout.halftone)
     job = ExportJob(
         name=run.design.name,
         levels=_levels(microscope, process).numpy().astype(np.uint8),
         process=process,
         pitch_m=microscope.optics.mask_pitch_m,
         two_pi_grey=run.design.slm.two_pi_grey,
+        openings=None if openings is None else openings.numpy().astype(np.uint16),
+        spec=spec,
     )
     provenance: dict[str, JsonValue] = {
         "run": run.folder.name,
@@ -101,39 +97,48 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
         "design_sha256": run.design.digest(),
         "quick": run.quick,
     }
-    return export_design(job, names or tuple(exporters()), exports_folder(run, to), provenance)
+    chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
+    return export_design(job, chosen, exports_folder(run, to), provenance)
 
 
 def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
     """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
 
     Raises:
-        UsageError: an unfinished run, or a filter with a learned amplitude, which no file holds.
+        UsageError: an unfinished run.
         RunError: there is no export.
         VerificationError: the manifest is damaged or is of another shape or process.
     """
-    _refuse_amplitude(run.design)
     folder = exports_folder(run, to)
     process = build_process(run.design)
     microscope, digest = load_trained(run, device)
     phases = microscope.optics.phases_rad()
     levels = _levels(microscope, process)
+    halftone = run.design.export.layout.halftone
+    amplitudes, openings = microscope.optics.amplitudes(), _openings(microscope, halftone)
     manifest = load_manifest(folder)
     problems = []
     if manifest.provenance.get("checkpoint_sha256") != digest:
         problems.append("manifest.json: these files were exported from another checkpoint than the run's newest")
     if not manifest.exports:
         raise RunError(f"{folder}: the manifest lists no file", expected="exported files", remedy="run export first")
-    checks = verify_files(folder, levels.numpy(), process)
+    checks = verify_files(folder, levels.numpy(), process, None if openings is None else openings.numpy())
+    if openings is not None and all(check.readback is None or check.readback.openings is None for check in checks):
+        problems.append("manifest.json: no exported file holds the learned amplitude; export a layout (--gds) as well")
     fields, targets = patch_set(load_split(run.design).test, run.design.optics.shape, TEST_PATCHES)
 
-    def measure(name: str, masks_rad: Tensor) -> Stage:
+    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
         microscope.optics.set_phases_rad(masks_rad)
+        if amplitudes is not None:
+            microscope.optics.set_amplitudes(amplitudes)
         _, images = reconstruct(microscope, fields, None, run.design.training.seed)
         return Stage(name, {key: float(value.double().mean()) for key, value in image_scores(images, targets).items()})
 
-    stages = [measure("float", phases), measure("quantised", process.phase_of_level(levels))]
+    made = None if openings is None else (openings / halftone**2).float()
+    stages = [measure("float", phases, amplitudes), measure("quantised", process.phase_of_level(levels), made)]
     for check in checks:
-        if check.readback is not None:
-            stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(check.readback.phase_rad)))
+        if (found := check.readback) is not None:
+            # a format of heights alone goes with the chrome as designed
+            read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
+            stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
     return Verification(tuple(checks), tuple(stages), tuple(problems), run.quick)

@@ -1,0 +1,60 @@
+"""The commands that turn a trained run into files, and read them back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from opticdesign.cli.options import Device, ExportFolder, Json, RunFolder, app, print_json
+
+__all__ = ["export", "verify"]
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    gds: Annotated[bool, typer.Option("--gds", help="GDSII lithography file")] = False,
+    oasis: Annotated[bool, typer.Option("--oasis", help="OASIS lithography file, many times smaller")] = False,
+    heightmap: Annotated[bool, typer.Option("--heightmap", help="height maps: float32 TIFF and NPZ")] = False,
+    slm: Annotated[bool, typer.Option("--slm", help="8-bit PNG frames for a phase panel")] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", metavar="NAME", help="any format that `opticdesign doctor` lists; repeatable"),
+    ] = None,
+    to: ExportFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Write the trained masks of RUN as files, the usual formats when none is named, with a manifest of hashes."""
+    from opticdesign.cli.tables import manifest_table, print_table
+    from opticdesign.run import open_run
+    from opticdesign.workflow.export import export as export_run
+    from opticdesign.workflow.export import exports_folder
+
+    opened = open_run(run)
+    flags = {"gds": gds, "oasis": oasis, "heightmap": heightmap, "slm": slm}
+    names = [name for name, asked in flags.items() if asked]
+    manifest = export_run(opened, (*names, *(formats or ())), to)
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+    else:
+        print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
+
+
+@app.command()
+def verify(run: RunFolder, device: Device = "auto", to: ExportFolder = None, as_json: Json = False) -> None:
+    """Read the exported files of RUN back with independent readers and re-simulate them through the decoder."""
+    from opticdesign.cli.tables import print_table, verification_json, verification_table
+    from opticdesign.run import open_run
+    from opticdesign.workflow.export import verify as verify_run
+    from opticdesign.workflow.optimise import choose_device
+
+    result = verify_run(open_run(run), choose_device(device), to)
+    if as_json:
+        print_json(verification_json(result))
+    else:
+        print_table(verification_table(result))
+    for problem in (*result.problems, *(line for check in result.checks for line in check.problems)):
+        typer.echo(problem, err=True)
+    if not result.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,46 @@
+"""The application that commands register with, and the arguments that several of them take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from opticdesign.design import Design
+
+__all__ = ["DesignFile", "Device", "ExportFolder", "Json", "RunFolder", "Setting", "app", "print_json", "read_design"]
+
+app = typer.Typer(
+    name="opticdesign",
+    help="Design diffractive optics with their decoder, and export masks that are read back and re-simulated.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")]
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one key of the design; repeatable")
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="export folder; default RUN/exports")]
+
+
+def read_design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:
+    """A design file with --set and --seed."""
+    from opticdesign.design import load_design
+
+    changes = list(settings or [])
+    if seed is not None:
+        changes.append(f"training.seed={seed}")
+    return load_design(path, changes)
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

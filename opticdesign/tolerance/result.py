@@ -1,0 +1,307 @@
+"""What a tolerance study found, as plain values: what result.json holds, the report draws and the table prints.
+
+Values of parameters are in SI units, metrics in their own unit. A draw's metric is the mean over the test images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "BudgetRow",
+    "CompensatorRow",
+    "Convergence",
+    "Curve",
+    "Draws",
+    "Estimate",
+    "InverseLimit",
+    "MetricSummary",
+    "ParameterFacts",
+    "Ranking",
+    "SpecLimit",
+    "StageMetrics",
+    "ToleranceResult",
+    "WorstDraw",
+    "YieldCurve",
+    "YieldFound",
+]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ParameterFacts:
+    """One perturbed quantity.
+
+    Args:
+        name: for example "gap 2".
+        group: parameters of one group are scaled, ranked and budgeted together, for example "gap".
+        unit: SI unit of its values, empty for a plain number.
+        nominal: its value as designed.
+        low: its 2.5th percentile.
+        high: its 97.5th percentile.
+        distribution: for example "normal, σ = 1 um".
+    """
+
+    name: str
+    group: str
+    unit: str
+    nominal: float
+    low: float
+    high: float
+    distribution: str
+
+
+@dataclass(frozen=True)
+class StageMetrics:
+    """Metric → mean over test images at one point of the way: float, quantised, read back, Monte Carlo.
+
+    `note` says why there are none, for example "not exported".
+    """
+
+    name: str
+    metrics: dict[str, float]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """How one metric spreads over the draws.
+
+    Args:
+        nominal: without any perturbation.
+        mean: mean over draws, with its bootstrap interval.
+        deviation: standard deviation over draws.
+        minimum: smallest draw.
+        maximum: largest draw.
+        percentiles: "5", "50" and "95" → value with its bootstrap interval.
+        lower_is_better: whether a small value is good, as of an error.
+    """
+
+    nominal: float
+    mean: Estimate
+    deviation: float
+    minimum: float
+    maximum: float
+    percentiles: dict[str, Estimate]
+    lower_is_better: bool
+
+
+@dataclass(frozen=True)
+class SpecLimit:
+    """What a draw must reach: `metric` not below `limit`, or not above it where lower is better."""
+
+    metric: str
+    limit: float
+    lower_is_better: bool
+
+
+@dataclass(frozen=True)
+class YieldFound:
+    """How many draws meet the specification, with the exact 95 % interval; `least` is the share asked for, if any."""
+
+    spec: SpecLimit
+    passed: int
+    samples: int
+    share: Estimate
+    least: float | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the share found is at least the one asked for."""
+        return self.least is None or self.share.value >= self.least
+
+
+@dataclass(frozen=True)
+class YieldCurve:
+    """Share of draws that would meet each limit of the judged metric, with exact 95 % bounds at each limit."""
+
+    limits: tuple[float, ...]
+    share: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How much a parameter or group matters for the judged metric; the greatest first.
+
+    Args:
+        name: parameter, or group where `of` is "group".
+        of: "parameter" (Spearman) or "group" (Sobol).
+        spearman: rank correlation of the parameter's distance from nominal (its sign counts in `spearman_signed`)
+            with the metric; None for groups.
+        spearman_signed: rank correlation of the parameter itself with the metric; None for groups.
+        first: first-order Sobol index: the share of the metric's variance that the group makes alone; None if not run.
+        total: total Sobol index: with its interactions; None if not run.
+    """
+
+    name: str
+    of: str
+    spearman: Estimate | None = None
+    spearman_signed: Estimate | None = None
+    first: Estimate | None = None
+    total: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One parameter moved alone, everything else nominal: metric → value at each of `values` (SI, ascending)."""
+
+    parameter: str
+    group: str
+    unit: str
+    values: tuple[float, ...]
+    metrics: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class InverseLimit:
+    """How far a group may go alone until the judged metric has dropped by `drop`.
+
+    Args:
+        group: the group.
+        scale: factor on all the group's deviations at which it has; None when it has not at `searched`.
+        searched: the largest factor tried.
+        drop: the drop that was looked for, in the metric's unit, positive.
+        deviations: parameter → its standard deviation at that factor, SI; at `searched` where `scale` is None.
+    """
+
+    group: str
+    scale: float | None
+    searched: float
+    drop: float
+    deviations: dict[str, float]
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A proposed tolerance for a group.
+
+    Args:
+        group: the group.
+        drop: drop of the judged metric that the group makes alone at its tolerance as designed.
+        scale: proposed factor on its tolerance.
+        proposed_drop: the drop expected at the proposal; the root of the sum of their squares is the drop allowed.
+    """
+
+    group: str
+    drop: float
+    scale: float
+    proposed_drop: float
+
+
+@dataclass(frozen=True)
+class CompensatorRow:
+    """The judged metric before and after a compensator is adjusted.
+
+    Args:
+        name: "refocus", "re-register" or "decoder re-tune".
+        draws: "worst" or "random".
+        indices: the draws.
+        before: the judged metric of each.
+        after: the same after adjustment.
+        settings: coordinate → the value found for each draw, SI.
+    """
+
+    name: str
+    draws: str
+    indices: tuple[int, ...]
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    settings: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class WorstDraw:
+    """A draw far down: its number, which with the seed replays it, its values and metrics.
+
+    `picture` is a PNG of target, nominal and perturbed reconstruction beside the result, relative to its folder.
+    """
+
+    index: int
+    values: dict[str, float]
+    metrics: dict[str, float]
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Mean and worse-end percentile of the judged metric over the first so many draws."""
+
+    samples: tuple[int, ...]
+    mean: tuple[float, ...]
+    percentile: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """All draws in order: parameter → value of each, and metric → mean over images of each; draw i is at place i."""
+
+    values: dict[str, tuple[float, ...]]
+    metrics: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class ToleranceResult:
+    """Everything a tolerance study found.
+
+    Args:
+        name: the design's name.
+        metric: the judged metric: the specification's, which rankings, curves of yield and limits are about.
+        samples: number of draws.
+        images: test images in every draw.
+        seed: seed of all draws.
+        sampler: "sobol", "latin-hypercube" or "random".
+        quick: whether the run, or this study, used a smoke budget.
+        parameters: what was perturbed.
+        fields: per-pixel perturbations, name → strength as text, for example "height noise" → "σ = 6 nm".
+        stages: float, quantised, read back, Monte Carlo.
+        summaries: metric → its spread.
+        yield_found: None without a specification.
+        yield_curve: of the judged metric.
+        ranking: parameters by Spearman, then groups by Sobol where that was run.
+        curves: one at a time.
+        inverse: inverse limits.
+        budget: the proposed budget; empty where the drop allowed is not positive.
+        allowed_drop: the drop from nominal that the budget and the inverse limits are for.
+        compensators: before and after.
+        worst: the worst ten, the worst first.
+        convergence: with the number of draws.
+        draws: all of them.
+        notes: what a reader must know to read the numbers, a sentence each (Wilks, cost of Sobol indices, failures).
+        provenance: seeds, hashes, versions, device, threads, times; JSON values.
+    """
+
+    name: str
+    metric: str
+    samples: int
+    images: int
+    seed: int
+    sampler: str
+    quick: bool
+    parameters: tuple[ParameterFacts, ...]
+    fields: dict[str, str]
+    stages: tuple[StageMetrics, ...]
+    summaries: dict[str, MetricSummary]
+    yield_found: YieldFound | None
+    yield_curve: YieldCurve
+    ranking: tuple[Ranking, ...]
+    curves: tuple[Curve, ...]
+    inverse: tuple[InverseLimit, ...]
+    budget: tuple[BudgetRow, ...]
+    allowed_drop: float
+    compensators: tuple[CompensatorRow, ...]
+    worst: tuple[WorstDraw, ...]
+    convergence: Convergence
+    draws: Draws
+    notes: tuple[str, ...]
+    provenance: dict[str, Any]
