@@ -22,7 +22,7 @@ from benchmarks.contenders import FLOOR, OURS, PEERS, Contender, contender, miss
 from benchmarks.scene import Scene, Work
 from benchmarks.timing import interleave, median_ratio
 
-__all__ = ["TASKS", "compare_speed", "growth_of_time", "peak_memory", "prove_equal"]
+__all__ = ["TASKS", "compare_speed", "growth_of_time", "own_peak", "peak_memory", "prove_equal"]
 
 
 def prove_equal(work: Work, **_: object) -> dict[str, Any]:
@@ -69,10 +69,11 @@ def growth_of_time(work: Work, larger: Work, rounds: int) -> float:
 def peak_memory(work: Work, names: list[str], **_: object) -> int:
     """Largest resident memory of this process in bytes after forward and backward of the first name."""
     contender(names[0], Scene(work)).gradient()
-    return _own_peak()
+    return own_peak()
 
 
-def _own_peak() -> int:
+def own_peak() -> int:
+    """Largest resident memory that this process has had, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # `ru_maxrss` starts at the peak of the parent, which a test runner's can hide ours under
         return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
 
 from opticdesign.design import D2NNOptics, Design, FilterOptics
+from opticdesign.fabrication import FabricationProcess
 from opticdesign.materials import material
 from opticdesign.propagation import (
     AngularSpectrum,
@@ -21,7 +24,7 @@ from opticdesign.propagation import (
 from opticdesign.system import build_hop, build_layers, build_optics, build_process, filter_window
 from opticdesign.units import format_length
 
-__all__ = ["Check", "check_design", "power_lost_per_hop"]
+__all__ = ["Check", "blazed_efficiency", "check_design", "power_lost_per_hop"]
 
 Verdict = Literal["pass", "warn", "fail"]
 
@@ -177,7 +180,7 @@ def _power(design: Design, optics: D2NNOptics) -> Iterator[Check]:
 def _mask(design: Design) -> Iterator[Check]:
     process, made = build_process(design), design.fabrication
     pitch_m = build_optics(design).mask_pitch_m
-    relief = process.full_height_m * (process.levels - 1) / process.levels
+    relief = process.highest_m
     ratio = relief / pitch_m
     in_pupil = isinstance(design.optics, FilterOptics)
     thin = isinstance(design.optics, FilterOptics) or design.optics.model == "thin"
@@ -193,25 +196,52 @@ def _mask(design: Design) -> Iterator[Check]:
         f"use {wider} or a denser material"
         + ("" if in_pupil else ', or set optics.model = "bpm" to march light through the relief'),
     )
+    weighed = any(stage.feature is not None for stage in design.training.stages.values())
     yield _graded(
         "smallest feature",
         made.min_feature / pitch_m,
         1.0,
-        1.0,
+        math.inf if weighed else 1.0,
         f"one {'point of the filter' if in_pupil else 'neuron'}, {format_length(pitch_m)}",
         f"≥ {format_length(made.min_feature)} (fabrication.min_feature)",
-        f"use {wider}, or a process that prints smaller features",
+        "parts may still be too narrow after training with a weight on them: look at the exported layout"
+        if weighed
+        else f"use {wider}, a process that prints smaller features, or a weight on narrow parts (feature) in training",
     )
-    efficiency = (math.sin(math.pi / process.levels) / (math.pi / process.levels)) ** 2
+    efficiency = blazed_efficiency(process)
     yield _graded(
         "height levels",
         1.0 - efficiency,
         0.1,
         0.7,
-        f"{process.levels} levels of {format_length(process.step_height_m)}; a blazed grating reaches {efficiency:.1%}",
+        f"{process.levels} levels {_steps(process)}; a blazed grating reaches {efficiency:.1%}",
         "≥ 90 % (at least 6 levels)",
-        "raise fabrication.levels",
+        "raise fabrication.levels" + ("" if made.heights is None else ", or spread fabrication.heights evenly over 2π"),
     )
+
+
+def blazed_efficiency(process: FabricationProcess) -> float:
+    """Share of the light that a blazed grating of nearest levels sends into its first order, its phase rising by 2π.
+
+    |∫ e^{i(p(θ) − θ)} dθ / 2π|² with the phase p(θ) of the level nearest to θ, which ends half way to the next; for
+    equal levels sinc²(1/L). J. W. Goodman, Introduction to Fourier Optics, 3rd ed., chapter 7.3.
+    """
+    heights_m = process.height_of_level(torch.arange(process.levels)).tolist()
+    phases = [2.0 * math.pi * height_m / process.full_height_m for height_m in heights_m]
+    ends = [0.5 * (below + above) for below, above in pairwise((*phases, 2.0 * math.pi))]
+    order = sum(
+        1j * cmath.exp(1j * phase) * (cmath.exp(-1j * end) - cmath.exp(-1j * start))
+        for phase, (start, end) in zip(phases, pairwise((ends[-1] - 2.0 * math.pi, *ends)), strict=True)
+    )
+    return abs(order / (2.0 * math.pi)) ** 2
+
+
+def _steps(process: FabricationProcess) -> str:
+    """The steps between neighbouring levels in words."""
+    if process.heights_m is None:
+        return f"of {format_length(process.step_height_m)}"
+    steps_m = [above - below for below, above in pairwise((*process.heights_m, process.full_height_m))]
+    return f"{format_length(min(steps_m))} to {format_length(max(steps_m))} apart"
 
 
 def _camera(design: Design) -> Iterator[Check]:

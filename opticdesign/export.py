@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -31,6 +31,8 @@ from opticdesign.manifest import (
     read_exported,
     sha256,
 )
+from opticdesign.plugins import load_plugins
+from opticdesign.storage import sha256_file
 
 __all__ = [
     "ExportJob",
@@ -196,18 +198,7 @@ def exporters() -> dict[str, Exporter]:
     Raises:
         UsageError: none is installed, or one cannot be loaded.
     """
-    found: dict[str, Exporter] = {}
-    for entry in sorted(entry_points(group="opticdesign.exporters"), key=lambda entry: entry.name):
-        try:
-            found[entry.name] = entry.load()()
-        except (ImportError, AttributeError, TypeError) as error:
-            raise UsageError(
-                f"the exporter {entry.name!r} ({entry.value}) cannot be loaded: {error}",
-                remedy="install its package again, or remove it",
-            ) from error
-    if not found:
-        raise UsageError("no exporter is installed", remedy="install with pip install -e .")
-    return found
+    return load_plugins("opticdesign.exporters", "exporter")
 
 
 def export_design(job: ExportJob, names: Sequence[str], folder: Path, provenance: Mapping[str, JsonValue]) -> Manifest:
@@ -285,9 +276,9 @@ def _record(name: str, written: WrittenFiles, staging: Path) -> ExportRecord:
     """Hash and flush what one exporter wrote."""
     files = []
     for file in written.files:
-        sync(staging / file.path)
-        data = (staging / file.path).read_bytes()
-        files.append(FileRecord(sha256=sha256(data), bytes=len(data), **file._asdict()))
+        path = staging / file.path
+        sync(path)
+        files.append(FileRecord(sha256=sha256_file(path), bytes=path.stat().st_size, **file._asdict()))
     return ExportRecord(exporter=name, files=tuple(files), options=dict(written.options))
 
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Literal, get_args
 
-from opticdesign.design import D2NNOptics, Design, FilterOptics
+from opticdesign.design import D2NNOptics, Design, FilterOptics, Stage
 
-__all__ = ["FLOORS", "Floor", "floor_design", "floors_of"]
+__all__ = ["FLOORS", "Floor", "decoder_stages", "floor_design", "floors_of"]
 
 Floor = Literal["clear", "random", "cells", "zernike"]
 FLOORS: tuple[Floor, ...] = get_args(Floor)
+_DECODER_ALONE = MappingProxyType(
+    {
+        "train": ("decoder",),
+        "optics_rate": None,
+        "rounding": "straight-through",
+        "temperature": None,
+        "variation": None,
+        "feature": None,
+    }
+)
 _FOCAL = "10 mm"  # of the 4-f system that holds Zernike's filter; the image does not depend on it
 
 
@@ -27,7 +38,9 @@ def floor_design(design: Design, floor: Floor, seed: int) -> Design:
     """
     optics = design.optics
     new: D2NNOptics | FilterOptics
-    if floor == "zernike":
+    if floor == "zernike" and isinstance(optics, FilterOptics):
+        new = optics.model_copy(update={"start": "zernike", "mode": "none", "rings": False})
+    elif floor == "zernike":
         new = FilterOptics.model_validate(
             {
                 "kind": "fourier-filter",
@@ -36,7 +49,6 @@ def floor_design(design: Design, floor: Floor, seed: int) -> Design:
                 "focal": _FOCAL,
                 "mode": "none",
                 "start": "zernike",
-                "padding": optics.padding if isinstance(optics, FilterOptics) else 1.0,
             }
         )
     elif isinstance(optics, FilterOptics):
@@ -44,13 +56,17 @@ def floor_design(design: Design, floor: Floor, seed: int) -> Design:
     else:
         cell = optics.cell if floor == "cells" else None
         new = optics.model_copy(update={"start": "clear" if floor == "clear" else "random", "cell": cell})
-    stages = {
-        name: stage.model_copy(update={"train": ("decoder",), "optics_rate": None})
+    training = design.training.model_copy(update={"seed": seed, "stages": decoder_stages(design)})
+    return design.model_copy(update={"optics": new, "training": training})
+
+
+def decoder_stages(design: Design) -> dict[str, Stage]:
+    """The stages that train a design's decoder, behind optics that stay as they are."""
+    return {
+        name: stage.model_copy(update=_DECODER_ALONE)
         for name, stage in design.training.stages.items()
         if "decoder" in stage.train
     }
-    training = design.training.model_copy(update={"seed": seed, "stages": stages})
-    return design.model_copy(update={"optics": new, "training": training})
 
 
 def floors_of(design: Design) -> Iterator[tuple[str, Design]]:

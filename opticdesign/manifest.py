@@ -36,7 +36,8 @@ CONVENTIONS = MappingProxyType(
         "phase": "phase = 2 pi (index - medium_index) height / wavelength; thicker material gives more phase",
         "time": "time factor exp(-i omega t), forward travel exp(+i k z)",
         "amplitude": "the amplitude of a pixel is the share of its halftone x halftone cells that is open",
-        "levels": "level l of L is the phase 2 pi l / L and the height l * step_height_m; level 0 is the lowest",
+        "levels": "level l of L is the phase 2 pi l / L and the height l * step_height_m; level 0 is the lowest; "
+        "where heights_m is given, level l is the height heights_m[l] and the phase 2 pi heights_m[l] / full_height_m",
         "units": "keys that end in _m are in metres, in _rad in radians",
     }
 )
@@ -48,6 +49,7 @@ _GROWTH_BYTES = 16 << 20
 Size = Annotated[int, Field(ge=1, le=65536)]
 # Bounds that no real device reaches, so that arithmetic on a damaged manifest can neither overflow nor divide by zero.
 Length = Annotated[float, Field(ge=1e-12, le=1.0)]
+Height = Annotated[float, Field(ge=0.0, le=1.0)]
 Index = Annotated[float, Field(gt=0, le=100.0)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=400)]
@@ -92,24 +94,18 @@ class ProcessRecord(_Record):
     index: Index
     medium_index: Index
     full_height_m: Length
-    step_height_m: Length
+    step_height_m: Length | None  # where levels are equally spaced
+    heights_m: Annotated[tuple[Height, ...], Field(max_length=256)] | None = None  # where they are not
 
     @classmethod
     def of(cls, process: FabricationProcess) -> ProcessRecord:
         """Record a process."""
-        return cls(
-            levels=process.levels,
-            wavelength_m=process.wavelength_m,
-            index=process.index,
-            medium_index=process.medium_index,
-            full_height_m=process.full_height_m,
-            step_height_m=process.step_height_m,
-        )
+        return cls.model_validate(_numbers(process))
 
     @property
     def process(self) -> FabricationProcess:
         """The process these numbers describe."""
-        return FabricationProcess(self.levels, self.wavelength_m, self.index, self.medium_index)
+        return FabricationProcess(self.levels, self.wavelength_m, self.index, self.medium_index, self.heights_m)
 
     @model_validator(mode="after")
     def _heights_follow(self) -> ProcessRecord:
@@ -117,9 +113,22 @@ class ProcessRecord(_Record):
             process = self.process
         except UsageError as error:
             raise ValueError(error.message) from None
-        if (self.full_height_m, self.step_height_m) != (process.full_height_m, process.step_height_m):
+        if self.model_dump() != _numbers(process):
             raise ValueError("the heights do not follow from the wavelength and the indices")
         return self
+
+
+def _numbers(process: FabricationProcess) -> dict[str, int | float | tuple[float, ...] | None]:
+    """What a `ProcessRecord` says of a process."""
+    return {
+        "levels": process.levels,
+        "wavelength_m": process.wavelength_m,
+        "index": process.index,
+        "medium_index": process.medium_index,
+        "full_height_m": process.full_height_m,
+        "step_height_m": process.step_height_m if process.heights_m is None else None,
+        "heights_m": process.heights_m,
+    }
 
 
 class Manifest(_Record):

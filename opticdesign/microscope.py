@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.detectors import Detector
-from opticdesign.fabrication import FabricationProcess
 from opticdesign.optical_system import OpticalSystem
+from opticdesign.quantiser import Quantiser
 
 __all__ = ["Microscope"]
 
@@ -35,7 +35,7 @@ class Microscope(nn.Module):
     def read(
         self,
         field: Tensor,
-        process: FabricationProcess | None = None,
+        process: Quantiser | None = None,
         noise: torch.Generator | None = None,
         crossed: int | None = None,
     ) -> Tensor:
@@ -54,8 +54,6 @@ class Microscope(nn.Module):
             image: Tensor = self.decoder(reading)
         return image.float()
 
-    def forward(
-        self, field: Tensor, process: FabricationProcess | None = None, noise: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, field: Tensor, process: Quantiser | None = None, noise: torch.Generator | None = None) -> Tensor:
         """Reconstructed phase over 2π, (batch, y, x), of complex fields (batch, y, x)."""
         return self.decode(self.read(field, process, noise))

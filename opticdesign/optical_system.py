@@ -14,6 +14,7 @@ from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.propagation import Propagator
+from opticdesign.quantiser import Quantiser
 from opticdesign.thick import ThickRelief
 
 __all__ = ["DiffractiveSystem", "FilterSystem", "OpticalSystem", "ThickMasks"]
@@ -41,7 +42,7 @@ class OpticalSystem(nn.Module, ABC):
         """Masks that light passes."""
 
     @abstractmethod
-    def forward(self, field: Tensor, process: FabricationProcess | None = None, crossed: int | None = None) -> Tensor:
+    def forward(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
         """Complex field on the detector plane of a complex input field, both (…, y, x).
 
         Args:
@@ -51,8 +52,16 @@ class OpticalSystem(nn.Module, ABC):
         """
 
     @abstractmethod
+    def phases(self, process: Quantiser | None = None) -> Tensor:
+        """Phases of all masks that light passes with their gradient, (layers, y, x), radians, one a neuron.
+
+        Args:
+            process: given, as this process makes them; else as they are learned, not wrapped.
+        """
+
     def phases_rad(self) -> Tensor:
         """The learned phases of all masks that light passes, (layers, y, x), radians, not wrapped, detached."""
+        return self.phases().detach()
 
     @abstractmethod
     def set_phases_rad(self, phases_rad: Tensor) -> None:
@@ -73,11 +82,15 @@ class OpticalSystem(nn.Module, ABC):
     def average_gradients(self) -> None:
         """Give parts that are to stay alike the same gradient."""
 
+    def alike(self, values: Tensor) -> Tensor:
+        """Values (…, y, x), one a neuron, with the same one for all parts of a mask that are to stay alike."""
+        return values
+
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: ARG002 (a single mask has no choice)
         """The parameters of masks first … last − 1, counted from 0, and the output powers."""
         return list(self.parameters())
 
-    def intensity(self, field: Tensor, process: FabricationProcess | None = None, crossed: int | None = None) -> Tensor:
+    def intensity(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
         """|A_out|² on the detector plane, real (…, y, x); arguments as in `forward`."""
         output: Tensor = self(field, process, crossed)
         return output.real**2 + output.imag**2
@@ -120,7 +133,7 @@ class DiffractiveSystem(OpticalSystem):
         return self._crossed
 
     def forward(  # noqa: D102 (documented on the base)
-        self, field: Tensor, process: FabricationProcess | None = None, crossed: int | None = None
+        self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None
     ) -> Tensor:
         passed = crossed or self.crossed
         hops = [hop for hop in [*self.hops[:passed], self.hops[-1]] if isinstance(hop, Propagator)]
@@ -131,21 +144,21 @@ class DiffractiveSystem(OpticalSystem):
         masks = phase_transmission(phases)  # of all at once
         return cascade(field.reshape(-1, *self.grid.shape), masks, transfers).reshape(field.shape)
 
-    def _one_by_one(self, field: Tensor, process: FabricationProcess | None, hops: Sequence[Propagator]) -> Tensor:
+    def _one_by_one(self, field: Tensor, process: Quantiser | None, hops: Sequence[Propagator]) -> Tensor:
         """As `forward`, hop by hop: for thick masks and for distances that are learned."""
         wave: Tensor = hops[0](field)
         for layer, hop in enumerate(hops[1:]):
             wave = hop(self.behind(layer, wave, process))
         return wave
 
-    def behind(self, layer: int, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+    def behind(self, layer: int, field: Tensor, process: Quantiser | None = None) -> Tensor:
         """The field (…, y, x) behind one mask, counted from 0, of the field in front of it."""
         element = self._elements()[layer]
         result: Tensor = element(field, process) if self.thick is None else self.thick(field, element, process)
         return result
 
-    def phases_rad(self) -> Tensor:  # noqa: D102 (documented on the base)
-        return torch.stack([element.phase_rad.detach() for element in self._elements()[: self.crossed]])
+    def phases(self, process: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
+        return torch.stack([element.phase(process) for element in self._elements()[: self.crossed]])
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
         with torch.no_grad():
@@ -164,6 +177,14 @@ class DiffractiveSystem(OpticalSystem):
                 rows, columns = (side // self.cell for side in gradient.shape)
                 mean = gradient.reshape(rows, self.cell, columns, self.cell).mean((0, 2))
                 gradient.copy_(mean.repeat(rows, columns))
+
+    def alike(self, values: Tensor) -> Tensor:
+        """The first cell's values in the place of all cells'."""
+        if self.cell is None:
+            return values
+        rows, columns = (side // self.cell for side in values.shape[-2:])
+        first = values[..., : self.cell, : self.cell]
+        return first.repeat(*[1] * (values.ndim - 2), rows, columns)
 
     def _elements(self) -> list[DiffractiveElement]:
         return [element for element in self.elements if isinstance(element, DiffractiveElement)]
@@ -191,7 +212,7 @@ class FilterSystem(OpticalSystem):
     def forward(  # noqa: D102 (documented on the base)
         self,
         field: Tensor,
-        process: FabricationProcess | None = None,
+        process: Quantiser | None = None,
         crossed: int | None = None,  # noqa: ARG002 (there is one)
     ) -> Tensor:
         return self.element.filtered(field, process)
@@ -202,8 +223,12 @@ class FilterSystem(OpticalSystem):
             if parameter.grad is not None:
                 parameter.grad.copy_(ring_means(parameter.grad, self._ring))
 
-    def phases_rad(self) -> Tensor:  # noqa: D102 (documented on the base)
-        return self.element.phase().detach()[None]
+    def alike(self, values: Tensor) -> Tensor:
+        """One of the values, another for each ring, in the place of all values in that ring."""
+        return values.flatten(-2)[..., self._ring.to(values.device)] if self.rings else values
+
+    def phases(self, process: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
+        return self.element.phase(process)[None]
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
         with torch.no_grad():
@@ -232,7 +257,7 @@ class ThickMasks(nn.Module):
         super().__init__()
         self.relief, self.process = relief, process
 
-    def forward(self, field: Tensor, element: DiffractiveElement, process: FabricationProcess | None) -> Tensor:
+    def forward(self, field: Tensor, element: DiffractiveElement, process: Quantiser | None) -> Tensor:
         """The field (…, y, x) at the top of an element's relief, of the field on its base plane.
 
         Args:

@@ -14,6 +14,7 @@ from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 
 __all__ = [
+    "FEWEST_ZONES",
     "PROPAGATORS",
     "AngularSpectrum",
     "BandLimitedAngularSpectrum",
@@ -22,11 +23,14 @@ __all__ = [
     "Propagator",
     "RayleighSommerfeld",
     "convolve",
+    "cut_edge",
+    "fresnel_zones",
     "padded_grid",
+    "sampled_reach",
     "suitable_propagator",
 ]
 
-_FEWEST_ZONES = 4.0  # Fresnel zones that a cut kernel must hold; with fewer, waves along the axis change their power
+FEWEST_ZONES = 4.0  # Fresnel zones that a cut kernel must hold; with fewer, waves along the axis change their power
 _GOOD_ZONES = 32.0  # with as many the inner half of the band is right to 1 %
 _GOOD_BAND = 0.9
 
@@ -184,11 +188,11 @@ class RayleighSommerfeld(Propagator):
         if transfer.number(self.distance_m) == 0.0:
             return torch.ones(self.window.shape, dtype=torch.complex128)
         z = transfer.number(self.distance_m)
-        if abs(z) < self.wavelength_m / 2.0 or self.zones() < _FEWEST_ZONES:
+        if abs(z) < self.wavelength_m / 2.0 or self.zones() < FEWEST_ZONES:
             raise UsageError(
                 f"the sampled Rayleigh–Sommerfeld kernel cannot carry light over z = {z:.4g} m: "
                 f"{self.zones():.2g} Fresnel zones of it are left",
-                expected=f"|z| ≥ λ/2, and {_FEWEST_ZONES:g} zones or a window twice as wide as the field",
+                expected=f"|z| ≥ λ/2, and {FEWEST_ZONES:g} zones or a window twice as wide as the field",
                 remedy='set optics.propagator to "band-limited" for short ways, optics.padding to 2 for long ones',
             )
         folds = self._fold(0), self._fold(1)
@@ -196,35 +200,45 @@ class RayleighSommerfeld(Propagator):
 
     def zones(self) -> float:
         """Fresnel zones that the linear part of the kernel holds along its shorter axis; infinite when it is whole."""
-        reach = [
-            (min(float(window - count), self._sampled(axis)), count)
-            for axis, (window, count) in enumerate(zip(self.window.shape, self.grid.shape, strict=True))
-        ]
-        cut = [
-            (samples * pitch_m) ** 2 / (self.wavelength_m * abs(transfer.number(self.distance_m)))
-            for (samples, count), pitch_m in zip(reach, self.grid.pitch_m, strict=True)
-            if samples < count - 1
-        ]
-        return min(cut, default=math.inf)
-
-    def _sampled(self, axis: int) -> float:
-        """Samples to either side along an axis within which the pitch samples the kernel's phase finely enough."""
-        pitch_m = self.grid.pitch_m[axis]
-        sine = self.wavelength_m / (2.0 * pitch_m)
-        tangent = sine / math.sqrt(1.0 - sine * sine) if sine < 1.0 else math.inf
-        return abs(transfer.number(self.distance_m)) * tangent / pitch_m
+        return fresnel_zones(self.grid, self.window, self.wavelength_m, transfer.number(self.distance_m))
 
     def _fold(self, axis: int) -> transfer.Fold:
         """Offsets along an axis and their weights, cut where the pitch samples the kernel too coarsely."""
-        fold, reach = transfer.folded(self.grid.shape[axis], self.window.shape[axis]), self._sampled(axis)
+        fold = transfer.folded(self.grid.shape[axis], self.window.shape[axis])
+        reach = sampled_reach(self.grid.pitch_m[axis], self.wavelength_m, transfer.number(self.distance_m))
         if reach >= self.grid.shape[axis] - 1:
             return fold
-        edge = max(reach / 8.0, 1.0)
-        ramps = [torch.clamp((reach + 0.5 - offset.abs()) / edge, 0.0, 1.0) for offset, _ in fold]
-        return [
-            (offset, share * torch.sin(0.5 * math.pi * ramp) ** 2)
-            for (offset, share), ramp in zip(fold, ramps, strict=True)
-        ]
+        return [(offset, share * cut_edge(offset, torch.tensor(reach, dtype=torch.float64))) for offset, share in fold]
+
+
+def sampled_reach(pitch_m: float, wavelength_m: float, distance_m: float) -> float:
+    """Samples to either side within which a pitch samples the phase of the spherical wave e^{ikr} finely enough."""
+    sine = wavelength_m / (2.0 * pitch_m)
+    tangent = sine / math.sqrt(1.0 - sine * sine) if sine < 1.0 else math.inf
+    return abs(distance_m) * tangent / pitch_m
+
+
+def cut_edge(offset: Tensor, reach: Tensor) -> Tensor:
+    """Weights 0 … 1 of a kernel that ends in a squared-cosine edge at so many samples; they broadcast."""
+    ramp = torch.clamp((reach + 0.5 - offset.abs()) / torch.clamp(reach / 8.0, min=1.0), 0.0, 1.0)
+    return torch.sin(0.5 * math.pi * ramp) ** 2
+
+
+def fresnel_zones(grid: Grid, window: Grid, wavelength_m: float, distance_m: float) -> float:
+    """Fresnel zones that the linear part of a sampled kernel holds along its shorter axis; infinite when it is whole.
+
+    Args:
+        grid: sampling of the field.
+        window: its zero-padded window.
+        wavelength_m: wavelength in the medium, metres.
+        distance_m: distance in metres.
+    """
+    found = [math.inf]
+    for across, count, pitch_m in zip(window.shape, grid.shape, grid.pitch_m, strict=True):
+        samples = min(float(across - count), sampled_reach(pitch_m, wavelength_m, distance_m))
+        if samples < count - 1:
+            found.append((samples * pitch_m) ** 2 / (wavelength_m * abs(distance_m)))
+    return min(found)
 
 
 PROPAGATORS: dict[str, type[Propagator]] = {

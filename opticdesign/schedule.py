@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from opticdesign.design import D2NNOptics, Design, Stage
 
-__all__ = ["Leg", "legs_of", "rate_factor"]
+__all__ = ["Leg", "legs_of", "rate_factor", "temperature"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,9 @@ def rate_factor(stage: Stage, step: int) -> float:
         return float(stage.gamma ** sum(step >= milestone for milestone in stage.milestones))
     rise = max(1, min(50, stage.steps // 10))
     return min(1.0, (step + 1) / rise) * 0.5 * (1.0 + math.cos(math.pi * step / stage.steps))
+
+
+def temperature(stage: Stage, step: int) -> float:
+    """Temperature of a stage's rounding at a step, counted from 0: falls by one factor a step, 1 where it has none."""
+    first, last = stage.temperature or (1.0, 1.0)
+    return float(first * (last / first) ** (step / max(1, stage.steps - 1)))

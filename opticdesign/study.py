@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
@@ -19,7 +19,17 @@ from opticdesign.design.rules import refuse
 from opticdesign.design.toml_text import one_line, printable, toml_value
 from opticdesign.errors import DesignError, DesignProblem
 
-__all__ = ["PaperFigures", "Quick", "StudyRow", "TableStudy", "load_study", "study_kind"]
+__all__ = [
+    "DesignFile",
+    "PaperFigures",
+    "Quick",
+    "Seeds",
+    "Settings",
+    "StudyRow",
+    "TableStudy",
+    "load_study",
+    "study_kind",
+]
 
 _EXAMPLE = "designs/studies/table1.toml is a complete study"
 
@@ -42,9 +52,9 @@ def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 
 _Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-_Seeds = Annotated[tuple[_Seed, ...], BeforeValidator(sequence), AfterValidator(_distinct)]
-_Settings = Annotated[tuple[str, ...], BeforeValidator(sequence)]
-_DesignFile = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_resolved)]
+Seeds: TypeAlias = Annotated[tuple[_Seed, ...], BeforeValidator(sequence), AfterValidator(_distinct)]
+Settings: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(sequence)]
+DesignFile: TypeAlias = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_resolved)]
 
 
 class PaperFigures(Table):
@@ -71,8 +81,8 @@ class Quick(Table):
         set: key=value texts for every row.
     """
 
-    seeds: _Seeds = Field(default=(), description="seeds", examples=[[0]])
-    set: _Settings = Field(default=(), description="key=value texts", examples=[["optics.neurons=64"]])
+    seeds: Seeds = Field(default=(), description="seeds", examples=[[0]])
+    set: Settings = Field(default=(), description="key=value texts", examples=[["optics.neurons=64"]])
 
 
 class StudyRow(Table):
@@ -92,14 +102,14 @@ class StudyRow(Table):
 
     name: Name = Field(description="letters, digits, - and _, at most 32", examples=["C1"])
     title: str = Field(default="", max_length=200, description="what the row shows", examples=["LFF ×64"])
-    design: _DesignFile | None = Field(default=None, description="a design file", examples=["../paper/c1.toml"])
+    design: DesignFile | None = Field(default=None, description="a design file", examples=["../paper/c1.toml"])
     start: str | None = Field(default=None, alias="from", description="name of a row", examples=["B1"])
     floor: Literal["constant", "clear", "random", "cells", "zernike"] | None = Field(
         default=None, description="optics that learn nothing", examples=["clear"]
     )
     of: str | None = Field(default=None, description="name of the row it is a floor of", examples=["C1"])
-    set: _Settings = Field(default=(), description="key=value texts", examples=[["training.batch=8"]])
-    quick: _Settings = Field(default=(), description="key=value texts", examples=[["decoder.preset=tiny"]])
+    set: Settings = Field(default=(), description="key=value texts", examples=[["training.batch=8"]])
+    quick: Settings = Field(default=(), description="key=value texts", examples=[["decoder.preset=tiny"]])
     paper: PaperFigures | None = None
 
     @model_validator(mode="after")
@@ -140,8 +150,8 @@ class TableStudy(Table):
 
     kind: Literal["table"] = Field(description="kind of study", examples=["table"])
     name: Name = Field(description="letters, digits, - and _, at most 32", examples=["table1"])
-    seeds: _Seeds = Field(min_length=1, description="one seed or more", examples=[[0, 1, 2]])
-    common: _Settings = Field(default=(), description="key=value texts", examples=[["training.batch=8"]])
+    seeds: Seeds = Field(min_length=1, description="one seed or more", examples=[[0, 1, 2]])
+    common: Settings = Field(default=(), description="key=value texts", examples=[["training.batch=8"]])
     quick: Quick = Quick()
     rows: Annotated[tuple[StudyRow, ...], BeforeValidator(sequence)] = Field(
         min_length=1, description="rows of the table"

@@ -43,6 +43,7 @@ def build_process(design: Design) -> FabricationProcess:
         wavelength_m=wavelength_m,
         index=material(made.material).index(wavelength_m),
         medium_index=material(made.medium).index(wavelength_m),
+        heights_m=made.heights,
     )
 
 
@@ -162,6 +163,14 @@ def camera_period(design: Design) -> int:
 
 def build_microscope(design: Design) -> Microscope:
     """The whole instrument of a design, with starting masks and a decoder initialised from the design's seed."""
-    detector = Detector(design.detector.binning, design.detector.max_photons, design.detector.read_noise)
+    camera = design.detector
+    detector = Detector(
+        camera.binning,
+        camera.max_photons,
+        camera.read_noise,
+        quantum_efficiency=camera.quantum_efficiency,
+        full_well=math.inf if camera.full_well is None else camera.full_well,
+        bits=camera.bits,
+    )
     precision = torch.bfloat16 if design.training.precision == "bfloat16" else torch.float32
     return Microscope(build_optics(design), detector, build_decoder(design), precision)

@@ -17,10 +17,13 @@ from opticdesign.distributed import ALONE, Workers
 from opticdesign.errors import DivergenceError, UsageError
 from opticdesign.microscope import Microscope
 from opticdesign.objectives import OBJECTIVES, l1
+from opticdesign.penalties import narrow_parts, total_variation
 from opticdesign.probe import linear_probe_error
+from opticdesign.quantiser import GumbelRounding, Quantiser, SoftRounding
 from opticdesign.randomness import torch_stream
-from opticdesign.schedule import Leg, legs_of, rate_factor
+from opticdesign.schedule import Leg, legs_of, rate_factor, temperature
 from opticdesign.system import build_process, camera_period
+from opticdesign.tolerance.vaccination import Vaccine
 
 __all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "load_weights"]
 
@@ -99,6 +102,7 @@ class Trainer:
         self._shared = workers.share(design.training.accumulate)
         self._process = build_process(design)
         self._legs = legs_of(design)
+        self._vaccine = Vaccine(design) if any(leg.stage.vaccinated for leg in self._legs) else None
         self._optimiser: torch.optim.Adam | None = None
         self._adversary: Adversary | None = None
         generative = any(leg.stage.loss == "gan" for leg in self._legs)
@@ -199,17 +203,42 @@ class Trainer:
         count = self.design.training.accumulate
         for shared in self._shared:
             loss, image, target = self._loss(leg, self.position.total * count + shared)
+            loss = loss + self._penalty(leg)
             (loss / count).backward()  # type: ignore[no-untyped-call]  # torch leaves backward untyped
             told.append((loss.item() / count, image.detach(), target))
         return told
+
+    def _penalty(self, leg: Leg) -> Tensor | float:
+        """What the stage adds to its loss for masks that are hard to make: as designed, or as made if quantised."""
+        stage, optics = leg.stage, self.microscope.optics
+        if stage.variation is None and stage.feature is None:
+            return 0.0
+        phases = optics.phases(self._process if stage.quantised else None)
+        penalty = phases.new_zeros(())
+        if stage.variation is not None:
+            penalty = penalty + stage.variation * total_variation(phases)
+        if stage.feature is not None:
+            width = math.ceil(self.design.fabrication.min_feature / optics.mask_pitch_m * (1.0 - 1e-9))
+            penalty = penalty + stage.feature * narrow_parts(phases, width)
+        return penalty
+
+    def _quantiser(self, leg: Leg, batch: int) -> Quantiser | None:
+        """What makes the masks in a batch: nothing, the process, or what stands for it."""
+        stage = leg.stage
+        if not stage.quantised or stage.rounding == "straight-through":
+            return self._process if stage.quantised else None
+        warmth = temperature(stage, self.position.step)
+        if stage.rounding == "soft":
+            return SoftRounding(self._process, warmth)
+        noise = torch_stream(self.design.training.seed, "rounding", batch)
+        return GumbelRounding(self._process, warmth, noise, self.microscope.optics.alike)
 
     def _loss(self, leg: Leg, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         """Loss of a batch with its gradient, and the images and targets that it compares."""
         microscope, stage = self.microscope, leg.stage
         if stage.loss == "intensity-l1":
             fields, target = self._batch(batch)
-            process = self._process if stage.quantised else None
-            image = microscope.optics.power(leg.crossed) * microscope.optics.intensity(fields, process, leg.crossed)
+            image = microscope.optics.power(leg.crossed) * self._intensity(leg, fields, target, batch)
             return l1(image, target), image, target
         reading, target = self._reading(leg, batch)
         if stage.loss == "linear-probe":
@@ -228,8 +257,15 @@ class Trainer:
         """What the camera reads of a batch (batch, y/b, x/b), and the phase over 2π (batch, y, x)."""
         fields, target = self._batch(batch)
         noise = torch_stream(self.design.training.seed, "noise", batch) if leg.stage.noise else None
-        process = self._process if leg.stage.quantised else None
-        return self.microscope.read(fields, process, noise, leg.crossed), target
+        reading: Tensor = self.microscope.detector(self._intensity(leg, fields, target, batch), noise)
+        return reading, target
+
+    def _intensity(self, leg: Leg, fields: Tensor, target: Tensor, batch: int) -> Tensor:
+        """Light on the camera of a batch (batch, y, x), through optics as designed, as made, or with errors."""
+        optics, quantiser = self.microscope.optics, self._quantiser(leg, batch)
+        if self._vaccine is None or not leg.stage.vaccinated or quantiser is None:
+            return optics.intensity(fields, quantiser, leg.crossed)
+        return self._vaccine.intensity(optics, quantiser, fields, 2.0 * math.pi * target, batch, leg.crossed)
 
     def _set_up(self, leg: Leg) -> torch.optim.Adam:
         """New optimisers for the leg, with gradients only for what it trains."""

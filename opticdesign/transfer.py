@@ -26,11 +26,14 @@ __all__ = [
     "angular_spectrum",
     "band_limited",
     "band_limits_per_m",
+    "excess_phase",
     "folded",
     "fresnel",
     "fresnel_impulse",
     "number",
+    "propagating",
     "rayleigh_sommerfeld",
+    "wave",
 ]
 
 Scalar: TypeAlias = float | Tensor
@@ -53,16 +56,17 @@ def _offsets(shape: tuple[int, int], pitch_m: Pitch) -> tuple[Tensor, Tensor]:
     return (y * pitch_m[0])[:, None], (x * pitch_m[1])[None, :]
 
 
-def _wave(amplitude: Tensor, phase_rad: Tensor) -> Tensor:
+def wave(amplitude: Tensor, phase_rad: Tensor) -> Tensor:
     """Complex amplitude·e^{i·phase}, differentiable in both; torch.polar has no gradient at zero amplitude."""
     return torch.complex(amplitude * torch.cos(phase_rad), amplitude * torch.sin(phase_rad))
 
 
-def _propagating(s: Tensor) -> Tensor:
+def propagating(s: Tensor) -> Tensor:
+    """1 where s = (λf)² is below 1, 0 for evanescent waves; float64, same shape."""
     return (s < 1.0).to(torch.float64)
 
 
-def _excess_phase(s: Tensor, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
+def excess_phase(s: Tensor, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
     """(k_z − k)·z in radians for s = (λf)², zero outside the propagating band."""
     inside = torch.where(s < 1.0, s, torch.zeros_like(s))
     return (-2.0 * math.pi / wavelength_m * distance_m) * inside / (1.0 + torch.sqrt(1.0 - inside))
@@ -75,7 +79,7 @@ def angular_spectrum(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scala
     """
     fy, fx = _frequencies(shape, pitch_m)
     s = wavelength_m**2 * (fy**2 + fx**2)
-    return _wave(_propagating(s), _excess_phase(s, wavelength_m, distance_m))
+    return wave(propagating(s), excess_phase(s, wavelength_m, distance_m))
 
 
 def band_limits_per_m(
@@ -111,7 +115,7 @@ def fresnel(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distan
     """
     fy, fx = _frequencies(shape, pitch_m)
     phase = -math.pi * wavelength_m * distance_m * (fy**2 + fx**2)
-    return _wave(torch.ones_like(phase), phase)
+    return wave(torch.ones_like(phase), phase)
 
 
 def fresnel_impulse(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:
@@ -124,7 +128,7 @@ def fresnel_impulse(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar
     y, x = _offsets(shape, pitch_m)
     scale = pitch_m[0] * pitch_m[1] / (wavelength_m * distance_m)
     phase = math.pi / (wavelength_m * distance_m) * (y**2 + x**2) - 0.5 * math.pi
-    kernel: Tensor = torch.fft.fft2(_wave(torch.ones_like(phase) * scale, phase))
+    kernel: Tensor = torch.fft.fft2(wave(torch.ones_like(phase) * scale, phase))
     return kernel
 
 
@@ -175,7 +179,7 @@ def rayleigh_sommerfeld(folds: tuple[Fold, Fold], pitch_m: Pitch, wavelength_m: 
         r = torch.sqrt(across + z * z)
         amplitude = share_y[:, None] * share_x * (pitch_m[0] * pitch_m[1] * z / (2.0 * math.pi)) / r**2
         # r − z without the difference of nearly equal numbers
-        wave = _wave(amplitude, k * across / (r + z))
-        kernel = kernel + wave * torch.complex(1.0 / r, -k * torch.ones_like(r))
+        spherical = wave(amplitude, k * across / (r + z))
+        kernel = kernel + spherical * torch.complex(1.0 / r, -k * torch.ones_like(r))
     transfer: Tensor = torch.fft.fft2(kernel)
     return transfer if forward else transfer.conj()

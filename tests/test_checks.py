@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
+import torch
 from design_texts import D2NN5, ROOT
 
-from opticdesign.checks import Check, check_design, power_lost_per_hop
+from opticdesign.checks import Check, blazed_efficiency, check_design, power_lost_per_hop
 from opticdesign.design import load_design
 from opticdesign.errors import UsageError
+from opticdesign.fabrication import FabricationProcess
 
 
 def checks(*settings: str) -> dict[str, Check]:
@@ -125,3 +128,32 @@ def test_remedies_of_a_filter_are_keys_that_it_has() -> None:
     ]
     for entry in found.values():
         assert not re.search(r"optics\.(samples|model)|larger pitch, or|use a larger pitch", entry.remedy)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 8, 64])
+def test_blazed_grating_of_equal_levels_reaches_the_square_of_sinc(levels: int) -> None:
+    sinc = math.sin(math.pi / levels) / (math.pi / levels)
+    assert blazed_efficiency(FabricationProcess(levels, 632.8e-9, 1.457)) == pytest.approx(sinc**2, rel=1e-12)
+
+
+def test_blazed_grating_of_unequal_levels_is_that_of_its_spectrum() -> None:
+    full = 632.8e-9 / 0.457
+    made = FabricationProcess(4, 632.8e-9, 1.457, 1.0, (0.0, 0.1 * full, 0.5 * full, 0.8 * full))
+    ramp = 2.0 * math.pi * (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
+    orders = torch.fft.fft(torch.exp(1j * made.phase(ramp))) / 100_000
+    assert blazed_efficiency(made) == pytest.approx(orders[1].abs().square().item(), abs=1e-6)
+    assert blazed_efficiency(made) < blazed_efficiency(FabricationProcess(4, 632.8e-9, 1.457))
+
+
+def test_checks_speak_of_the_heights_of_a_table() -> None:
+    found = checks("fabrication.levels=4", 'fabrication.heights=["0 nm", "300 nm", "700 nm", "1100 nm"]')
+    assert "4 levels 284.6" in found["height levels"].found and "to 400 nm apart" in found["height levels"].found
+    assert "evenly over 2π" in found["height levels"].remedy
+    assert "3.48 : 1 (tallest step 1.1 µm" in found["thin element"].found  # 1100 nm over 316.4 nm
+
+
+def test_a_weight_on_features_makes_narrow_neurons_a_warning() -> None:
+    weighed = checks('fabrication.min_feature="1 um"', "training.stages.optics.feature=0.1")["smallest feature"]
+    assert weighed.verdict == "warn"
+    assert "exported layout" in weighed.remedy
+    assert checks('fabrication.min_feature="1 um"')["smallest feature"].verdict == "fail"

@@ -39,6 +39,7 @@ def first(*lines: str) -> str:
     return "[training.stages.first]\n" + "".join(f"{line}\n" for line in lines)
 
 
+THIN = 'padding = 1.5\n\n[fabrication]\nmaterial = "fused silica"\nlevels = 8'
 # fmt: off
 BROKEN = [
     # what is written is no design
@@ -149,6 +150,25 @@ BROKEN = [
     Broken("milestone zero", RATES, RATES + 'decay = "milestones"\nmilestones = [0, 5]\n', "training.stages.both.milestones[0]", "milestones", "0", "at least 1", "milestones = "),
     Broken("decay without milestones", RATES, RATES + 'decay = "milestones"\n', "training.stages.both.milestones", "[training.stages.both]", "", "a value", "add milestones"),
     Broken("milestones without decay", RATES, RATES + "milestones = [5]\n", "training.stages.both.milestones", "milestones", "[5]", 'decay = "milestones"', "remove it, or set decay"),
+    # heights of levels
+    Broken("fewer heights than levels", "levels = 8", 'levels = 8\nheights = ["0 nm", "500 nm"]', "fabrication.heights, fabrication.levels", "heights", "2 heights, 8", "8 heights", "set fabrication.levels = 2"),
+    Broken("heights that fall", "levels = 8", 'levels = 3\nheights = ["0 nm", "500 nm", "400 nm"]', "fabrication.heights", "heights", '"500 nm", "400 nm"]', "rising heights", "sort them"),
+    Broken("heights twice", "levels = 8", 'levels = 3\nheights = ["0 nm", "500 nm", "500 nm"]', "fabrication.heights", "heights", '"500 nm", "500 nm"', "rising heights", "sort them"),
+    Broken("heights above the ground", "levels = 8", 'levels = 2\nheights = ["10 nm", "500 nm"]', "fabrication.heights", "heights", '["10 nm", "500 nm"]', 'first "0 nm"', "from the lowest"),
+    Broken("height of a turn", "levels = 8", 'levels = 2\nheights = ["0 nm", "1.4 um"]', "fabrication.heights", "heights", "1.4 µm", "less than 1.38", "take whole turns off"),
+    Broken("height without a unit", "levels = 8", "levels = 2\nheights = [0, 500]", "fabrication.heights[0]", "heights", "0", "a length as text with a unit", "in quotes"),
+    Broken("heights of thick masks", THIN, THIN.replace("padding", 'model = "bpm"\npadding').replace("levels = 8", 'levels = 2\nheights = ["0 nm", "500 nm"]'), "fabrication.heights, optics.model", "heights", '2 heights, "bpm"', 'model = "thin"', "leave fabrication.heights out"),
+    # how masks learn
+    Broken("unknown rounding", RATES, RATES + 'rounding = "hard"\n', "training.stages.both.rounding", "rounding", '"hard"', '"soft" or "gumbel"', "choose one"),
+    Broken("rounding of float masks", RATES, RATES + 'rounding = "soft"\ntemperature = [1.0, 0.1]\n', "training.stages.both.rounding, training.stages.both.quantised", "rounding", '"soft", false', "quantised = true", "remove rounding"),
+    Broken("rounding of no masks", FIRST, first('train = ["decoder"]', 'loss = "l1"', "steps = 10", "decoder_rate = 0.1", "quantised = true", 'rounding = "gumbel"', "temperature = [1.0, 0.1]"), "training.stages.first.rounding", "rounding", '["decoder"]', '"optics" in train', "remove rounding"),
+    Broken("rounding without temperature", RATES, RATES + 'quantised = true\nrounding = "soft"\n', "training.stages.both.temperature", "[training.stages.both]", "", "a value", "add temperature = [1.0, 0.005]"),
+    Broken("temperature of nothing", RATES, RATES + "quantised = true\ntemperature = [1.0, 0.1]\n", "training.stages.both.temperature", "temperature", "[1.0, 0.1]", 'rounding = "soft" or "gumbel"', "remove it"),
+    Broken("temperature that rises", RATES, RATES + 'quantised = true\nrounding = "soft"\ntemperature = [0.1, 0.2]\n', "training.stages.both.temperature", "temperature", "[0.1, 0.2]", "falling", "for example [1.0, 0.005]"),
+    Broken("temperature too high", RATES, RATES + 'quantised = true\nrounding = "soft"\ntemperature = [2.0, 0.2]\n', "training.stages.both.temperature[0]", "temperature", "2.0", "at most 1", "temperature = "),
+    Broken("temperature zero", RATES, RATES + 'quantised = true\nrounding = "soft"\ntemperature = [1.0, 0.0]\n', "training.stages.both.temperature[1]", "temperature", "0.0", "more than 0", "temperature = "),
+    Broken("variation of no masks", FIRST, first('train = ["decoder"]', 'loss = "l1"', "steps = 10", "decoder_rate = 0.1", "variation = 0.1"), "training.stages.first.variation, training.stages.first.train", "variation", "0.1", '"optics" in train', "remove variation"),
+    Broken("features that no part can miss", RATES, RATES + "feature = 0.1\n", "training.stages.both.feature, fabrication.min_feature, optics.pitch", "feature", "0.1, 300 nm, 316.4 nm", "more than 316.4 nm", "remove feature"),
     # the generative recipe
     Broken("gan without perceptual loss", 'loss = "l1+ssim"', 'loss = "gan"\ndiscriminator_rate = 1e-4', "training.perceptual", "[training]", "", 'kind = "structure"', "[training.perceptual]"),
     Broken("gan without discriminator", 'loss = "l1+ssim"', 'loss = "gan"', "training.stages.both.discriminator_rate", "[training.stages.both]", "", "a value", "add discriminator_rate"),
@@ -162,7 +182,8 @@ BROKEN = [
     Broken("ridge without reader", FIRST, first('train = ["decoder"]', 'loss = "ridge"', "steps = 10"), "training.stages.first.loss, decoder.reader", "loss", '"ridge", false', "a decoder with a reader", "decoder.reader = true"),
     Broken("ridge of the optics", 'loss = "intensity-l1"\nsteps = 10\noptics_rate = 0.01', 'loss = "ridge"\nsteps = 10', "training.stages.first.loss, training.stages.first.train", "loss", '"ridge", ["optics"]', 'train = ["decoder"]', "change loss or train"),
     Broken("ridge at a rate", FIRST, first('train = ["decoder"]', 'loss = "ridge"', "steps = 10", "decoder_rate = 0.1"), "training.stages.first.decoder_rate", "decoder_rate", "0.1", "no decoder_rate", "remove it"),
-    Broken("loss of no decoder", CAMERA, NO_DECODER.replace("binning = 8", "binning = 1"), "training.stages.both.loss, decoder.kind", "loss", '"l1+ssim", "none"', '"intensity-l1" or "linear-probe"', 'decoder.kind = "unet"'),
+    Broken("loss of no decoder", CAMERA, NO_DECODER.replace("binning = 8", "binning = 1"), "training.stages.both.loss, decoder.kind", "loss", '"l1+ssim", "none"', '"intensity-l1" where', 'decoder.kind = "unet"'),
+    Broken("codes without a well", "binning = 8", "binning = 8\nbits = 12", "detector.bits", "bits", "12", "electrons of the highest code", "add full_well"),
     Broken("binning without decoder", CAMERA + DATA + BOTH, NO_DECODER + DATA, "detector.binning, decoder.kind", "binning", '8, "none"', "a binning of 1", "change detector.binning or decoder.kind"),
     Broken("decoder without binning", "binning = 8", "binning = 1", "detector.binning, decoder.kind", "binning", '1, "unet"', "of 2 or more", "change detector.binning or decoder.kind"),
     Broken("unknown preset", 'kind = "unet"\nchannels = 8', 'kind = "swinir"\npreset = "large"', "decoder.preset", "preset", '"large"', '"paper" or "light" or "tiny"', "choose one"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opticdesign.errors import UsageError
-from opticdesign.fabrication import FabricationProcess, fabricated_phase
+from opticdesign.fabrication import FabricationProcess
 from opticdesign.materials import material
 
 WAVELENGTH = 632.8e-9
@@ -79,15 +79,15 @@ def test_level_survives_the_way_to_its_phase_and_back(levels: int) -> None:
     made, level = process(levels), torch.arange(levels)
     phase = made.phase_of_level(level)
     assert torch.equal(made.level_of_phase(phase), level)
-    assert torch.equal(fabricated_phase(phase, made), phase)
+    assert torch.equal(made.phase(phase), phase)
     assert phase.dtype == torch.float32
     assert phase.max().item() < 2.0 * math.pi
 
 
-def test_fabricated_phase_passes_gradients_straight_through() -> None:
+def test_phase_made_passes_gradients_straight_through() -> None:
     phase = torch.tensor([[0.1, 3.0, -9.0], [6.3, 0.39, 12.0]], requires_grad=True)
     weight = torch.arange(6.0).reshape(2, 3)
-    result = fabricated_phase(phase, process(8))
+    result = process(8).phase(phase)
     assert torch.equal(result, process(8).phase_of_level(process(8).level_of_phase(phase.detach())))
     (result * weight).sum().backward()
     assert phase.grad is not None
@@ -95,8 +95,8 @@ def test_fabricated_phase_passes_gradients_straight_through() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_fabricated_phase_keeps_shape_and_type(dtype: torch.dtype) -> None:
-    result = fabricated_phase(torch.ones((2, 3, 4), dtype=dtype), process(4))
+def test_phase_made_keeps_shape_and_type(dtype: torch.dtype) -> None:
+    result = process(4).phase(torch.ones((2, 3, 4), dtype=dtype))
     assert (tuple(result.shape), result.dtype) == ((2, 3, 4), dtype)
 
 
@@ -120,3 +120,105 @@ def test_process_refuses_a_number_of_levels_out_of_range(levels: int) -> None:
 def test_process_refuses_a_mask_that_delays_nothing(medium: float) -> None:
     with pytest.raises(UsageError, match="delays nothing"):
         process(8, medium)
+
+
+# a table of heights
+
+FULL = process(2).full_height_m
+
+
+def table(*shares: float) -> FabricationProcess:
+    """A process whose heights are these shares of the height of 2π."""
+    return FabricationProcess(len(shares), WAVELENGTH, SILICA, 1.0, tuple(share * FULL for share in shares))
+
+
+SHARES = st.lists(st.integers(1, 999), min_size=1, max_size=40, unique=True).map(
+    lambda parts: [0.0, *(part / 1000 for part in sorted(parts))]
+)
+
+
+@given(shares=SHARES, phase=st.floats(-40.0, 40.0))
+@settings(deadline=None, max_examples=100)
+def test_level_of_a_table_is_the_nearest_one_on_the_circle(shares: list[float], phase: float) -> None:
+    made = table(*shares)
+    level = made.level_of_phase(torch.tensor(phase, dtype=torch.float64)).item()
+    away = [abs(math.remainder(phase - 2.0 * math.pi * share, 2.0 * math.pi)) for share in shares]
+    assert away[level] <= min(away) + 1e-9
+
+
+@given(shares=SHARES)
+@settings(deadline=None, max_examples=50)
+def test_level_of_a_table_survives_the_way_to_its_phase_and_back(shares: list[float]) -> None:
+    made = table(*shares)
+    level = torch.arange(made.levels)
+    phase = made.phase_of_level(level.to(torch.uint8))
+    assert torch.equal(made.level_of_phase(phase), level)
+    assert torch.equal(made.phase(phase), phase)
+    assert (phase.dtype, made.height_of_level(level).dtype) == (torch.float32, torch.float64)
+    torch.testing.assert_close(made.height_of_level(level) / FULL, torch.tensor(shares, dtype=torch.float64))
+    torch.testing.assert_close(
+        phase.double() / (2.0 * math.pi), torch.tensor(shares, dtype=torch.float64), atol=1e-6, rtol=0
+    )
+
+
+def test_level_of_a_table_by_hand() -> None:
+    made = table(0.0, 0.1, 0.5)  # borders at 0.05, 0.3 and 0.75 of a turn
+    turns = torch.tensor([0.0, 0.049, 0.051, 0.299, 0.301, 0.749, 0.751, 0.999, 1.0, -0.249, -0.251, 7.06])
+    assert made.level_of_phase(turns * 2.0 * math.pi).tolist() == [0, 0, 1, 1, 2, 2, 0, 0, 0, 0, 2, 1]
+    assert made.place_of_phase(torch.tensor([0.05, 0.3, 0.75]) * 2.0 * math.pi).tolist() == pytest.approx(
+        [0.5, 1.5, 2.5]
+    )
+    assert made.highest_m == pytest.approx(0.5 * FULL)
+    assert process(8).highest_m == pytest.approx(7 / 8 * FULL)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 8, 37, 256])
+def test_a_table_of_equal_heights_is_the_process_without_one_bit_for_bit(levels: int) -> None:
+    plain = process(levels)
+    spelt = FabricationProcess(
+        levels, WAVELENGTH, SILICA, 1.0, tuple(plain.height_of_level(torch.arange(levels)).tolist())
+    )
+    assert spelt == plain
+    phase = torch.linspace(-10.0, 10.0, 5001)
+    assert torch.equal(spelt.phase(phase), plain.phase(phase))
+    assert (spelt.step_height_m, spelt.step_phase_rad) == (plain.step_height_m, plain.step_phase_rad)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 8, 37, 256])
+def test_a_table_that_is_hardly_unequal_rounds_as_equal_levels_do(levels: int) -> None:
+    plain = process(levels)
+    heights = plain.height_of_level(torch.arange(levels))
+    heights[1:] += 2e-6 * FULL
+    spelt = FabricationProcess(levels, WAVELENGTH, SILICA, 1.0, tuple(heights.tolist()))
+    assert spelt.heights_m is not None
+    phase = torch.linspace(-10.0, 10.0, 5001, dtype=torch.float64)
+    near = (plain.place_of_phase(phase) % 1.0 - 0.5).abs() < 1e-5 * levels  # half way between levels either is right
+    assert near.double().mean() < 0.02
+    assert torch.equal(spelt.level_of_phase(phase)[~near], plain.level_of_phase(phase)[~near])
+    torch.testing.assert_close(spelt.phase(phase)[~near], plain.phase(phase)[~near], atol=2e-5, rtol=0.0)
+
+
+def test_heights_of_a_table_have_no_one_step() -> None:
+    for name in ("step_height_m", "step_phase_rad"):
+        with pytest.raises(UsageError, match="no one step"):
+            getattr(table(0.0, 0.4), name)
+
+
+@pytest.mark.parametrize(
+    "heights_m",
+    [
+        (),
+        (0.0,),
+        (0.0, 1e-7, 2e-7),
+        (1e-9, 2e-7),
+        (0.0, 0.0),
+        (0.0, -1e-7),
+        (0.0, FULL),
+        (0.0, FULL * (1.0 - 1e-8)),
+        (0.0, math.nan),
+        (0.0, math.inf),
+    ],
+)
+def test_process_refuses_heights_that_are_no_levels(heights_m: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match=r"no 2 levels(.|\n)*2 heights that rise from 0"):
+        FabricationProcess(2, WAVELENGTH, SILICA, 1.0, heights_m)

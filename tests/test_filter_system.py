@@ -135,6 +135,27 @@ def test_training_keeps_rings_alike_and_only_where_asked(base: Path, mode: str, 
         assert (spread_in_rings(value.detach(), optics.element.window) < 1e-4) == rings
 
 
+@pytest.mark.parametrize("rounding", ["soft", "gumbel"])
+def test_rings_stay_alike_while_levels_are_soft_or_drawn(base: Path, rounding: str) -> None:
+    design = with_filter(base, "optics.mode=phase", "optics.start=random", "optics.rings=true", "fabrication.levels=4")
+    options = {"train": ["optics"], "loss": "intensity-l1", "steps": 8, "optics_rate": 0.3, "quantised": True}
+    stage = Stage.model_validate(options | {"rounding": rounding, "temperature": [1.0, 0.1], "variation": 0.01})
+    training = trainer(with_stage(design, stage))
+    optics = training.microscope.optics
+    assert isinstance(optics, FilterSystem)
+    before = optics.phases_rad().clone()
+    list(training.steps())
+    assert (optics.phases_rad() - before).abs().max() > 0.1
+    assert spread_in_rings(optics.phases_rad()[0], optics.element.window) < 1e-4
+    noise = optics.alike(torch.rand((7, 32, 32), generator=torch.Generator().manual_seed(0)))
+    assert max(spread_in_rings(plane, optics.element.window) for plane in noise) < 1e-5
+    assert len(torch.unique(noise[0])) == len(torch.unique(ring_of_point(optics.element.window)))
+
+
+def with_stage(design: Design, stage: Stage) -> Design:
+    return design.model_copy(update={"training": design.training.model_copy(update={"stages": {"optics": stage}})})
+
+
 def test_learning_a_filter_makes_its_image_like_the_phase(base: Path) -> None:
     """Without a filter the image of a phase object is bright everywhere."""
     design = with_filter(base, "optics.mode=phase", "optics.start=rippled", "training.stages.joint.steps=60")

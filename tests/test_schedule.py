@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from opticdesign.design import Stage, load_design
-from opticdesign.schedule import legs_of, rate_factor
+from opticdesign.schedule import legs_of, rate_factor, temperature
 from tests.design_texts import D2NN5
 
 
@@ -70,4 +70,14 @@ def test_layerwise_legs_alternate_one_layer_and_all_before_it() -> None:
     ]
     assert {(leg.stage.steps, leg.stage.optics_rate) for leg in legs[0:1] + legs[1::2]} == {(400, 0.05)}
     assert {(leg.stage.steps, leg.stage.optics_rate) for leg in legs[2::2]} == {(7, 5e-5)}
-    assert [leg.name for leg in legs_of(design)[9:]] == ["decoder", "joint"]
+    assert [leg.name for leg in legs_of(design)[9:]] == ["reader", "decoder", "joint"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 100])
+def test_temperature_falls_by_one_factor_from_the_first_step_to_the_last(steps: int) -> None:
+    soft = stage(steps, quantised=True, rounding="soft", temperature=[0.8, 0.05])
+    found = [temperature(soft, step) for step in range(steps)]
+    assert found[0] == pytest.approx(0.8)
+    assert steps == 1 or found[-1] == pytest.approx(0.05)
+    ratios = [later / earlier for earlier, later in pairwise(found)]
+    assert ratios == pytest.approx([(0.05 / 0.8) ** (1 / (steps - 1))] * (steps - 1) if steps > 1 else [])

@@ -9,6 +9,7 @@ import pytest
 from opticdesign.autoencoder_study import load_autoencoder_study
 from opticdesign.checks import check_design
 from opticdesign.design import load_design
+from opticdesign.quantisation_study import load_quantisation_study
 from opticdesign.study import load_study, study_kind
 from opticdesign.system import build_microscope
 from tests.design_texts import ROOT
@@ -38,6 +39,9 @@ def test_design_of_the_paper_has_its_numbers(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_shipped_study_reads_with_all_its_designs_in_both_modes(path: Path) -> None:
+    if study_kind(path) == "quantisation":
+        assert [load_quantisation_study(path, quick).name for quick in (False, True)] == [path.stem] * 2
+        return
     if study_kind(path) == "autoencoders":
         assert load_autoencoder_study(path).name == path.stem
         return

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from functools import reduce
+from itertools import pairwise
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from opticdesign.errors import VerificationError
+from opticdesign_exporters.layout_library import Library, LibraryCell, Placed, Shapes
 
-__all__ = ["Library", "Reference", "Shapes", "read_library"]
+__all__ = ["read_library"]
 
 _NAMES = (  # by record kind, from 0
     "HEADER", "BGNLIB", "LIBNAME", "UNITS", "ENDLIB", "BGNSTR", "STRNAME", "ENDSTR", "BOUNDARY", "PATH", "SREF",
@@ -33,61 +35,18 @@ _TYPES = {
     "DATATYPE": _INT16, "XY": _INT32, "ENDEL": _NONE, "SNAME": _ASCII, "TEXTTYPE": _INT16, "PRESENTATION": _BITS,
     "STRING": _ASCII, "STRANS": _BITS, "MAG": _REAL64, "ANGLE": _REAL64,
 }  # fmt: skip
-# Most of a file is rectangles in one 64-byte form; those are read in bulk. Fields that vary are masked out.
-_HEADS = bytes.fromhex("0004080000060d02000000060e020000002c1003") + bytes(40) + bytes.fromhex("00041100")
-_FIXED = np.ones(64, dtype=bool)
-_FIXED[[8, 9, 14, 15]] = False
-_FIXED[20:60] = False
-_HEADS_FIXED = np.frombuffer(_HEADS, np.uint8)[_FIXED]
+# Most of a file is equal records one after another: rectangles in one 64-byte form, and placements of one cell. Those
+# are read in bulk, the bytes that vary masked out.
+_RECTANGLE = bytes.fromhex("0004080000060d02000000060e020000002c1003") + bytes(40) + bytes.fromhex("00041100")
+_SAME_RECTANGLE = np.ones(64, dtype=bool)
+_SAME_RECTANGLE[[8, 9, 14, 15]] = False
+_SAME_RECTANGLE[20:60] = False
+_PLACE = slice(-12, -4)  # of a placement: the point, before the end of the element
+_MOST_AT_ONCE = 1 << 16
 
-
-@dataclass(frozen=True)
-class Shapes:
-    """Polygons by their bounding boxes, in database units.
-
-    Args:
-        offset: byte of each in the file (count,).
-        layer: GDS layers (count,).
-        datatype: GDS datatypes (count,).
-        low: smallest x and y (count, 2).
-        high: largest x and y (count, 2).
-        rectangular: whether each is an upright rectangle with an area (count,).
-    """
-
-    offset: npt.NDArray[np.int64]
-    layer: npt.NDArray[np.int64]
-    datatype: npt.NDArray[np.int64]
-    low: npt.NDArray[np.int64]
-    high: npt.NDArray[np.int64]
-    rectangular: npt.NDArray[np.bool_]
-
-    def only(self, chosen: npt.NDArray[np.bool_]) -> Shapes:
-        """The chosen shapes."""
-        return Shapes(*(getattr(self, entry.name)[chosen] for entry in fields(self)))
-
-    @classmethod
-    def joined(cls, parts: list[Shapes]) -> Shapes:
-        """All shapes of several groups."""
-        return cls(*(np.concatenate([getattr(part, entry.name) for part in parts]) for entry in fields(cls)))
-
-
-class Reference(NamedTuple):
-    """A cell placed in another, neither turned nor scaled: byte offset, both names, origin in database units."""
-
-    offset: int
-    parent: str
-    child: str
-    origin: tuple[int, int]
-
-
-@dataclass
-class Library:
-    """What a file holds: database unit in metres, cell names, placements, and the polygons of all cells."""
-
-    unit_m: float = 0.0
-    cells: list[str] = field(default_factory=list)
-    references: list[Reference] = field(default_factory=list)
-    shapes: Shapes = field(default_factory=lambda: _no_shapes())
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
 
 
 class _Record(NamedTuple):
@@ -104,7 +63,8 @@ def read_library(data: bytes, path: str) -> Library:
         path: its name in messages.
 
     Raises:
-        VerificationError: anything but boundaries, plain placements and texts in well-formed records.
+        VerificationError: anything but boundaries, plain placements and texts in well-formed records, or cells that
+            do not fit together.
     """
     return _Reader(data, path).library()
 
@@ -114,6 +74,7 @@ class _Reader:
 
     def __init__(self, data: bytes, path: str) -> None:
         self.data, self.path, self.position = data, path, 0
+        self.outlines: dict[int, Ints] = {}
 
     def fail(self, offset: int, why: str) -> NoReturn:
         raise VerificationError(f"{self.path}: byte {offset}: {why}", remedy="export again")
@@ -156,7 +117,7 @@ class _Reader:
         """The next record as one 16-bit integer."""
         return int(struct.unpack(">h", self.sized(name, 2).data)[0])
 
-    def points(self, count: int | None = None) -> npt.NDArray[np.int64]:
+    def points(self, count: int | None = None) -> Ints:
         """The next record as points (count, 2)."""
         record = self.record("XY")
         if not record.data or len(record.data) % 8 or (count is not None and len(record.data) != 8 * count):
@@ -165,67 +126,91 @@ class _Reader:
 
     def library(self) -> Library:
         """The whole file; zero bytes may pad its end."""
-        library, parts = Library(), []
+        cells: dict[str, LibraryCell] = {}
         self.sized("HEADER", 2)
         self.sized("BGNLIB", 24)
         self.text("LIBNAME")
         units = self.sized("UNITS", 16)
-        library.unit_m = _real(units.data[8:])
         while self.record("BGNSTR", "ENDLIB").name == "BGNSTR":
             start = self.position
             cell = self.text("STRNAME")
-            if cell in library.cells:
+            if cell in cells:
                 self.fail(start, f"a second cell {cell!r}")
-            library.cells.append(cell)
-            parts += list(self.cell(cell, library))
+            cells[cell] = self.cell()
         if self.data[self.position :].strip(b"\0"):
             self.fail(self.position, "data after ENDLIB")
-        if parts:
-            library.shapes = Shapes.joined(parts)
-        return library
+        return Library(self.path, _real(units.data[8:]), cells, self.outlines)
 
-    def cell(self, cell: str, library: Library) -> Iterator[Shapes]:
-        """The elements of one cell; placements go to the library."""
+    def cell(self) -> LibraryCell:
+        """The elements of one cell."""
+        shapes: list[Shapes] = []
+        placed: list[Placed] = []
         while True:
-            yield from self.rectangles()
+            shapes += self.rectangles()
             element = self.record("BOUNDARY", "SREF", "TEXT", "ENDSTR")
             if element.name == "ENDSTR":
-                return
+                return LibraryCell(Shapes.joined(shapes), placed)
             if element.name == "BOUNDARY":
-                yield self.boundary(element.offset)
+                shapes.append(self.boundary(element.offset))
             elif element.name == "SREF":
-                library.references.append(self.reference(element.offset, cell))
+                placed.append(self.reference(element.offset))
+                placed += self.references(placed[-1].child, self.data[element.offset : self.position])
             else:
                 self.annotation()
 
-    def rectangles(self) -> Iterator[Shapes]:
-        """All rectangles in the common form from here on, in chunks that double while they last."""
-        size = 1
+    def copies(self, record: bytes, same: Bools) -> Iterator[tuple[Ints, Bytes]]:
+        """What follows of one record, but for the bytes that vary: byte offsets, and bytes (count, size)."""
+        size, most = len(record), 1
+        head = np.frombuffer(record, np.uint8)[same]
         while True:
-            count = min(size, (len(self.data) - self.position) // 64)
-            block = np.frombuffer(self.data, np.uint8, 64 * count, self.position).reshape(count, 64)
-            common = (block[:, _FIXED] == _HEADS_FIXED).all(axis=1)
-            found = count if common.all() else int(np.argmin(common))
+            count = min(most, (len(self.data) - self.position) // size)
+            block = np.frombuffer(self.data, np.uint8, size * count, self.position).reshape(count, size)
+            alike = (block[:, same] == head).all(axis=1)
+            found = count if alike.all() else int(np.argmin(alike))
             if found:
-                offset = self.position + 64 * np.arange(found)
-                tags = block[:found, [8, 9, 14, 15]].copy().view(">i2").astype(np.int64)
-                points = block[:found, 20:60].copy().view(">i4").astype(np.int64).reshape(found, 5, 2)
-                self.position += 64 * found
-                yield _shapes(offset, tags, points)
-            if found < size:
+                offset = self.position + size * np.arange(found)
+                self.position += size * found
+                yield offset, block[:found]
+            if found < most:
                 return
-            size = min(2 * size, 1 << 16)
+            most = min(2 * most, _MOST_AT_ONCE)
+
+    def rectangles(self) -> Iterator[Shapes]:
+        """All rectangles in the common form from here on."""
+        for offset, block in self.copies(_RECTANGLE, _SAME_RECTANGLE):
+            tags = np.ascontiguousarray(block[:, [8, 9, 14, 15]]).view(">i2").astype(np.int64)
+            points = np.ascontiguousarray(block[:, 20:60]).view(">i4").astype(np.int64)
+            yield self.polygons(offset, tags, points.reshape(-1, 5, 2))
+
+    def references(self, child: str, record: bytes) -> Iterator[Placed]:
+        """More placements of a cell, in the form of the one before."""
+        same = np.ones(len(record), dtype=bool)
+        same[_PLACE] = False
+        for offset, block in self.copies(record, same):
+            points = np.ascontiguousarray(block[:, _PLACE]).view(">i4").astype(np.int64)
+            yield Placed(int(offset[0]), child, points)
 
     def boundary(self, offset: int) -> Shapes:
         """A polygon with any number of corners; its first point is repeated at the end."""
         tags = np.array([[self.small("LAYER"), self.small("DATATYPE")]])
         points = self.points()
         self.sized("ENDEL", 0)
-        if len(points) < 4 or (points[0] != points[-1]).any():
-            self.fail(offset, "a boundary that is not closed")
-        return _shapes(np.array([offset]), tags, points[None])
+        if len(points) < 4:
+            self.fail(offset, f"a boundary of {len(points)} points")
+        return self.polygons(np.array([offset]), tags, points[None])
 
-    def reference(self, offset: int, cell: str) -> Reference:
+    def polygons(self, offset: Ints, tags: Ints, points: Ints) -> Shapes:
+        """Polygons (count, corners + 1, 2) with tags (count, 2); outlines of those that are no rectangles are kept."""
+        corners = [points[:, index] for index in range(points.shape[1])]
+        rectangular = _rectangular(corners) if len(corners) == 5 else np.zeros(len(points), dtype=bool)
+        for at in np.flatnonzero(~rectangular).tolist():
+            if (points[at, 0] != points[at, -1]).any():
+                self.fail(int(offset[at]), "a boundary that is not closed")
+            self.outlines[int(offset[at])] = points[at, :-1].copy()
+        low, high = reduce(np.minimum, corners), reduce(np.maximum, corners)
+        return Shapes(offset, tags[:, 0], tags[:, 1], low, high, rectangular)
+
+    def reference(self, offset: int) -> Placed:
         """A placement that neither turns, mirrors nor scales."""
         child = self.text("SNAME")
         record = self.record("STRANS", "XY")
@@ -234,9 +219,9 @@ class _Reader:
                 self.fail(record.offset, "a placement that is mirrored, turned or scaled")
         else:
             self.position = record.offset
-        x, y = self.points(1)[0].tolist()
+        point = self.points(1)
         self.sized("ENDEL", 0)
-        return Reference(offset, cell, child, (x, y))
+        return Placed(offset, child, point)
 
     def annotation(self) -> None:
         """A text, which prints nothing; it is only checked."""
@@ -256,16 +241,13 @@ def _real(data: bytes) -> float:
     return (-1.0 if data[0] & 0x80 else 1.0) * fraction * 16.0 ** ((data[0] & 0x7F) - 64)
 
 
-def _shapes(offset: npt.NDArray[np.int64], tags: npt.NDArray[np.int64], points: npt.NDArray[np.int64]) -> Shapes:
-    """Shapes of polygons (count, corners + 1, 2) with tags (count, 2): layer and datatype."""
-    same = points[:, :-1] == points[:, 1:]  # (count, corners, axis): the step keeps that coordinate
-    upright = np.zeros(len(points), dtype=bool)
-    if points.shape[1] == 5:
-        turns = np.arange(4) % 2 == 0
-        ways = [(same[:, :, 0] == want) & (same[:, :, 1] == ~want) for want in (turns, ~turns)]
-        upright = (ways[0].all(axis=1) | ways[1].all(axis=1)) & (points[:, 0] == points[:, -1]).all(axis=1)
-    return Shapes(offset, tags[:, 0], tags[:, 1], points.min(axis=1), points.max(axis=1), upright)
-
-
-def _no_shapes() -> Shapes:
-    return _shapes(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros((0, 5, 2), np.int64))
+def _rectangular(corners: list[Ints]) -> Bools:
+    """Whether each of five points in a row, all (count, 2), go around an upright rectangle: along x and y in turn."""
+    steps = [before != after for before, after in pairwise(corners)]
+    along_x = [step[:, 0] & ~step[:, 1] for step in steps]
+    along_y = [step[:, 1] & ~step[:, 0] for step in steps]
+    in_turn = reduce(np.logical_and, (along_x[0], along_y[1], along_x[2], along_y[3]))
+    in_other_turn = reduce(np.logical_and, (along_y[0], along_x[1], along_y[2], along_x[3]))
+    closed = (corners[0] == corners[-1]).all(axis=1)
+    found: Bools = (in_turn | in_other_turn) & closed
+    return found

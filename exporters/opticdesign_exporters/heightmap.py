@@ -13,6 +13,13 @@ import torch
 from opticdesign.errors import VerificationError
 from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
 from opticdesign.manifest import read_exported
+from opticdesign_exporters.level_reader import (
+    heights_m,
+    layer_files,
+    levels_of_heights,
+    refuse_first,
+    with_designed_phase,
+)
 from opticdesign_exporters.npz_reader import read_npz
 from opticdesign_exporters.tiff_reader import read_tiff
 
@@ -53,23 +60,17 @@ class HeightMapExporter:
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:
         """Read both forms; they must hold the same levels."""
-        *images, archive = manifest.record(self.name).files
-        if len(images) != manifest.shape[0]:
-            raise VerificationError(f"manifest.json: {len(images)} TIFF files for {manifest.shape[0]} layers")
-        process = manifest.process.process
-        table_m = process.height_of_level(torch.arange(process.levels)).numpy()
+        *images, archive = layer_files(manifest, self.name, "TIFF", extra=1)
+        table_m = heights_m(manifest.process.process)
         table_nm = (table_m * 1e9).astype(np.float32)
-        levels = np.stack(
-            [
-                _levels(_tiff_heights(folder, image, layer, manifest), table_nm, "nm", f"{image.path}: layer {layer}")
-                for layer, image in enumerate(images, start=1)
-            ]
-        )
+        levels = []
+        for layer, image in enumerate(images, start=1):
+            height_nm = _tiff_heights(folder, image, layer, manifest)
+            levels.append(levels_of_heights(height_nm, table_nm, "nm", f"{image.path}: layer {layer}"))
         for layer, plane in enumerate(_npz_heights(folder, archive, manifest), start=1):
-            other = _levels(plane, table_m, "m", f"{archive.path}: layer {layer}")
+            other = levels_of_heights(plane, table_m, "m", f"{archive.path}: layer {layer}")
             _must_agree(other, levels[layer - 1], f"{archive.path}: layer {layer}", images[layer - 1].path)
-        phase = process.phase_of_level(torch.from_numpy(levels)).numpy()
-        return ReadBack(levels, phase, tuple(image.path for image in images))
+        return with_designed_phase(levels, images, manifest)
 
 
 def _write_tiff(path: Path, height_nm: npt.NDArray[np.float32], layer: int, job: ExportJob) -> None:
@@ -123,30 +124,7 @@ def _npz_heights(folder: Path, file: FileRecord, manifest: Manifest) -> npt.NDAr
     return arrays["height_m"]
 
 
-def _levels(
-    height: npt.NDArray[np.floating], table: npt.NDArray[np.floating], unit: str, place: str
-) -> npt.NDArray[np.int64]:
-    """The level of each height (rows, columns); a height must be one of the table, bit for bit."""
-    levels = np.searchsorted(table, height).clip(max=len(table) - 1)
-    places = np.argwhere(table[levels] != height)
-    if len(places) > 0:
-        row, column = (int(index) for index in places[0])
-        value = float(height[row, column])
-        nearest = int(np.argmin(np.abs(table - value))) if np.isfinite(value) else 0
-        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
-        raise VerificationError(
-            f"{place} row {row} column {column}: height {value:.9g} {unit} is no level, "
-            f"the nearest is level {nearest} with {float(table[nearest]):.9g} {unit}{more}"
-        )
-    return levels.astype(np.int64)
-
-
 def _must_agree(received: npt.NDArray[np.int64], expected: npt.NDArray[np.int64], place: str, other: str) -> None:
-    places = np.argwhere(received != expected)
-    if len(places) > 0:
-        row, column = (int(index) for index in places[0])
-        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
-        raise VerificationError(
-            f"{place} row {row} column {column}: level {received[row, column]}, "
-            f"but {other} holds level {expected[row, column]}{more}"
-        )
+    bad = received != expected
+    if bad.any():
+        refuse_first(bad, place, f"level {received[bad][0]}, but {other} holds level {expected[bad][0]}")

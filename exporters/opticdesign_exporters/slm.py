@@ -12,16 +12,21 @@ import numpy.typing as npt
 from opticdesign.errors import UsageError, VerificationError
 from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
 from opticdesign.manifest import read_exported
+from opticdesign_exporters.level_reader import layer_files, levels_of_values
 from opticdesign_exporters.png_reader import read_png
 
 if TYPE_CHECKING:
-    from opticdesign.manifest import Manifest
+    from opticdesign.fabrication import FabricationProcess
+    from opticdesign.manifest import Manifest, ProcessRecord
 
 __all__ = ["SlmExporter"]
 
 
 class SlmExporter:
-    """Writes grey = level · two_pi_grey / L, rounded half up; the panel shows the phase 2π · grey / two_pi_grey."""
+    """Writes grey = level · two_pi_grey / L, rounded half up; the panel shows the phase 2π · grey / two_pi_grey.
+
+    Of unequal levels it writes grey = height · two_pi_grey / height of 2π.
+    """
 
     name = "slm"
     summary = "SLM frames: 8-bit grey PNG per layer"
@@ -31,7 +36,7 @@ class SlmExporter:
         """Write `slm/layer1.png` ….
 
         Raises:
-            UsageError: more levels than the panel has grey levels in 2π.
+            UsageError: more levels than the panel has grey levels in 2π, or two levels that share one.
         """
         from PIL import Image
 
@@ -42,26 +47,24 @@ class SlmExporter:
                 expected=f"at most {two_pi} levels",
                 remedy="use fewer levels, or a panel with more grey levels (slm.two_pi_grey)",
             )
-        # Integer arithmetic: floor(x + 1/2) without a rounding error on the way.
-        grey = ((2 * np.arange(count) * two_pi + count) // (2 * count)).astype(np.uint8)
+        grey = _greys(job.process, two_pi)
         (folder / "slm").mkdir()
         files = []
         for number, plane in enumerate(job.levels, start=1):
             path = f"slm/layer{number}.png"
             Image.fromarray(grey[plane]).save(folder / path, format="PNG")
             files.append(ExportedFile(path, f"frame of layer {number}, row 0 at the top", f"grey, {two_pi} is 2 pi"))
-        return WrittenFiles(files, {"rule": "grey = floor(level * two_pi_grey / levels + 1/2)"})
+        share = "level / levels" if job.process.heights_m is None else "height_m / full_height_m"
+        return WrittenFiles(files, {"rule": f"grey = floor({share} * two_pi_grey + 1/2)"})
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:
         """Read the frames with a decoder of our own; the phase is that of the greys."""
-        files = manifest.record(self.name).files
-        if len(files) != manifest.shape[0]:
-            raise VerificationError(f"manifest.json: {len(files)} PNG files for {manifest.shape[0]} layers")
+        files = layer_files(manifest, self.name, "PNG")
         frames = [read_png(read_exported(folder, file), file.path, manifest.shape[1:]) for file in files]
-        level_of_grey = _level_of_grey(manifest.process.levels, manifest.two_pi_grey)
+        level_of_grey = _level_of_grey(manifest.process, manifest.two_pi_grey)
         levels = np.stack(
             [
-                _levels(frame, level_of_grey, f"{file.path}: layer {layer}")
+                levels_of_values(frame, level_of_grey, "grey", f"{file.path}: layer {layer}")
                 for layer, (file, frame) in enumerate(zip(files, frames, strict=True), start=1)
             ]
         )
@@ -69,22 +72,33 @@ class SlmExporter:
         return ReadBack(levels, phase.astype(np.float32), tuple(file.path for file in files))
 
 
-def _level_of_grey(levels: int, two_pi_grey: int) -> npt.NDArray[np.int64]:
+def _greys(process: FabricationProcess, two_pi_grey: int) -> npt.NDArray[np.uint8]:
+    """The grey of each level."""
+    count = process.levels
+    if process.heights_m is None:
+        # integer arithmetic: floor(x + 1/2) without a rounding error on the way
+        return ((2 * np.arange(count) * two_pi_grey + count) // (2 * count)).astype(np.uint8)
+    share = np.asarray(process.heights_m) / process.full_height_m
+    greys = np.floor(share * two_pi_grey + 0.5).astype(np.int64)
+    if len(set((greys % two_pi_grey).tolist())) < count:
+        raise UsageError(
+            f"two of {count} levels share one of {two_pi_grey} grey levels",
+            expected="levels at least one grey level apart",
+            remedy="choose other heights, or a panel with more grey levels (slm.two_pi_grey)",
+        )
+    return greys.astype(np.uint8)
+
+
+def _level_of_grey(process: ProcessRecord, two_pi_grey: int) -> npt.NDArray[np.int64]:
     """The level each of the 256 greys stands for, or −1."""
+    levels, heights_m = process.levels, process.heights_m
     table = np.full(256, -1)
     for level in range(levels):
-        grey = math.floor(level * two_pi_grey / levels + 0.5)
+        turn = level * two_pi_grey / levels
+        if heights_m is not None:
+            turn = heights_m[level] / process.full_height_m * two_pi_grey
+        grey = math.floor(turn + 0.5)
         if grey > 255 or table[grey] >= 0:
             raise VerificationError(f"manifest.json: {levels} levels do not fit {two_pi_grey} grey levels")
         table[grey] = level
     return table
-
-
-def _levels(frame: npt.NDArray[np.uint8], level_of_grey: npt.NDArray[np.int64], place: str) -> npt.NDArray[np.int64]:
-    levels = level_of_grey[frame]
-    places = np.argwhere(levels < 0)
-    if len(places) > 0:
-        row, column = (int(index) for index in places[0])
-        more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
-        raise VerificationError(f"{place} row {row} column {column}: grey {frame[row, column]} is no level{more}")
-    return levels

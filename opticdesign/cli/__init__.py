@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from opticdesign.cli import commands, making  # noqa: F401 (they register with the application)
+from opticdesign.cli import commands, making, masks, tolerancing  # noqa: F401 (they register)
 from opticdesign.cli.options import app
 from opticdesign.errors import OpticDesignError, StorageError
 

@@ -107,7 +107,8 @@ def study(
     from opticdesign.errors import StudyStopped
     from opticdesign.study import study_kind
 
-    run = _autoencoder_study if study_kind(file) == "autoencoders" else _table_study
+    kinds = {"autoencoders": _autoencoder_study, "quantisation": _quantisation_study}
+    run = kinds.get(study_kind(file), _table_study)
     try:
         with StopRequest() as stop:
             failed = run(file, tuple(setting or ()), device, quick, output, workers, as_json, stop)
@@ -178,6 +179,37 @@ def _autoencoder_study(
             typer.echo(note)
         typer.echo(f"written to {folder / 'autoencoders.md'}, .csv, .json and .png", err=True)
     return False
+
+
+def _quantisation_study(
+    file: Path,
+    changes: tuple[str, ...],
+    device: str,
+    quick: bool,
+    output: Path | None,
+    workers: int,
+    as_json: bool,
+    stop: Callable[[], bool],
+) -> bool:
+    """Run a study of quantisation and print its table; whether a training failed."""
+    from opticdesign.quantisation_study import load_quantisation_study
+
+    loaded = load_quantisation_study(file, quick, changes)
+    from opticdesign.cli.tables import print_table, quantisation_table
+    from opticdesign.workflow.optimise import choose_device
+    from opticdesign.workflow.quantisation import run_quantisation_study
+    from opticdesign.workflow.study import StudyOptions, study_folder
+
+    options = StudyOptions(choose_device(device), output, quick, workers, changes)
+    table = run_quantisation_study(loaded, options, _tell, stop)
+    if as_json:
+        print_json(asdict(table))
+    else:
+        print_table(quantisation_table(table))
+        for line in (*table.notes, *table.failures()):
+            typer.echo(line)
+        typer.echo(f"written to {study_folder(loaded, options) / 'quantisation.md'}, .csv, .json and .png", err=True)
+    return table.failed
 
 
 def _tell(news: str) -> None:
@@ -257,7 +289,7 @@ def show(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Print versions, device, exporters and the environment variables that are read."""
+    """Print versions, device, exporters, importers and the environment variables that are read."""
     import os
 
     import torch
@@ -265,15 +297,18 @@ def doctor(as_json: Json = False) -> None:
     from opticdesign.cli.tables import facts_table, print_table
     from opticdesign.errors import OpticDesignError
     from opticdesign.export import exporters
+    from opticdesign.importing import importers
     from opticdesign.run import environment
 
     try:
         formats: Any = {name: exporter.summary for name, exporter in exporters().items()}
+        sources: Any = {name: importer.summary for name, importer in importers().items()}
     except OpticDesignError as error:
-        formats = str(error)
+        formats = sources = str(error)
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     facts = environment("cuda" if torch.cuda.is_available() else "cpu", torch.get_num_threads())
-    facts |= {"cuda build": torch.version.cuda or "no (CPU build)", "cuda device": cuda, "exporters": formats}
+    facts |= {"cuda build": torch.version.cuda or "no (CPU build)", "cuda device": cuda}
+    facts |= {"exporters": formats, "importers": sources}
     facts["OPTICDESIGN_DEBUG"] = os.environ.get("OPTICDESIGN_DEBUG", "not set (1 shows tracebacks)")
     if as_json:
         print_json(facts)

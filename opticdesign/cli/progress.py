@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 if TYPE_CHECKING:
     from opticdesign.workflow.optimise import Progress as TrainingProgress
 
-__all__ = ["StopRequest", "floor_listener", "progress_listener"]
+__all__ = ["StopRequest", "floor_listener", "progress_listener", "tolerance_listener"]
 
 _PLAIN_SECONDS = 15.0
 
@@ -74,6 +74,20 @@ def floor_listener() -> Iterator[Callable[[str, int, int], None]]:
     """A listener for `evaluate`: which floor is being trained, and how far."""
     with _bars() as show:
         yield lambda name, step, steps: show(f"{name}: step {step}/{steps}", step, steps, step == steps)
+
+
+@contextmanager
+def tolerance_listener() -> Iterator[Callable[[str, int, int], None]]:
+    """A listener for `tolerate`: what is judged, and how far."""
+    told = set[str]()
+    with _bars() as show:
+
+        def listen(what: str, done: int, total: int) -> None:
+            # some are judged in many small batches, of which one line is enough
+            show(f"{what}: {done}/{total}", done, total, done == total and what not in told)
+            told.update([what] if done == total else [])
+
+        yield listen
 
 
 @contextmanager

@@ -14,26 +14,33 @@ if TYPE_CHECKING:
     from opticdesign.checks import Check
     from opticdesign.manifest import Manifest
     from opticdesign.workflow.autoencoder_table import AutoencoderResult
+    from opticdesign.workflow.drc import RuleCheck
     from opticdesign.workflow.evaluate import Evaluation
     from opticdesign.workflow.export import Verification
     from opticdesign.workflow.optimise import Plan
+    from opticdesign.workflow.quantisation_table import QuantisationTable
     from opticdesign.workflow.study_table import StudyTable
 
 __all__ = [
+    "HEADINGS",
+    "QUICK",
     "autoencoder_table",
     "check_table",
     "evaluation_table",
     "facts_table",
     "manifest_table",
+    "new_table",
     "plan_table",
     "print_table",
+    "quantisation_table",
+    "rules_table",
     "study_lines",
     "study_table",
     "verification_json",
     "verification_table",
 ]
 
-_HEADINGS = {
+HEADINGS = {
     "psnr_db": "PSNR / dB",
     "ssim": "SSIM",
     "ssim_rescaled": "SSIM rescaled",
@@ -41,7 +48,7 @@ _HEADINGS = {
     "mae_free_rad": "MAE, offset removed / rad",
 }
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
-_QUICK = " — quick: smoke budget, no result"
+QUICK = " — quick: smoke budget, no result"
 
 
 def print_table(table: Table) -> None:
@@ -52,7 +59,8 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
+    """An empty table with a title and columns, as all of them look."""
     from rich.box import SIMPLE
 
     table = Table(*columns, title=title, box=SIMPLE, title_justify="left")
@@ -63,7 +71,7 @@ def _table(title: str, *columns: str) -> Table:
 
 def check_table(checks: Sequence[Check]) -> Table:
     """Verdict, number, limit and remedy of each check."""
-    table = _table("design check", "check", "verdict", "found", "limit", "remedy")
+    table = new_table("design check", "check", "verdict", "found", "limit", "remedy")
     for entry in checks:
         colour = _COLOURS[entry.verdict]
         table.add_row(entry.name, f"[{colour}]{entry.verdict}[/{colour}]", entry.found, entry.limit, entry.remedy)
@@ -72,7 +80,7 @@ def check_table(checks: Sequence[Check]) -> Table:
 
 def plan_table(plan: Plan) -> Table:
     """What an optimisation will take."""
-    table = _table("plan (from two timed steps of each stage)", "what", "expected")
+    table = new_table("plan (from two timed steps of each stage)", "what", "expected")
     table.add_row("time", f"{plan.seconds / 60:.1f} min")
     table.add_row("memory", f"{plan.peak_bytes / 2**30:.2f} GiB")
     table.add_row("disk", f"{plan.disk_bytes / 2**20:.0f} MiB")
@@ -83,14 +91,14 @@ def plan_table(plan: Plan) -> Table:
 
 def evaluation_table(result: Evaluation) -> Table:
     """The design beside its floors."""
-    quick = _QUICK if result.quick else ""
+    quick = QUICK if result.quick else ""
     title = f"test: mean of {result.patches} patches [95 % interval] | mean of {result.fields} whole fields{quick}"
     if result.start is not None:
         title += f"\nthis design's decoder started from {result.start}; the floors' decoders are without that training"
-    table = _table(title, "optics", *_HEADINGS.values())
+    table = new_table(title, "optics", *HEADINGS.values())
     for row in result.rows:
         cells = []
-        for metric in _HEADINGS:
+        for metric in HEADINGS:
             score, digits = row.patches[metric], 2 if metric == "psnr_db" else 3
             spread = f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"
             cells.append(f"{spread} | {row.fields[metric]:.{digits}f}".replace("[", r"\["))
@@ -100,7 +108,7 @@ def evaluation_table(result: Evaluation) -> Table:
 
 def manifest_table(manifest: Manifest, folder: Path, quick: bool) -> Table:
     """The files of an export."""
-    table = _table(f"{folder}{_QUICK if quick else ''}", "file", "bytes", "holds", "unit", "SHA-256")
+    table = new_table(f"{folder}{QUICK if quick else ''}", "file", "bytes", "holds", "unit", "SHA-256")
     for record in manifest.exports:
         for file in record.files:
             table.add_row(file.path, f"{file.bytes:,}", file.description, file.unit, file.sha256[:12])
@@ -111,14 +119,14 @@ def verification_table(result: Verification) -> Table:
     """Metrics from float to read-back, and the verdict on each format."""
     verdicts = {check.exporter: check for check in result.checks}
     verdict = "read-back equals design" if result.ok else "read-back DIFFERS"
-    table = _table(f"{verdict}{_QUICK if result.quick else ''}", "masks", *_HEADINGS.values(), "files")
+    table = new_table(f"{verdict}{QUICK if result.quick else ''}", "masks", *HEADINGS.values(), "files")
     for stage in result.stages:
         check = verdicts.get(stage.name.removeprefix("read back, "))
         state = "" if check is None else _state(check.ok, check.phase_error_rad)
-        table.add_row(stage.name, *(f"{stage.metrics[metric]:.4f}" for metric in _HEADINGS), state)
+        table.add_row(stage.name, *(f"{stage.metrics[metric]:.4f}" for metric in HEADINGS), state)
     for check in result.checks:
         if check.readback is None:
-            table.add_row(f"read back, {check.exporter}", *("–" for _ in _HEADINGS), "[red]unreadable[/red]")
+            table.add_row(f"read back, {check.exporter}", *("–" for _ in HEADINGS), "[red]unreadable[/red]")
     return table
 
 
@@ -149,9 +157,30 @@ def verification_json(result: Verification) -> dict[str, Any]:
     }
 
 
+def rules_table(result: RuleCheck) -> Table:
+    """Every design rule on every mask layer; a broken one is red."""
+    from opticdesign.workflow.drc_report import format_value
+
+    layout, quick = result.job.spec.layout, QUICK if result.quick else ""
+    verdict = "no rule is broken" if result.ok else "rules are BROKEN"
+    title = f"{verdict}: {result.job.name}, layout of {layout.kind}, what is drawn: {layout.tone}{quick}"
+    table = new_table(title, "rule", "layer", "limit", "violations", "worst", "first at")
+    for row in result.rows():
+        limit = (
+            "none"
+            if row.rule == "corner"
+            else f"{'≤' if row.rule == 'aspect' else '≥'} " + format_value(row.rule, row.limit)
+        )
+        worst = "–" if row.worst is None or row.rule == "corner" else format_value(row.rule, row.worst)
+        first = "" if row.first is None else "row {}, column {}, {}".format(*row.first)
+        cells = (row.rule, str(row.layer), limit, f"{row.total:,}", worst, first)
+        table.add_row(*cells, style="red" if row.total else None)
+    return table
+
+
 def facts_table(facts: Mapping[str, Any]) -> Table:
     """Names and values, nested values as JSON."""
-    table = _table("", "what", "value")
+    table = new_table("", "what", "value")
     for name, value in facts.items():
         table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return table
@@ -163,7 +192,7 @@ def study_table(result: StudyTable) -> Table:
 
     from opticdesign.workflow.study_table import COLUMNS, PAPER, cells_of
 
-    table = _table(f"{result.name}{_QUICK if result.quick else ''}", "row", "what", "seeds", *COLUMNS.values(), PAPER)
+    table = new_table(f"{result.name}{QUICK if result.quick else ''}", "row", "what", "seeds", *COLUMNS.values(), PAPER)
     for row in result.rows:
         style = "red" if row.problems else "dim" if row.floor else None
         table.add_row(escape(row.name), *(escape(cell) for cell in cells_of(row)), style=style)
@@ -173,9 +202,20 @@ def study_table(result: StudyTable) -> Table:
 def autoencoder_table(result: AutoencoderResult) -> Table:
     """Floors and pairs of a study of autoencoders."""
     headings, rows = result.table()
-    table = _table(f"{result.name}{_QUICK if result.quick else ''}", *headings)
+    table = new_table(f"{result.name}{QUICK if result.quick else ''}", *headings)
     for cells in rows:
         table.add_row(*cells)
+    return table
+
+
+def quantisation_table(result: QuantisationTable) -> Table:
+    """Trainings of a study of quantisation at each number of levels; one that failed is red."""
+    from rich.markup import escape
+
+    headings, rows = result.table()
+    table = new_table(f"{result.name}{QUICK if result.quick else ''}", *headings)
+    for row, cells in zip(result.rows, rows, strict=True):
+        table.add_row(*(escape(cell) for cell in cells), style="red" if row.problems else None)
     return table
 
 

@@ -24,6 +24,7 @@ from opticdesign.design.learning import (
 )
 from opticdesign.design.loading import load_design
 from opticdesign.design.schema import Design, design_schema
+from opticdesign.design.tolerancing import Tolerance
 
 __all__ = [
     "Augmentation",
@@ -45,6 +46,7 @@ __all__ = [
     "StructureSpec",
     "SwinIRSpec",
     "SyntheticData",
+    "Tolerance",
     "Training",
     "UNetSpec",
     "Vgg19Spec",

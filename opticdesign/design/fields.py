@@ -19,6 +19,7 @@ __all__ = [
     "Part",
     "StepNumber",
     "Table",
+    "Temperature",
     "sequence",
 ]
 
@@ -55,5 +56,6 @@ MaterialName: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
 Factor: TypeAlias = Annotated[float, Field(gt=0, le=10)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Temperature: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 StepNumber: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
 Part: TypeAlias = Literal["optics", "decoder"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from opticdesign.design.fields import MaterialName, NeuronPair, Table
-from opticdesign.design.rules import check_power_of_two
+from opticdesign.design.fields import MaterialName, NeuronPair, Table, sequence
+from opticdesign.design.mask_rules import check_heights
+from opticdesign.design.rules import check_camera, check_power_of_two, refuse
 from opticdesign.units import Electrons, Length, Photons
 
 __all__ = [
@@ -155,6 +156,7 @@ class Fabrication(Table):
         material: name of the mask's material.
         medium: name of the material around the masks.
         levels: number of heights.
+        heights: these heights above the lowest, metres, the lowest first; None for equal steps over a phase of 2π.
         min_feature: smallest width the process can make, metres.
         max_aspect_ratio: height over width above which thin-element theory is doubtful.
     """
@@ -162,8 +164,16 @@ class Fabrication(Table):
     material: MaterialName = Field(description="material of the masks", examples=["fused silica"])
     medium: MaterialName = Field(default="air", description="material around the masks", examples=["air"])
     levels: int = Field(ge=2, le=256, description="number of heights, 2 to 256", examples=[8])
+    heights: Annotated[tuple[Length, ...], BeforeValidator(sequence)] | None = Field(
+        default=None, description="heights that rise from 0", examples=[["0 nm", "330 nm", "700 nm", "1030 nm"]]
+    )
     min_feature: Length = Field(gt=0, description="smallest width the process can make", examples=["300 nm"])
     max_aspect_ratio: float = Field(default=1.0, gt=0, le=100, description="height over width", examples=[1.0])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Fabrication:
+        refuse(check_heights(self))
+        return self
 
 
 class DetectorSpec(Table):
@@ -174,6 +184,9 @@ class DetectorSpec(Table):
             A camera without a decoder may have 1.
         max_photons: photons a pixel counts at intensity 1.
         read_noise: standard deviation of the read noise, electrons.
+        quantum_efficiency: electrons that one photon frees on average.
+        full_well: electrons a pixel holds; what is more is lost. None: no end.
+        bits: of the converter, whose codes run from 0 to the full well; None: readings are not rounded.
     """
 
     binning: Annotated[int, AfterValidator(check_power_of_two)] = Field(
@@ -181,6 +194,14 @@ class DetectorSpec(Table):
     )
     max_photons: Photons = Field(gt=0, description="photons per pixel at intensity 1", examples=["10000 photon"])
     read_noise: Electrons = Field(ge=0, description="standard deviation of the read noise", examples=["6 electron"])
+    quantum_efficiency: float = Field(default=1.0, gt=0, le=1, description="electrons per photon", examples=[0.8])
+    full_well: Electrons | None = Field(default=None, gt=0, description="electrons", examples=["30000 electron"])
+    bits: int | None = Field(default=None, ge=1, le=16, description="of the converter, 1 to 16", examples=[12])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DetectorSpec:
+        refuse(check_camera(self))
+        return self
 
 
 class UNetSpec(Table):

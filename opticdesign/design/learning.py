@@ -6,7 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from opticdesign.design.fields import Factor, Fraction, Name, Part, StepNumber, Table, sequence
+from opticdesign.design.fields import Factor, Fraction, Name, Part, StepNumber, Table, Temperature, sequence
+from opticdesign.design.mask_rules import check_masks, check_temperature
 from opticdesign.design.rules import (
     check_data_split,
     check_milestones,
@@ -15,6 +16,7 @@ from opticdesign.design.rules import (
     check_stage,
     refuse,
 )
+from opticdesign.design.tolerance_rules import check_vaccinated
 from opticdesign.units import Angle, Length
 
 __all__ = [
@@ -93,7 +95,14 @@ class Stage(Table):
         joint_steps: optimiser steps of each joint part of a layerwise stage.
         joint_rate: learning rate of the optics there.
         quantised: whether the masks are seen as the process would make them.
+        rounding: how optics learn through the levels of a quantised stage: the nearest level, with the gradient of the
+            phase before it; the mean of the levels around the phase; or one of these drawn at random.
+        temperature: how wide those levels lie around the phase, at the first step and at the last, for a rounding
+            that has one: at 1 the mean is the phase itself, at 0 it would be the nearest level.
+        variation: weight of the masks' total variation, in radians a neuron, beside the loss.
+        feature: weight of the share of the masks that is narrower than fabrication.min_feature, beside the loss.
         noise: whether the detector is noisy.
+        vaccinated: whether each batch sees an instrument with errors of its own, drawn from [tolerance].
     """
 
     train: Annotated[tuple[Part, ...], BeforeValidator(sequence)] = Field(
@@ -119,11 +128,22 @@ class Stage(Table):
     joint_steps: int | None = Field(default=None, ge=1, le=10_000_000, description="optimiser steps", examples=[100])
     joint_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[5e-5])
     quantised: bool = Field(default=False, description="quantisation-aware", examples=[True])
+    rounding: Literal["straight-through", "soft", "gumbel"] = Field(
+        default="straight-through", description="how optics learn through levels", examples=["soft"]
+    )
+    temperature: (
+        Annotated[tuple[Temperature, Temperature], BeforeValidator(sequence), AfterValidator(check_temperature)] | None
+    ) = Field(default=None, description="first and last, each above 0 and at most 1", examples=[[1.0, 0.005]])
+    variation: float | None = Field(
+        default=None, gt=0, le=1e6, description="weight of the total variation", examples=[0.01]
+    )
+    feature: float | None = Field(default=None, gt=0, le=1e6, description="weight of narrow parts", examples=[0.1])
     noise: bool = Field(default=True, description="with detector noise", examples=[True])
+    vaccinated: bool = Field(default=False, description="with errors of [tolerance]", examples=[True])
 
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
-        refuse(check_stage(self))
+        refuse([*check_stage(self), *check_masks(self), *check_vaccinated(self)])
         return self
 
 

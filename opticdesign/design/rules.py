@@ -20,11 +20,13 @@ from opticdesign.materials import MATERIALS, material
 from opticdesign.units import format_length
 
 if TYPE_CHECKING:
+    from opticdesign.design.instrument import DetectorSpec
     from opticdesign.design.learning import Stage
     from opticdesign.design.schema import Design
 
 __all__ = [
     "PROBLEMS",
+    "check_camera",
     "check_cell",
     "check_contrast",
     "check_data_split",
@@ -167,6 +169,13 @@ def _check_dependent_keys(stage: Stage) -> list[DesignProblem]:
     rules = [
         ("discriminator_rate", stage.discriminator_rate, gan, 'loss = "gan"', "discriminator_rate = 0.0001"),
         ("milestones", stage.milestones, stage.decay == "milestones", 'decay = "milestones"', "milestones = [400]"),
+        (
+            "temperature",
+            stage.temperature,
+            stage.rounding != "straight-through",
+            'rounding = "soft" or "gumbel"',
+            "temperature = [1.0, 0.005]",
+        ),
         ("joint_steps", stage.joint_steps, stage.layerwise, "layerwise = true", "joint_steps = 100"),
         ("joint_rate", stage.joint_rate, stage.layerwise, "layerwise = true", "joint_rate = 0.00005"),
     ]
@@ -205,9 +214,9 @@ def check_parts(design: Design) -> list[DesignProblem]:
     optics, problems = design.optics, []
     for name, stage in design.training.stages.items():
         key = f"training.stages.{name}"
-        if design.decoder.kind == "none" and stage.loss not in _BEFORE_DECODER:
+        if design.decoder.kind == "none" and stage.loss != "intensity-l1":
             value = f'{toml_value(stage.loss)}, "none"'
-            expected = '"intensity-l1" or "linear-probe" where there is no decoder'
+            expected = '"intensity-l1" where there is no decoder'
             remedy = 'change the loss, or choose decoder.kind = "unet"'
             problems.append(
                 DesignProblem(f"{key}.loss, decoder.kind", "this loss needs a decoder", value, expected, remedy)
@@ -331,6 +340,14 @@ def check_depth(design: Design) -> list[DesignProblem]:
             expected = f"more than {format_length(depth)}"
             problems.append(DesignProblem(f"optics.{key}", message, format_length(gap), expected, remedy))
     return problems
+
+
+def check_camera(camera: DetectorSpec) -> list[DesignProblem]:
+    """A full well under a converter, above what intensity 1 fills."""
+    if camera.bits is not None and camera.full_well is None:
+        message, remedy = "missing key 'full_well' beside bits", 'add full_well = "30000 electron"'
+        return [DesignProblem("bits", message, str(camera.bits), "the electrons of the highest code", remedy)]
+    return []
 
 
 def check_detector(design: Design) -> list[DesignProblem]:

@@ -16,6 +16,7 @@ from opticdesign.design.exporting import Export
 from opticdesign.design.fields import Name, Table
 from opticdesign.design.instrument import Decoder, DetectorSpec, Fabrication, Light, Optics, SlmPanel
 from opticdesign.design.learning import Data, Evaluation, Training
+from opticdesign.design.mask_rules import check_feature, check_relief
 from opticdesign.design.rules import (
     check_cell,
     check_depth,
@@ -30,6 +31,8 @@ from opticdesign.design.rules import (
     check_tiles,
     refuse,
 )
+from opticdesign.design.tolerance_rules import check_tolerance
+from opticdesign.design.tolerancing import Tolerance
 from opticdesign.design.toml_text import to_toml
 from opticdesign.errors import DesignProblem
 
@@ -51,6 +54,7 @@ class Design(Table):
         evaluation: how it is judged.
         slm: the panel that shows the masks.
         export: how the masks are written to files.
+        tolerance: how far what is built may be from this, and how that is studied; None for what is usual.
     """
 
     name: Name = Field(description="letters, digits, - and _, at most 32", examples=["d2nn5"])
@@ -64,6 +68,7 @@ class Design(Table):
     evaluation: Evaluation = Evaluation()
     slm: SlmPanel = SlmPanel()
     export: Export = Export()
+    tolerance: Tolerance | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Design:
@@ -76,10 +81,12 @@ class Design(Table):
             *check_doses(self),
             *check_cell(self),
             *check_output(self),
-            *(check_depth(self) if not light else []),
+            *([*check_depth(self), *check_relief(self)] if not light else []),
+            *check_feature(self),
             *check_probe(self),
             *check_parts(self),
             *check_perceptual(self),
+            *check_tolerance(self),
         ]
         refuse(problems)
         return self

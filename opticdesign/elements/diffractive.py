@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from opticdesign.elements.element import Mask, phase_transmission, start_of
 from opticdesign.errors import UsageError
-from opticdesign.fabrication import FabricationProcess, fabricated_phase
 from opticdesign.field import Grid
+from opticdesign.quantiser import Quantiser
 from opticdesign.relief import Relief
 
 __all__ = ["AmplitudeMask", "DiffractiveElement"]
@@ -53,17 +53,15 @@ class DiffractiveElement(Mask):
         else:
             self.phase_rad = nn.Parameter(start)
 
-    def forward(
-        self, field: Tensor, process: FabricationProcess | None = None, wavelength_m: float | None = None
-    ) -> Tensor:
+    def forward(self, field: Tensor, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Multiply a complex field (…, y, x) by the mask; arguments as in `transmission`."""
         return field * self.transmission(process, wavelength_m).to(field.dtype)
 
-    def transmission(self, process: FabricationProcess | None = None, wavelength_m: float | None = None) -> Tensor:
+    def transmission(self, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Complex transmission (y, x), as designed or, given a process, as fabricated.
 
         Args:
-            process: makes the mask at the design wavelength.
+            process: makes the mask at the design wavelength; in training, what stands for it.
             wavelength_m: vacuum wavelength in metres of the light, the design's when left out.
         """
         return self.sampled(phase_transmission(self.phase(process, wavelength_m)))
@@ -74,11 +72,11 @@ class DiffractiveElement(Mask):
             return values
         return values.repeat_interleave(self.samples, 0).repeat_interleave(self.samples, 1)
 
-    def phase(self, process: FabricationProcess | None = None, wavelength_m: float | None = None) -> Tensor:
+    def phase(self, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Phase of each neuron in radians with its gradient; arguments as in `transmission`."""
         phase = self._designed_phase()
         if process is not None:
-            phase = fabricated_phase(phase, process)
+            phase = process.phase(phase)
         elif wavelength_m is not None and self.primary == "phase":
             phase = torch.remainder(phase, 2.0 * math.pi)
         return phase if wavelength_m is None else phase * self._known_relief().dispersion(wavelength_m)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from opticdesign.elements.element import Element, phase_transmission, start_of
 from opticdesign.errors import UsageError
-from opticdesign.fabrication import FabricationProcess, fabricated_phase
 from opticdesign.field import Grid
 from opticdesign.propagation import convolve, padded_grid
+from opticdesign.quantiser import Quantiser
 
 __all__ = ["FourierFilter", "pupil_of_na", "ring_means", "ring_of_point", "zernike_phase"]
 
@@ -139,31 +139,35 @@ class FourierFilter(Element):
         scale = self.wavelength_m * self.focal_m
         return scale / height, scale / width
 
-    def phase(self, process: FabricationProcess | None = None) -> Tensor:
+    def phase(self, process: Quantiser | None = None) -> Tensor:
         """Phase of the filter in radians with its gradient (wy, wx), as designed or, given a process, as fabricated."""
-        return self.phase_rad if process is None else fabricated_phase(self.phase_rad, process)
+        return self.phase_rad if process is None else process.phase(self.phase_rad)
 
-    def filter(self, process: FabricationProcess | None = None) -> Tensor:
+    def filter(self, process: Quantiser | None = None) -> Tensor:
         """Transmission of the filter with its pupil, real or complex (wy, wx), zero frequency in the middle.
 
         Args:
             process: given, the filter's phase is as this process makes it.
         """
-        amplitude = self.amplitude()
-        transmission = self._pupil.to(torch.get_default_dtype()) if amplitude is None else amplitude
+        transmission = self.transmitted()
         if self._turns:
             transmission = transmission * phase_transmission(self.phase(process))
         return transmission
+
+    def transmitted(self) -> Tensor:
+        """Amplitude transmission of the filter with its pupil, real (wy, wx), 0 … 1."""
+        amplitude = self.amplitude()
+        return self._pupil.to(torch.get_default_dtype()) if amplitude is None else amplitude
 
     def amplitude(self) -> Tensor | None:
         """Learned amplitude transmission (wy, wx), 0 … 1, zero outside the pupil; None where none is learned."""
         return self._pupil * torch.sigmoid(self.logit) if "amplitude" in self.mode else None
 
-    def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+    def forward(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
         """The inverted, filtered image of a complex field, both (…, y, x)."""
         return self.filtered(field, process).flip((-2, -1))
 
-    def filtered(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+    def filtered(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
         """The filtered image of a complex field, turned upright, both (…, y, x)."""
         ny, nx = self.grid.shape
         transfer = torch.fft.ifftshift(self.filter(process).to(field.dtype))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from opticdesign.elements.diffractive import DiffractiveElement
 from opticdesign.elements.element import Element
 from opticdesign.errors import UsageError
-from opticdesign.fabrication import FabricationProcess
 from opticdesign.propagation import Propagator
+from opticdesign.quantiser import Quantiser
 
 __all__ = ["ElementStack"]
 
@@ -36,7 +36,7 @@ class ElementStack(Element):
         super().__init__(parts[0].grid)
         self.parts = nn.ModuleList(parts)
 
-    def forward(self, field: Tensor, process: FabricationProcess | None = None) -> Tensor:
+    def forward(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
         """The field behind the last part, (…, y, x); given a process, diffractive elements act as it makes them."""
         for part in self.parts:
             field = part(field, process) if isinstance(part, (DiffractiveElement, ElementStack)) else part(field)

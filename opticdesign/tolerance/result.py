@@ -165,14 +165,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class InverseLimit:
-    """How far a group may go alone until the judged metric has dropped by `drop`.
+    """How far a group may go alone until the judged metric has changed by `drop`, root mean square over some draws.
 
     Args:
         group: the group.
         scale: factor on all the group's deviations at which it has; None when it has not at `searched`.
         searched: the largest factor tried.
         drop: the drop that was looked for, in the metric's unit, positive.
-        deviations: parameter → its standard deviation at that factor, SI; at `searched` where `scale` is None.
+        deviations: parameter → its tolerance at that factor, SI: how far from nominal 95 % of its values reach; at
+            `searched` where `scale` is None.
     """
 
     group: str
@@ -191,12 +192,14 @@ class BudgetRow:
         drop: drop of the judged metric that the group makes alone at its tolerance as designed.
         scale: proposed factor on its tolerance.
         proposed_drop: the drop expected at the proposal; the root of the sum of their squares is the drop allowed.
+        deviations: parameter → its tolerance as proposed, SI: how far from nominal 95 % of its values reach.
     """
 
     group: str
     drop: float
     scale: float
     proposed_drop: float
+    deviations: dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from opticdesign.training import Trainer
 from opticdesign.workflow.optimise import TEST_PATCHES, batch_source, load_trained, patch_set
 from opticdesign.workflow.score import ImageScores, Judged, TestSet, judge, score_constant, test_set
 
-__all__ = ["Evaluation", "Row", "evaluate"]
+__all__ = ["Evaluation", "Row", "evaluate", "fit_power"]
 
 _SHOWN = 3  # patches that figures show
 
@@ -97,11 +97,11 @@ def _trained_floor(
     for report in trainer.steps():
         on_step(report.total, trainer.total_steps)
     if trainer.microscope.decoder is None:
-        _fit_power(trainer.microscope, floor, split)
+        fit_power(trainer.microscope, floor, split)
     return trainer.averaged()
 
 
-def _fit_power(microscope: Microscope, design: Design, split: Split) -> None:
+def fit_power(microscope: Microscope, design: Design, split: Split) -> None:
     """Give optics without a decoder the output power whose image P²I of the training data is nearest to φ/2π."""
     fields, targets = patch_set(split.train, design.optics.shape, TEST_PATCHES)
     readings, _ = reconstruct(microscope, fields, build_process(design), design.training.seed)

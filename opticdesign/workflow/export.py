@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -22,17 +24,22 @@ from opticdesign.run import Run
 from opticdesign.system import build_process
 from opticdesign.workflow.optimise import TEST_PATCHES, load_trained, patch_set
 
-__all__ = ["Stage", "Verification", "export", "exports_folder", "verify"]
+__all__ = ["Stage", "Verification", "export", "export_job", "exports_folder", "made_stages", "verify"]
 
 _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The test metrics, name → mean over patches, of the masks at one point of the way from design to file."""
+    """The test metrics, name → value for each patch, of the masks at one point of the way from design to file."""
 
     name: str
-    metrics: dict[str, float]
+    patches: dict[str, list[float]]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The means over patches."""
+        return {metric: fmean(values) for metric, values in self.patches.items()}
 
 
 @dataclass(frozen=True)
@@ -72,12 +79,11 @@ def _openings(microscope: Microscope, halftone: int) -> Tensor | None:
     return None if amplitudes is None else torch.round(amplitudes.cpu().double() * halftone**2).to(torch.int64)
 
 
-def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
-    """Write the trained masks in the named formats, or in the usual ones when none is named.
+def export_job(run: Run) -> tuple[ExportJob, str]:
+    """The trained masks of a run as they are to be made, and the SHA-256 of the checkpoint they are from.
 
     Raises:
-        UsageError: an unfinished run, an unknown format, or one that cannot hold these masks.
-        RunError: a file of the user would be lost.
+        UsageError: an unfinished run, or masks that no format can hold.
     """
     process, spec = build_process(run.design), run.design.export
     microscope, digest = load_trained(run, _CPU)
@@ -91,6 +97,17 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
         openings=None if openings is None else openings.numpy().astype(np.uint16),
         spec=spec,
     )
+    return job, digest
+
+
+def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
+    """Write the trained masks in the named formats, or in the usual ones when none is named.
+
+    Raises:
+        UsageError: an unfinished run, an unknown format, or one that cannot hold these masks.
+        RunError: a file of the user would be lost.
+    """
+    job, digest = export_job(run)
     provenance: dict[str, JsonValue] = {
         "run": run.folder.name,
         "checkpoint_sha256": digest,
@@ -101,8 +118,45 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
     return export_design(job, chosen, exports_folder(run, to), provenance)
 
 
-def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
+def made_stages(run: Run, device: torch.device, patches: int = TEST_PATCHES) -> tuple[Stage, Stage]:
+    """The trained masks as they are, and as they are to be made, on at most so many test patches.
+
+    Raises:
+        UsageError: an unfinished run.
+    """
+    process = build_process(run.design)
+    microscope, _ = load_trained(run, device)
+    phases, amplitudes = microscope.optics.phases_rad(), microscope.optics.amplitudes()
+    halftone = run.design.export.layout.halftone
+    openings = _openings(microscope, halftone)
+    measure = _measurement(run, microscope, patches)
+    made = None if openings is None else (openings / halftone**2).float()
+    quantised = process.phase_of_level(_levels(microscope, process))
+    return measure("float", phases, amplitudes), measure("quantised", quantised, made)
+
+
+def _measurement(run: Run, microscope: Microscope, patches: int) -> Callable[[str, Tensor, Tensor | None], Stage]:
+    """What makes a stage of its name, phases and amplitudes on the test patches of a run."""
+    fields, targets = patch_set(load_split(run.design).test, run.design.optics.shape, patches)
+
+    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
+        microscope.optics.set_phases_rad(masks_rad)
+        if amplitudes is not None:
+            microscope.optics.set_amplitudes(amplitudes)
+        _, images = reconstruct(microscope, fields, None, run.design.training.seed)
+        return Stage(name, {key: value.tolist() for key, value in image_scores(images, targets).items()})
+
+    return measure
+
+
+def verify(run: Run, device: torch.device, to: Path | None, patches: int = TEST_PATCHES) -> Verification:
     """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
+
+    Args:
+        run: a complete run.
+        device: where to simulate.
+        to: the export folder; RUN/exports when left out.
+        patches: most test patches to simulate.
 
     Raises:
         UsageError: an unfinished run.
@@ -125,15 +179,7 @@ def verify(run: Run, device: torch.device, to: Path | None) -> Verification:
     checks = verify_files(folder, levels.numpy(), process, None if openings is None else openings.numpy())
     if openings is not None and all(check.readback is None or check.readback.openings is None for check in checks):
         problems.append("manifest.json: no exported file holds the learned amplitude; export a layout (--gds) as well")
-    fields, targets = patch_set(load_split(run.design).test, run.design.optics.shape, TEST_PATCHES)
-
-    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
-        microscope.optics.set_phases_rad(masks_rad)
-        if amplitudes is not None:
-            microscope.optics.set_amplitudes(amplitudes)
-        _, images = reconstruct(microscope, fields, None, run.design.training.seed)
-        return Stage(name, {key: float(value.double().mean()) for key, value in image_scores(images, targets).items()})
-
+    measure = _measurement(run, microscope, patches)
     made = None if openings is None else (openings / halftone**2).float()
     stages = [measure("float", phases, amplitudes), measure("quantised", process.phase_of_level(levels), made)]
     for check in checks:

@@ -39,11 +39,13 @@ __all__ = [
     "assist",
     "batch_source",
     "choose_device",
+    "finish_run",
     "load_trained",
     "optimise",
     "patch_set",
     "plan_optimisation",
     "quick_design",
+    "train_run",
 ]
 
 _VALIDATION_PATCHES = 8
@@ -229,8 +231,8 @@ def optimise(
             _restore(run, trainer, facts.get("start_from"))
             run.rewind(trainer.position.total)
             run.update(status="running", environment={**run.info["environment"], **facts})
-        _train(run, trainer, split, options.workers, on_progress, stop_asked)
-        _finish(run, trainer.averaged(), split)
+        train_run(run, trainer, split, options.workers, on_progress, stop_asked)
+        finish_run(run, trainer.averaged(), split)
     return run
 
 
@@ -297,7 +299,7 @@ def _restore(run: Run, trainer: Trainer, start: dict[str, Any] | None) -> None:
         )
 
 
-def _train(
+def train_run(
     run: Run,
     trainer: Trainer,
     split: Split,
@@ -305,6 +307,11 @@ def _train(
     on_progress: Callable[[Progress], None],
     stop_asked: Callable[[], bool],
 ) -> None:
+    """Train from where a trainer stands to the end of its stages, with records and checkpoints in a run folder.
+
+    Raises:
+        Stopped: `stop_asked` became true; a checkpoint was written first.
+    """
     design, process = run.design, build_process(run.design)
     fields, targets = patch_set(split.val, design.optics.shape, _VALIDATION_PATCHES)
     begun = saved = time.monotonic()
@@ -338,7 +345,7 @@ def _train(
             raise Stopped(run)
 
 
-def _finish(run: Run, microscope: Microscope, split: Split) -> None:
+def finish_run(run: Run, microscope: Microscope, split: Split) -> None:
     """Figures, the table of metrics, and the mark that the run is complete."""
     title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}"
     process = build_process(run.design)

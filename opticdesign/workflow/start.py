@@ -7,6 +7,7 @@ from torch import nn
 from opticdesign.design import D2NNOptics, Design, FilterOptics
 from opticdesign.errors import UsageError
 from opticdesign.microscope import Microscope
+from opticdesign.units import format_length
 
 __all__ = ["take_over"]
 
@@ -25,7 +26,7 @@ def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Desi
         The parts that were taken: "optics", and "decoder" if so.
 
     Raises:
-        UsageError: the optics are of another kind or size, or do not repeat as those of the design do.
+        UsageError: the optics are of another kind, size, pitch or wavelength, or do not repeat as those of the design.
     """
     remedy = "start from another run, or without one"
     if not _same_shapes(ours.optics, theirs.optics):
@@ -35,6 +36,13 @@ def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Desi
     if not _as_regular(source.optics, design.optics):
         message = f"{name}: its masks do not repeat as this design's do"
         raise UsageError(message, expected="the same optics.cell, or optics.rings", remedy=remedy)
+    for key, first, second in (
+        ("light.wavelength", design.light.wavelength, source.light.wavelength),
+        ("optics.pitch", design.optics.sample_pitch, source.optics.sample_pitch),
+    ):
+        if first != second:
+            message = f"{name}: its {key} is {format_length(second)}, this design's {format_length(first)}"
+            raise UsageError(message, expected="masks that were learned for the same light and samples", remedy=remedy)
     ours.optics.load_state_dict(theirs.optics.state_dict())
     if ours.decoder is None or theirs.decoder is None or not _same_shapes(ours.decoder, theirs.decoder):
         return ["optics"]

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
 from opticdesign.floors import floor_design
+from opticdesign.processes import open_processes
+from opticdesign.quantisation_study import QuantisationStudy
 from opticdesign.study import StudyRow, TableStudy
 from opticdesign.workflow.optimise import quick_design
 from opticdesign.workflow.study_cell import Cell, Outcome, cell_folder, outcome_of, refuse_changed
 
-__all__ = ["StudyOptions", "run_study", "study_folder"]
+__all__ = ["StudyOptions", "run_cells", "run_study", "study_folder"]
 
 _POLL_SECONDS = 0.2
 
@@ -48,49 +45,7 @@ class StudyOptions:
     changes: tuple[str, ...] = ()
 
 
-class _Here(Executor):
-    """Runs what is submitted at once, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A finished future."""
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-class _Workers(Executor):
-    """Processes beside this one; when they have ended because one died, new ones take what is submitted next."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        import multiprocessing
-
-        threads = max(1, torch.get_num_threads() // self._count)
-        # torch's threads do not survive a fork
-        pool = ProcessPoolExecutor(self._count, multiprocessing.get_context("spawn"), _begin_worker, (threads,))
-        for _ in range(self._count):
-            # a pool notices the death of a process only after an event later than its start: here its first answer
-            pool.submit(os.getpid)
-        return pool
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """The future of what a process does."""
-        try:
-            return self._pool.submit(fn, *args, **kwargs)
-        except BrokenProcessPool:
-            self._pool.shutdown()  # waits for those that are being ended and still hold their run folders
-            self._pool = self._new_pool()
-            return self._pool.submit(fn, *args, **kwargs)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes after what they are doing."""
-        self._pool.shutdown(wait, cancel_futures=cancel_futures)
-
-
-def study_folder(study: TableStudy, options: StudyOptions) -> Path:
+def study_folder(study: TableStudy | QuantisationStudy, options: StudyOptions) -> Path:
     """The folder of a study's runs and tables."""
     return options.output or Path("runs") / "studies" / f"{study.name}{'-quick' if options.quick else ''}"
 
@@ -116,10 +71,33 @@ def run_study(
         DesignError: a design has problems.
         RunError: the folder holds runs of other designs.
     """
-    cells = list(_cells(study, options))
+    return run_cells(list(_cells(study, options)), outcome_of, options.workers, on_news, stop_asked)
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    work: Callable[[Cell, Callable[[], bool]], Outcome],
+    workers: int,
+    on_news: Callable[[str], None],
+    stop_asked: Callable[[], bool],
+) -> list[Outcome]:
+    """The outcomes of cells, in their order.
+
+    Args:
+        cells: rows with seeds, each after the one it starts from.
+        work: makes the outcome of a cell, given what tells whether to stop; other processes import it by its name.
+        workers: processes that work at the same time and share the threads of this one.
+        on_news: hears a line when a cell begins or ends.
+        stop_asked: whether the user asked to stop.
+
+    Raises:
+        StudyStopped: `stop_asked` became true.
+        RunError: a folder holds the run of another design.
+    """
     for cell in cells:
         refuse_changed(cell)
-    with tempfile.TemporaryDirectory(prefix="opticdesign-") as place, _executor(options.workers) as executor:
+    threads = max(1, torch.get_num_threads() // workers)
+    with tempfile.TemporaryDirectory(prefix="opticdesign-") as place, open_processes(workers, threads) as executor:
         sign = Path(place) / "stop"  # what other processes see of a request to stop
 
         def stopping() -> bool:
@@ -129,11 +107,11 @@ def run_study(
 
         def submit(cell: Cell) -> Future[Outcome]:
             on_news(f"{cell.row} seed {cell.seed}: {cell.folder}")
-            return executor.submit(outcome_of, cell, stop_asked if options.workers == 1 else sign.exists)
+            return executor.submit(work, cell, stop_asked if workers == 1 else sign.exists)
 
-        outcomes = _scheduled(cells, options.workers, submit, on_news, stopping)
+        outcomes = _scheduled(cells, workers, submit, on_news, stopping)
     if any(outcome.stopped for outcome in outcomes):
-        raise StudyStopped(f"stopped safely in {study_folder(study, options)}")
+        raise StudyStopped(f"stopped safely in {cells[0].folder.parent}")
     return outcomes
 
 
@@ -158,42 +136,6 @@ def _trained_design(study: TableStudy, row: StudyRow, seed: int, options: StudyO
     if row.floor is not None and row.floor != "constant":
         design = floor_design(design, row.floor, seed)
     return quick_design(design) if options.quick else design
-
-
-@contextmanager
-def _executor(workers: int) -> Iterator[Executor]:
-    """Where rows run: this process, or several beside it; left by an error, those are ended at once."""
-    if workers == 1:
-        yield _Here()
-        return
-    import multiprocessing
-
-    others = set(multiprocessing.active_children())
-    pool = _Workers(workers)
-    try:
-        yield pool
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker(threads: int) -> None:
-    """Set up a process: its share of threads, Ctrl-C left to the main process, an end when that one has died."""
-    import multiprocessing
-
-    torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)  # nothing is lost: a run resumes from its last checkpoint
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _scheduled(

@@ -20,7 +20,7 @@ from opticdesign.storage import write_json
 from opticdesign.workflow.optimise import Options, Progress, Stopped, optimise
 from opticdesign.workflow.score import ImageScores, score_constant, score_run, test_set
 
-__all__ = ["Cell", "Outcome", "cell_folder", "outcome_of", "refuse_changed"]
+__all__ = ["Cell", "Outcome", "attempt", "cell_folder", "outcome_of", "refuse_changed", "trained_run"]
 
 _SCORE = "score.json"
 
@@ -72,9 +72,14 @@ class Cell:
 
 
 def outcome_of(cell: Cell, stop_asked: Callable[[], bool]) -> Outcome:
-    """The outcome of a cell; whatever fails is told there, so that other rows go on."""
+    """The outcome of a cell: its scores, stored ones or those of its run."""
+    return attempt(cell, lambda: Outcome(cell.row, cell.seed, _scored(cell, stop_asked)))
+
+
+def attempt(cell: Cell, work: Callable[[], Outcome]) -> Outcome:
+    """The outcome of some work on a cell; whatever fails is told there, so that other rows go on."""
     try:
-        return Outcome(cell.row, cell.seed, _scored(cell, stop_asked))
+        return work()
     except Stopped:
         return Outcome(cell.row, cell.seed, stopped=True)
     except OpticDesignError as error:
@@ -97,7 +102,7 @@ def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
         split = load_split(cell.design)
         scores = score_constant(split, test_set(cell.design, split))
     else:
-        run = _trained(cell, started, stop_asked)
+        run = trained_run(cell, started, stop_asked)
         scores = score_run(run, cell.device)
         *_, checkpoint = run.load()
     write_json(
@@ -117,8 +122,18 @@ def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
     return scores
 
 
-def _trained(cell: Cell, started: str | None, stop_asked: Callable[[], bool]) -> Run:
-    """The complete run of a cell."""
+def trained_run(cell: Cell, started: str | None, stop_asked: Callable[[], bool]) -> Run:
+    """The complete run of a cell, trained as far as it is not.
+
+    Args:
+        cell: the cell.
+        started: SHA-256 of the checkpoint that it starts from, None where it starts from nothing.
+        stop_asked: whether the user asked to stop.
+
+    Raises:
+        Stopped: `stop_asked` became true.
+        OpticDesignError: training failed.
+    """
     resume = False
     if (cell.folder / "run.json").exists():
         run = open_run(cell.folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opticdesign.design import Export
 from opticdesign.export import ExportJob, export_design
 from opticdesign.fabrication import FabricationProcess
 
@@ -40,12 +41,15 @@ def make_job() -> MakeJob:
         two_pi_grey: int = 256,
         name: str = "d2nn5",
         seed: int = 0,
+        spec: Export | None = None,
+        heights_m: tuple[float, ...] | None = None,
+        openings: np.ndarray | None = None,
     ) -> ExportJob:
         if array is None:
             array = np.random.default_rng(seed).integers(0, levels, shape, dtype=np.uint8)
             array[:, 0, 0], array[:, -1, -1] = 0, levels - 1
-        process = FabricationProcess(levels, 632.8e-9, 1.45702, 1.0003)
-        return ExportJob(name, array, process, pitch_m, two_pi_grey)
+        process = FabricationProcess(levels, 632.8e-9, 1.45702, 1.0003, heights_m)
+        return ExportJob(name, array, process, pitch_m, two_pi_grey, openings, spec or Export())
 
     return make
 
@@ -57,8 +61,20 @@ def f_job(make_job: MakeJob) -> ExportJob:
 
 
 @pytest.fixture
+def small_of(make_job: MakeJob, tmp_path: Path) -> Callable[[str], tuple[ExportJob, Path]]:
+    """`small_of(name)`: a job of two layers of 9 × 7 pixels, exported in one format."""
+
+    def make(name: str) -> tuple[ExportJob, Path]:
+        job = make_job(8, (2, 9, 7))
+        export_design(job, [name], tmp_path / "small", {})
+        return job, tmp_path / "small"
+
+    return make
+
+
+@pytest.fixture
 def small(make_job: MakeJob, tmp_path: Path) -> tuple[ExportJob, Path]:
-    """A job of two layers of 9 × 7 pixels, exported in every format."""
+    """A job of two layers of 9 × 7 pixels, exported in three formats."""
     job = make_job(8, (2, 9, 7))
     export_design(job, ["gds", "heightmap", "slm"], tmp_path / "small", {})
     return job, tmp_path / "small"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from opticdesign.errors import VerificationError
+from opticdesign.errors import UsageError, VerificationError
 from opticdesign.export import ExportJob, export_design, exporters, verify_files
 from opticdesign.manifest import load_manifest, sha256
 
-NAMES = ("gds", "heightmap", "slm")
+NAMES = ("3mf", "gds", "grey", "gsf", "heightmap", "oasis", "png16", "preview", "slm", "stl", "xyz", "zemax")
+LEAST = {"zemax": 5}  # pixels along a side that a format takes
+PHASE_ERROR_RAD = {"grey": math.pi / 255}  # of formats whose greys do not fall on levels
 every_exporter = pytest.mark.parametrize("name", NAMES)
 
 
@@ -42,6 +45,10 @@ def test_read_back_gives_the_exact_levels(name, levels, make_job, tmp_path):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 40), (2, 40, 1), (1, 64, 64), (7, 5, 9)])
 def test_read_back_holds_for_any_shape(name, shape, make_job, tmp_path):
     job = make_job(8, shape)
+    if min(shape[1:]) < (least := LEAST.get(name, 1)):
+        with pytest.raises(UsageError, match=f"expected: at least {least}"):
+            export_design(job, [name], tmp_path / "x", {})
+        return
     np.testing.assert_array_equal(read_back(job, name, tmp_path / "x"), job.levels)
 
 
@@ -70,8 +77,18 @@ def test_read_back_phase_has_the_bits_of_the_designed_phase(name, levels, make_j
     (check,) = verify_files(tmp_path / "x", job.levels, job.process)
     designed = job.process.phase_of_level(torch.from_numpy(job.levels)).numpy()
     assert check.readback.phase_rad.dtype == np.float32
-    assert check.readback.phase_rad.tobytes() == designed.tobytes()
-    assert check.phase_error_rad == 0.0
+    assert check.phase_error_rad <= PHASE_ERROR_RAD.get(name, 0.0)
+    if name not in PHASE_ERROR_RAD:
+        assert check.readback.phase_rad.tobytes() == designed.tobytes()
+
+
+@every_exporter
+def test_heights_of_a_table_are_read_back(name, make_job, tmp_path):
+    job = make_job(5, (2, 8, 9), heights_m=(0.0, 100e-9, 350e-9, 360e-9, 1200e-9))
+    export_design(job, [name], tmp_path / "x", {})
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process)
+    assert check.ok, check.problems
+    np.testing.assert_array_equal(check.readback.levels, job.levels)
 
 
 @every_exporter
@@ -91,7 +108,7 @@ def test_equal_jobs_give_equal_bytes_at_another_time(make_job, tmp_path):
 @every_exporter
 def test_a_read_only_view_is_written(name, make_job, tmp_path):
     whole = make_job().levels
-    view = whole[:, ::-1, ::2]
+    view = whole[:, ::-1, ::2].transpose(0, 2, 1)
     view.flags.writeable = False
     np.testing.assert_array_equal(read_back(make_job(array=view), name, tmp_path / "x"), view)
 
@@ -139,8 +156,8 @@ def test_a_missing_file_is_named(name, make_job, tmp_path):
 
 
 @every_exporter
-def test_a_file_grown_without_bounds_is_not_read(name, small):
-    job, folder = small
+def test_a_file_grown_without_bounds_is_not_read(name, small_of):
+    job, folder = small_of(name)
     file = load_manifest(folder).record(name).files[0]
     with (folder / file.path).open("r+b") as stream:
         stream.truncate(file.bytes + (1 << 30))
@@ -149,8 +166,8 @@ def test_a_file_grown_without_bounds_is_not_read(name, small):
 
 
 @every_exporter
-def test_read_needs_a_record(name, small):
-    _, folder = small
+def test_read_needs_a_record(name, small_of):
+    _, folder = small_of(name)
     manifest = load_manifest(folder)
     bare = manifest.model_copy(update={"exports": ()})
     with pytest.raises(VerificationError, match=f"no files of the exporter '{name}'"):

@@ -62,6 +62,8 @@ def test_pillow_and_tifffile_see_heights_in_nanometres(make_job, tmp_path):
             (page,) = tiff.pages
             np.testing.assert_array_equal(page.asarray(), expected)
             assert json.loads(page.description)["unit"] == "nm"
+            assert page.tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+            assert page.tags["XResolution"].value == page.tags["YResolution"].value
             numerator, denominator = page.tags["XResolution"].value
             assert denominator / numerator * 1e-2 == pytest.approx(job.pitch_m, rel=1e-6)
 

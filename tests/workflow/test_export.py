@@ -145,11 +145,11 @@ def trained_filter(folder: Path, mode: str) -> Run:
 def test_exported_filter_is_verified_as_the_quantised_one(mode: str, tmp_path: Path) -> None:
     run = trained_filter(tmp_path / "run", mode)
     manifest = export(run, (), None)
-    assert {record.exporter for record in manifest.exports} == {"gds", "heightmap", "slm"}
+    assert {record.exporter for record in manifest.exports} == {"gds", "heightmap", "preview", "slm"}
     result = verify(run, CPU, None)
     assert result.ok
     (_, quantised, *read_back) = result.stages
-    assert len(read_back) == 3
+    assert len(read_back) == 4
     assert all(stage.metrics == quantised.metrics for stage in read_back)
     with np.load(run.folder / "exports" / "heightmap" / "heights.npz") as heights:
         assert heights["height_m"].shape == (1, 48, 48)

@@ -91,6 +91,12 @@ def test_optics_of_another_kind_or_size_are_refused(source: Callable[[], Design]
         taken(source(), design())
 
 
+@pytest.mark.parametrize("change", ['light.wavelength="550 nm"', 'optics.pitch="400 nm"'])
+def test_masks_of_other_light_or_samples_are_refused(change: str) -> None:
+    with pytest.raises(UsageError, match=r"source: its (light.wavelength|optics.pitch) is (.|\n)*same light"):
+        taken(layers(change), layers())
+
+
 def test_without_a_decoder_the_optics_alone_are_taken() -> None:
     stage = '{optics = {train = ["optics"], loss = "intensity-l1", steps = 1, optics_rate = 0.1}}'
     settings = ('decoder={kind = "none"}', "detector.binning=1", f"training.stages={stage}", "optics.layers=2")

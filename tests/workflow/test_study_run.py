@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -299,15 +298,6 @@ def test_a_dead_worker_costs_its_own_row_and_no_other(trained: tuple[Path, list[
     assert problems.keys() == {("A", 1), ("B", 1)}
     assert "its process died twice" in problems["A", 1]
     assert problems["B", 1] == "it starts from A, which failed"
-
-
-def test_new_workers_take_the_place_of_dead_ones() -> None:
-    pool = grid._Workers(2)
-    try:
-        assert isinstance(pool.submit(os._exit, 1).exception(60), BrokenProcessPool)
-        assert pool.submit(len, "four").result(60) == 4
-    finally:
-        pool.shutdown()
 
 
 def test_an_error_in_the_middle_ends_the_workers_at_once(tmp_path: Path) -> None:

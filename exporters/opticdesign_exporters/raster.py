@@ -1,0 +1,90 @@
+"""Where pixel edges lie on the integer grid of a layout file, and the rectangles that cover a plane of pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from opticdesign.errors import UsageError
+
+__all__ = ["Ints", "Raster", "rectangles"]
+
+Ints = npt.NDArray[np.int64]
+
+_UNITS_M = (1e-9, 0.5e-9, 0.2e-9, 0.1e-9)
+
+
+class Raster(NamedTuple):
+    """The grid of a file: database unit in metres, pitch of the pixels in database units."""
+
+    unit_m: float
+    pitch: float
+
+    @classmethod
+    def of(cls, pitch_m: float, parts: int = 1) -> Raster:
+        """The coarsest unit that divides the pitch, else 1 nm.
+
+        Args:
+            pitch_m: side of a pixel, metres.
+            parts: number of cells along a side of a pixel.
+
+        Raises:
+            UsageError: a pixel, or a cell of it, is smaller than two database units.
+        """
+        ratios = [(unit, pitch_m / unit) for unit in _UNITS_M]
+        exact = [cls(unit, float(round(ratio))) for unit, ratio in ratios if abs(ratio - round(ratio)) < 1e-9 * ratio]
+        raster = exact[0] if exact else cls(*ratios[0])
+        if raster.pitch < 2 * parts:
+            noun, remedy = ("a pitch", "") if parts == 1 else ("halftone cells", "use fewer cells (layout.halftone)")
+            raise UsageError(
+                f"{noun} of {pitch_m / parts:.6g} m",
+                expected=f"at least two database units of {raster.unit_m * 1e9:g} nm",
+                remedy=remedy,
+            )
+        return raster
+
+    def edges(self, count: int, parts: int = 1) -> Ints:
+        """Edges of `count` pixels of `parts` cells each, in database units (count · parts + 1,).
+
+        Each edge is rounded by itself, so that errors never add up.
+        """
+        edges: Ints = np.floor(self._ideal(count, parts) + 0.5).astype(np.int64)
+        return edges
+
+    def edge_error_m(self, count: int, parts: int = 1) -> float:
+        """Largest distance between an edge and its rounded place."""
+        return float(np.abs(self.edges(count, parts) - self._ideal(count, parts)).max() * self.unit_m)
+
+    def _ideal(self, count: int, parts: int) -> npt.NDArray[np.float64]:
+        ideal: npt.NDArray[np.float64] = np.arange(count * parts + 1) * self.pitch / parts
+        return ideal
+
+
+def rectangles(plane: npt.NDArray[np.uint8]) -> Ints:
+    """Cover each value above 0 with rectangles that do not overlap: runs along rows, merged downwards.
+
+    Args:
+        plane: values (rows, columns).
+
+    Returns:
+        Rectangles (count, 5): first row, end row, first column, end column, value; ordered by first column and row.
+    """
+    rows, columns = plane.shape
+    begins = np.ones(plane.shape, dtype=bool)
+    begins[:, 1:] = plane[:, 1:] != plane[:, :-1]
+    starts = np.flatnonzero(begins)
+    ends = np.zeros(rows * columns, dtype=np.int32)  # the column behind the run that starts here, else 0
+    ends[starts] = np.append(starts[1:], rows * columns) - starts // columns * columns
+    ends[plane.ravel() == 0] = 0
+    end = ends.reshape(plane.shape)
+    run = end > 0
+    goes_on = run[1:] & (end[1:] == end[:-1]) & (plane[1:] == plane[:-1])  # the run of the row above
+    first, last = run.copy(), run
+    first[1:] &= ~goes_on
+    last[:-1] &= ~goes_on
+    # In each column first and last rows of stacked runs alternate, so that column by column they pair up by themselves.
+    column, row = np.divmod(np.flatnonzero(first.T), rows)
+    end_row = np.flatnonzero(last.T) % rows + 1
+    return np.stack((row, end_row, column, end[row, column], plane[row, column])).T

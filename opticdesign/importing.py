@@ -1,0 +1,244 @@
+"""Masks from elsewhere: what an importer is, and how heights in files become the phases of a design's masks.
+
+Importers are found through the entry-point group `opticdesign.importers`, so that a laboratory can add its own reader.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from opticdesign.design import Layout
+from opticdesign.errors import DataError, UsageError, VerificationError
+from opticdesign.fabrication import FabricationProcess
+from opticdesign.manifest import sha256
+from opticdesign.plugins import load_plugins
+from opticdesign.units import format_length
+
+__all__ = ["HeightMap", "ImportJob", "Importer", "Masks", "SourceFile", "importers", "masks_of_heights", "read_masks"]
+
+_MOST_TURNS = 1000  # of phase in a mask: more is a mistaken unit
+_LARGEST_FILE = 4 << 30  # bytes; beyond this it is no mask
+
+
+class SourceFile(NamedTuple):
+    """A file to read: where it is, and its bytes."""
+
+    path: Path
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes in hexadecimal."""
+        return sha256(self.data)
+
+    @classmethod
+    def read(cls, path: Path) -> SourceFile:
+        """Read a file whole.
+
+        Raises:
+            DataError: it is missing, unreadable or far too large.
+        """
+        try:
+            if path.stat().st_size > _LARGEST_FILE:
+                raise DataError(path, "too large for a mask", expected=f"at most {_LARGEST_FILE >> 30} GiB")
+            return cls(path, path.read_bytes())
+        except OSError as error:
+            raise DataError(path, f"cannot be read: {error.strerror or error}", remedy="check the path") from None
+
+
+@dataclass(frozen=True)
+class ImportJob:
+    """What is to be read, and the masks that it should fit.
+
+    Args:
+        files: the files, in the order in which light meets their masks.
+        shape: masks, rows and columns of the design.
+        pitch_m: side of a square pixel in metres.
+        process: the process of the design, which heights and levels are those of.
+        layout: kind, tone and mirroring of a layout, as the design says.
+        halftone: cells along a pixel of half-toned chrome; None where the masks of the design absorb nothing.
+        layer_map: a table of a layout's layers; None where they are as our own layouts have them.
+        file_pitch_m: distance of samples in the files in metres, whatever they say; None where they do say it, or where
+            it is the design's.
+        file_unit_m: unit of heights in files that do not say it, metres.
+    """
+
+    files: tuple[SourceFile, ...]
+    shape: tuple[int, int, int]
+    pitch_m: float
+    process: FabricationProcess
+    layout: Layout
+    halftone: int | None = None
+    layer_map: SourceFile | None = None
+    file_pitch_m: float | None = None
+    file_unit_m: float = 1e-9
+
+
+class Masks(NamedTuple):
+    """Masks as files hold them.
+
+    Args:
+        phase_rad: phases (masks, rows, columns), radians, float32, not wrapped.
+        notes: what was assumed or left out, one sentence each.
+        amplitudes: amplitude transmissions, same shape, 0 … 1; None where the files hold none.
+    """
+
+    phase_rad: npt.NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    amplitudes: npt.NDArray[np.float32] | None = None
+
+
+class HeightMap(NamedTuple):
+    """One height map of a file.
+
+    Args:
+        height_m: heights in metres (rows, columns), row 0 at the top.
+        pitch_m: distance of its samples along y and x in metres; None where the file does not say.
+        place: where it is, for messages.
+    """
+
+    height_m: npt.NDArray[np.float64]
+    pitch_m: tuple[float, float] | None
+    place: str
+
+
+class Importer(Protocol):
+    """A file format that masks can be read from.
+
+    Attributes:
+        name: what it is called.
+        summary: what it reads, in a line.
+        suffixes: how its files end, with the dot, in small letters.
+    """
+
+    name: str
+    summary: str
+    suffixes: tuple[str, ...]
+
+    def read(self, job: ImportJob) -> Masks:
+        """Read the files of a job.
+
+        Raises:
+            DataError: a file cannot be read, or does not fit the masks of the design.
+            VerificationError: a file is damaged.
+        """
+
+
+def importers() -> dict[str, Importer]:
+    """All installed importers by name.
+
+    Raises:
+        UsageError: none is installed, or one cannot be loaded.
+    """
+    return load_plugins("opticdesign.importers", "importer")
+
+
+def read_masks(job: ImportJob) -> tuple[Masks, str]:
+    """Read the files of a job by the importer for their suffix; says which that is.
+
+    Raises:
+        UsageError: no importer is installed, or there is no file.
+        DataError: a file that no importer reads, that cannot be read or that does not fit, or files of several formats.
+    """
+    importer = _importer(job)
+    try:
+        return importer.read(job), importer.name
+    except VerificationError as error:  # of a reader that exports share; here it is the user's file that is wrong
+        path = job.files[0].path
+        message = error.message.removeprefix(f"{path}: ")
+        raise DataError(path, message, expected=error.expected, remedy="check the file, or save it again") from None
+
+
+def _importer(job: ImportJob) -> Importer:
+    """The one importer for all files of a job."""
+    if not job.files:
+        raise UsageError("nothing to import", expected="one or more files")
+    known = {suffix: importer for importer in importers().values() for suffix in importer.suffixes}
+    chosen = [known.get(file.path.suffix.lower()) for file in job.files]
+    for file, importer in zip(job.files, chosen, strict=True):
+        if importer is None or importer is not chosen[0]:
+            message = f"a file of type {file.path.suffix or '(none)'}" + (" among others" if importer else "")
+            expected = f"one or more files of one of {', '.join(known)}"
+            raise DataError(file.path, message, expected=expected, remedy="name files of one format")
+    return known[job.files[0].path.suffix.lower()]
+
+
+def masks_of_heights(maps: Sequence[HeightMap], job: ImportJob) -> Masks:
+    """Phases 2π(n − n₀)h/λ of height maps, at the pitch of the design.
+
+    A map of coarser samples is repeated and one of finer samples averaged, by whole numbers of samples.
+
+    Args:
+        maps: one for each mask.
+        job: the masks they should fit.
+
+    Raises:
+        DataError: another number of maps, another size, a pitch that is no multiple or whole part of the design's, or
+            a height that is no number.
+    """
+    if len(maps) != job.shape[0]:
+        raise DataError(
+            job.files[0].path,
+            f"{len(maps)} height maps in {len(job.files)} files, for {job.shape[0]} masks",
+            expected=f"{job.shape[0]} maps, one for each mask that light passes",
+            remedy="name one file for each mask in the order of the light, or one file that holds them all",
+        )
+    height_m = np.stack([_at_design_pitch(one, job) for one in maps])
+    low_m, high_m = float(height_m.min()), float(height_m.max())
+    turns = (high_m - low_m) / job.process.full_height_m
+    if turns > _MOST_TURNS:
+        raise DataError(
+            job.files[0].path,
+            f"heights from {format_length(low_m)} to {format_length(high_m)}, {turns:.4g} times that of 2π",
+            expected=f"a span of at most {_MOST_TURNS} times {format_length(job.process.full_height_m)}",
+            remedy="check the unit (--unit), and that the file holds heights, not phases",
+        )
+    phase = height_m * (2.0 * math.pi / job.process.full_height_m)
+    return Masks(phase.astype(np.float32), (f"heights span {turns:.4g} of 2π",))
+
+
+def _at_design_pitch(one: HeightMap, job: ImportJob) -> npt.NDArray[np.float64]:
+    """Heights (rows, columns) of the design's pixels."""
+    _, rows, columns = job.shape
+    if not np.isfinite(one.height_m).all():
+        row, column = (int(index) for index in np.argwhere(~np.isfinite(one.height_m))[0])
+        raise DataError(one.place, f"row {row} column {column} is no number", expected="a height everywhere")
+    ratio = _ratio(one, job)
+    size = tuple(side * ratio for side in one.height_m.shape)
+    if size != (rows, columns):  # before anything is repeated: a wrong pitch can ask for any amount of memory
+        found = " × ".join(map(str, one.height_m.shape))
+        raise DataError(
+            one.place,
+            f"{found} samples" + ("" if ratio == 1.0 else f", {size[0]:g} × {size[1]:g} pixels of the design"),
+            expected=f"{rows} × {columns} pixels of {format_length(job.pitch_m)}",
+            remedy="cut or pad the map, name a design of its size, or say the distance of its samples with --pitch",
+        )
+    if ratio >= 1.0:
+        return np.repeat(np.repeat(one.height_m, round(ratio), axis=0), round(ratio), axis=1)
+    factor = round(1.0 / ratio)
+    mean: npt.NDArray[np.float64] = one.height_m.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
+    return mean
+
+
+def _ratio(one: HeightMap, job: ImportJob) -> float:
+    """Pitch of the map over that of the design: a whole number, or one over a whole number."""
+    told = None if job.file_pitch_m is None else (job.file_pitch_m, job.file_pitch_m)
+    pitch_m = told or one.pitch_m or (job.pitch_m, job.pitch_m)
+    ratios = [side / job.pitch_m for side in pitch_m]
+    whole = [max(1, round(ratio)) if ratio >= 0.75 else 1.0 / max(1, round(1.0 / ratio)) for ratio in ratios]
+    if whole[0] == whole[1] and all(abs(a / b - 1.0) <= 1e-4 for a, b in zip(ratios, whole, strict=True)):
+        return whole[0]
+    sides = " × ".join(format_length(side) for side in pitch_m)
+    raise DataError(
+        one.place,
+        f"samples of {sides} on pixels of {format_length(job.pitch_m)}",
+        expected="the design's pitch, a multiple or a whole part of it",
+        remedy="resample the map, set optics.pitch to its pitch, or correct what the file says with --pitch",
+    )

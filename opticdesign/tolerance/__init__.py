@@ -1,0 +1,1 @@
+"""What becomes of a design when it is not built exactly as designed."""

@@ -1,0 +1,145 @@
+"""A filter in the pupil of a 4-f system with the errors of draws.
+
+A wave of frequency ν crosses the pupil at x = λfν. So a filter that is shifted by s acts as it does where it should be
+on an image whose waves all have s/λf less: the image is multiplied by a ramp, which is exact. In light of another
+wavelength the same waves cross it farther out, and one that is turned elsewhere: its transmission is read there,
+between its points by their shares of the area, for the focus of a wave is about a point wide. A camera that is out of
+the image plane sees a refocused image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from opticdesign import transfer
+from opticdesign.design import Design
+from opticdesign.elements import phase_transmission
+from opticdesign.fabrication import FabricationProcess
+from opticdesign.field import Grid
+from opticdesign.optical_system import FilterSystem
+from opticdesign.propagation import convolve
+from opticdesign.straight_through import straight_through
+from opticdesign.tolerance.deviations import Deviations
+from opticdesign.tolerance.masks import PerturbedMasks
+from opticdesign.tolerance.sample import Sample
+
+__all__ = ["PerturbedFilter"]
+
+_FIELDS = 4  # windows that one field needs while it is filtered
+
+
+class PerturbedFilter:
+    """A 4-f system as draws make it.
+
+    Args:
+        design: says what the filter is made of.
+        optics: the system as designed, on the device where to compute.
+        process: makes the filter.
+        phases_rad: of the filter that it makes, (1, wy, wx).
+    """
+
+    def __init__(self, design: Design, optics: FilterSystem, process: FabricationProcess, phases_rad: Tensor) -> None:
+        self._element = optics.element
+        window = self._element.window.shape
+        self._points = Grid(window, self._element.pitch_m)
+        levels = process.level_of_phase(phases_rad)
+        self._masks = PerturbedMasks(design, process, levels, self._points)
+
+    def plans(self, dev: Deviations) -> list[tuple[int, int]]:
+        """As of layers; there is nothing to leave out."""
+        return [(0, 0)] * len(dev)
+
+    def field(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
+        """Complex fields on the camera, (n, images, y, x), of draws.
+
+        Args:
+            sample: what light comes from.
+            dev: the draws.
+            learned: phase of the filter (1, wy, wx) that takes the gradient of the ones that are made of it.
+        """
+        light = self._shifted(sample.at(dev.get("wavelength")), dev)
+        transfer_function = torch.fft.ifftshift(self._filter(dev, learned).to(light.dtype), dim=(-2, -1))
+        transfer_function = transfer_function * self._to_camera(dev).to(light)
+        (ny, nx), parts = self._element.grid.shape, torch.split(light.expand(len(dev), *light.shape[1:]), 1)
+        if light.device.type != "cpu":
+            return convolve(light, transfer_function[:, None])[..., :ny, :nx].expand(len(dev), *light.shape[1:])
+        shares = transfer_function.expand(len(dev), *transfer_function.shape[1:])
+        return torch.cat([convolve(part, share)[..., :ny, :nx] for part, share in zip(parts, shares, strict=True)])
+
+    def bytes_per_draw(self, images: int) -> int:
+        """Memory that one draw takes with so many images at once."""
+        return 8 * (images * _FIELDS + 16) * math.prod(self._points.shape)
+
+    def _shifted(self, light: Tensor, dev: Deviations) -> Tensor:
+        """The image (n or 1, images, y, x) as the filter sees it in its own frame."""
+        if not dev.active("layer_shift"):
+            return light
+        frequency = dev["layer_shift"][:, 0] / (self._wavelength_m(dev) * self._element.focal_m)[:, None]
+        y, x = self._element.grid.coordinates_m()
+        turn = -2.0 * math.pi * (frequency[:, 0, None, None] * y + frequency[:, 1, None, None] * x)
+        return light * torch.complex(torch.cos(turn), torch.sin(turn)).to(light)[:, None]
+
+    def _wavelength_m(self, dev: Deviations) -> Tensor:
+        """Wavelength in the medium, float64 (n,)."""
+        if not dev.active("wavelength"):
+            return torch.full((len(dev),), self._element.wavelength_m, dtype=torch.float64)
+        wavelength_m, _, medium_index = self._masks.light(dev)
+        return wavelength_m / medium_index
+
+    def _filter(self, dev: Deviations, learned: Tensor | None) -> Tensor:
+        """Transmission at the waves of the window, complex (n, wy, wx), zero frequency in the middle."""
+        phases = self._masks.phases(dev)
+        if learned is not None:
+            phases = straight_through(learned.expand_as(phases), phases)
+        amplitude = self._element.transmitted()
+        filters = amplitude * phase_transmission(phases[:, 0])
+        turned = dev.active("rotation")
+        if not (turned or dev.active("wavelength")):
+            return filters
+        turn = dev["rotation"][:, 0] if turned else torch.zeros(len(dev), dtype=torch.float64)
+        return _read_at(filters, turn, self._wavelength_m(dev) / self._element.wavelength_m, self._points)
+
+    def _to_camera(self, dev: Deviations) -> Tensor:
+        """Transfer function from the image plane to the camera, (n or 1, wy, wx), in FFT order."""
+        window = self._element.window
+        fy, fx = window.frequencies_per_m()
+        result = torch.ones((1, 1, 1), dtype=torch.complex128)
+        if dev.active("gap", "refocus"):
+            way = torch.zeros(len(dev), dtype=torch.float64)
+            for group in ("gap", "refocus"):
+                way = way + dev[group].reshape(-1) if dev.active(group) else way
+            wavelength = self._wavelength_m(dev)[:, None, None]
+            phase = transfer.excess_phase(wavelength**2 * (fy**2 + fx**2), wavelength, way[:, None, None])
+            result = result * torch.complex(torch.cos(phase), torch.sin(phase))
+        if dev.active("image_shift"):
+            shift = dev["image_shift"][:, :, None, None]
+            turn = 2.0 * math.pi * (fy * shift[:, 0] + fx * shift[:, 1])
+            result = result * torch.complex(torch.cos(turn), torch.sin(turn))
+        return result
+
+
+def _read_at(filters: Tensor, turn_rad: Tensor, scale: Tensor, points: Grid) -> Tensor:
+    """Filters read where waves cross them that lie `scale` times as far out, in filters turned by an angle.
+
+    Args:
+        filters: complex (n, wy, wx), zero frequency in the middle.
+        turn_rad: +x towards +y, (n,).
+        scale: (n,).
+        points: where the filter's points lie in the pupil.
+    """
+    (rows, columns), (height, width) = points.shape, points.extent_m
+    # zero frequency, in units of half the height and width around the middle of the array
+    zero = torch.tensor([(2 * (size // 2) + 1) / size - 1.0 for size in (columns, rows)], dtype=torch.float64)
+    cosine, sine = torch.cos(turn_rad) * scale, torch.sin(turn_rad) * scale
+    along_x = torch.stack([cosine, sine * height / width], -1)
+    along_y = torch.stack([-sine * width / height, cosine], -1)
+    matrix = torch.stack([along_x, along_y], -2)
+    theta = torch.cat([matrix, (zero - matrix @ zero)[..., None]], -1)
+    parts = torch.view_as_real(filters).movedim(-1, 1)
+    places = functional.affine_grid(theta.to(parts), list(parts.shape), align_corners=False)
+    read = functional.grid_sample(parts, places, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return torch.view_as_complex(read.movedim(1, -1).contiguous())

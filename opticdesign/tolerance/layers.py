@@ -1,0 +1,247 @@
+"""Diffractive layers with the errors of draws: masks as they are made, planes as they are mounted, light as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from opticdesign.cascade import cascade
+from opticdesign.design import Design
+from opticdesign.elements import phase_transmission
+from opticdesign.fabrication import FabricationProcess
+from opticdesign.field import rotated
+from opticdesign.optical_system import DiffractiveSystem
+from opticdesign.propagation import Propagator
+from opticdesign.straight_through import straight_through
+from opticdesign.thick import ThickRelief
+from opticdesign.tolerance.deviations import Deviations
+from opticdesign.tolerance.hops import PerturbedHop, perturbed_hop
+from opticdesign.tolerance.masks import PerturbedMasks
+from opticdesign.tolerance.sample import Sample
+from opticdesign.tolerance.tilts import tilt_orders
+
+__all__ = ["PerturbedLayers"]
+
+_FIELDS = 6  # windows that one field needs while it is propagated, transforms and copies counted
+
+
+class PerturbedLayers:
+    """A stack of masks, thin or thick, as draws make it.
+
+    Args:
+        design: says what the masks are made of.
+        optics: the stack as designed, on the device where to compute.
+        process: makes the masks.
+        phases_rad: of the masks that it makes, one a neuron (layers, y, x).
+        crossed: masks that light passes; left out, as many as the design says.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        optics: DiffractiveSystem,
+        process: FabricationProcess,
+        phases_rad: Tensor,
+        crossed: int | None = None,
+    ) -> None:
+        self._optics, self._process = optics, process
+        self._crossed = crossed or optics.crossed
+        levels = process.level_of_phase(phases_rad)[: self._crossed]
+        self._masks = PerturbedMasks(design, process, levels, optics.grid)
+        hops = [*optics.hops[: self._crossed], optics.hops[-1]]
+        self._hops = [hop for hop in hops if isinstance(hop, Propagator)]
+
+    def plans(self, dev: Deviations) -> list[tuple[int, int]]:
+        """For each draw, the first plane behind which it differs from nominal, and the order of its tilts.
+
+        Draws of one plan can go together. Plane 0 is the object, plane l > 0 is mask l.
+        """
+        last = len(self._hops)
+        changed = torch.zeros((len(dev), last + 1), dtype=torch.bool)
+        changed[:, 1:last] = self._masks.changed(dev)
+        shifts, slopes, turns = self._shifts(dev), self._slopes(dev), self._turns(dev)
+        changed[:, 1:last] |= turns != 0.0
+        changed[:, :last] |= (self._gaps(dev) != 0.0) | (shifts.diff(dim=1) != 0.0).any(2)
+        changed[:, :last] |= (slopes[:, 1:] != 0.0).any(2) | (slopes[:, :-1] != 0.0).any(2)
+        changed[:, 0] |= torch.tensor(dev.active("wavelength"))
+        changed[:, last] = True
+        pairs = [(slopes[:, j], slopes[:, j + 1]) for j in range(last)]
+        orders = torch.stack([tilt_orders(hop, pair) for hop, pair in zip(self._hops, pairs, strict=True)])
+        first = changed.to(torch.int8).argmax(1)
+        return list(zip(first.tolist(), orders.amax(0).tolist(), strict=True))
+
+    def field(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
+        """Complex fields on the camera, (n, images, y, x), of draws of one plan.
+
+        Args:
+            sample: what light comes from.
+            dev: the draws.
+            learned: phases of the neurons (layers, y, x) that take the gradient of the masks that are made of them.
+        """
+        first, order = self.plans(dev)[0]
+        first = min(first, len(self._hops) - 1)
+        hops = [self._hop(j, dev, order) for j in range(first, len(self._hops))]
+        light = self._light(sample, dev, first)
+        if self._optics.thick is not None:
+            return self._through_thick(light, hops, dev, first, learned)
+        masks = self._transmissions(dev, max(first - 1, 0), learned)
+        if first > 0:
+            light, masks = light * masks[:, :1], masks[:, 1:]
+        if order == 0 and light.device.type == "cpu":
+            return _one_draw_at_a_time(light, masks, [hop.transfer for hop in hops])
+        wave = hops[0](light)
+        for layer, hop in enumerate(hops[1:]):
+            wave = hop(wave * masks[:, layer, None])
+        return wave.expand(len(dev), *wave.shape[1:])
+
+    def bytes_per_draw(self, images: int) -> int:
+        """Memory that one draw takes with so many images at once."""
+        window, grid = self._hops[0].window.shape, self._optics.grid.shape
+        fields = images * _FIELDS + 2 * len(self._hops)
+        return 8 * (fields * window[0] * window[1] + 8 * self._crossed * grid[0] * grid[1])
+
+    def _light(self, sample: Sample, dev: Deviations, first: int) -> Tensor:
+        """The field of the object, or nominal in front of mask `first`, (n or 1, images, y, x)."""
+        if first == 0:
+            return sample.at(dev.get("wavelength"))
+        if first not in sample.ahead:
+            with torch.no_grad():
+                sample.ahead[first] = self._nominal_ahead(sample.fields, first)
+        return sample.ahead[first][None]
+
+    def _nominal_ahead(self, fields: Tensor, first: int) -> Tensor:
+        if self._optics.thick is None:
+            masks = phase_transmission(self._masks.nominal_phases[: first - 1])
+            return cascade(fields, masks, [hop.transfer for hop in self._hops[:first]])
+        wave: Tensor = self._hops[0](fields)
+        for layer in range(first - 1):
+            wave = self._hops[layer + 1](self._optics.behind(layer, wave, self._process))
+        return wave
+
+    def _transmissions(self, dev: Deviations, first: int, learned: Tensor | None) -> Tensor:
+        """Transmissions of the masks from number `first` on, counted from 0, complex (n, layers − first, y, x)."""
+        phases = self._masks.phases(dev, first)
+        if learned is not None:
+            phases = straight_through(self._of_samples(learned, first).expand_as(phases), phases)
+        masks = phase_transmission(phases)
+        turns = self._turns(dev)[:, first:]
+        return rotated(masks, turns, self._optics.grid) if bool((turns != 0.0).any()) else masks
+
+    def _of_samples(self, learned: Tensor, first: int) -> Tensor:
+        """Phases of neurons on the grid of the field, of the masks that light passes from number `first` on."""
+        return self._masks.sampled(learned[first : self._crossed])
+
+    def _through_thick(
+        self, light: Tensor, hops: Sequence[PerturbedHop], dev: Deviations, first: int, learned: Tensor | None
+    ) -> Tensor:
+        """The field behind reliefs that light is marched through, draw by draw: each has heights of its own."""
+        heights = self._masks.heights(dev, max(first - 1, 0))
+        if learned is not None:
+            smooth = self._process.height_of_phase(self._of_samples(learned, max(first - 1, 0)))
+            heights = straight_through(smooth.expand_as(heights), heights)
+        constants = torch.stack([*self._masks.light(dev), self._masks.phase_per_m(dev)], 1)
+        turns = self._turns(dev)[:, max(first - 1, 0) :]
+        light = light.expand(len(dev), *light.shape[1:])
+        behind = []
+        for draw, wave in enumerate(torch.split(light, 1)):
+            relief = self._relief(constants[draw].tolist() if dev.active("wavelength", "index") else None)
+            parts = [hop.of_draw(draw) for hop in hops]
+            if first == 0:
+                wave = parts.pop(0)(wave)
+            for layer, hop in enumerate(parts):
+                turn = float(turns[draw, layer])
+                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, 3]), turn))
+            behind.append(wave)
+        return torch.cat(behind)
+
+    def _marched(self, wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float, turn: float) -> Tensor:
+        """The field behind one turned relief."""
+        grid = self._optics.grid
+        if turn:
+            wave = rotated(wave, -turn, grid)
+        # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
+        inside = height_m.clamp(0.0, relief.depth_m)
+        wave = relief(wave * phase_transmission((height_m - inside) * phase_per_m), inside)
+        return rotated(wave, turn, grid) if turn else wave
+
+    def _relief(self, constants: Sequence[float] | None) -> ThickRelief:
+        """The march as designed, or for another wavelength and other indices."""
+        if self._optics.thick is None:
+            raise TypeError("thin masks are not marched through")
+        nominal = self._optics.thick.relief
+        if constants is None:
+            return nominal
+        wavelength_m, index, medium_index, _ = constants
+        relief = ThickRelief(
+            nominal.grid,
+            wavelength_m,
+            index,
+            medium_index,
+            depth_m=nominal.depth_m,
+            slices=nominal.slices,
+            padding=nominal.window.shape[0] / nominal.grid.shape[0],
+            subdivide=nominal.subdivide,
+            dtype=nominal.in_medium.dtype,
+        )
+        return relief.to(nominal.in_medium.device)
+
+    def _hop(self, j: int, dev: Deviations, order: int) -> PerturbedHop:
+        wavelength_m, _, medium_index = self._masks.light(dev)
+        in_medium_m = wavelength_m / medium_index
+        if not dev.active("wavelength"):
+            in_medium_m = torch.full_like(in_medium_m, self._hops[j].wavelength_m)
+        slopes, shifts = self._slopes(dev), self._shifts(dev)
+        return perturbed_hop(
+            self._hops[j],
+            self._gaps(dev)[:, j],
+            in_medium_m,
+            shifts[:, j + 1] - shifts[:, j],
+            (slopes[:, j], slopes[:, j + 1]),
+            order,
+        )
+
+    def _gaps(self, dev: Deviations) -> Tensor:
+        """Errors of the distances, float64 (n, hops)."""
+        count = len(self._hops)
+        gaps = torch.zeros((len(dev), count), dtype=torch.float64)
+        if dev.active("gap"):
+            gaps += dev["gap"][:, :count]
+        if dev.active("refocus"):
+            gaps[:, -1] += dev["refocus"]
+        return gaps
+
+    def _shifts(self, dev: Deviations) -> Tensor:
+        """Shifts of the planes along y and x, float64 (n, hops + 1, 2)."""
+        shifts = self._of_planes(dev, "layer_shift")
+        if dev.active("image_shift"):
+            shifts[:, -1] = dev["image_shift"]
+        return shifts
+
+    def _slopes(self, dev: Deviations) -> Tensor:
+        """Slopes of the planes along y and x, float64 (n, hops + 1, 2)."""
+        return self._of_planes(dev, "tilt")
+
+    def _of_planes(self, dev: Deviations, group: str) -> Tensor:
+        planes = torch.zeros((len(dev), len(self._hops) + 1, 2), dtype=torch.float64)
+        if dev.active(group):
+            planes[:, 1:-1] = dev[group][:, : self._crossed]
+        return planes
+
+    def _turns(self, dev: Deviations) -> Tensor:
+        """Turns of the masks in their plane, radians, float64 (n, layers)."""
+        if dev.active("rotation"):
+            return dev["rotation"][:, : self._crossed]
+        return torch.zeros((len(dev), self._crossed), dtype=torch.float64)
+
+
+def _one_draw_at_a_time(light: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
+    """As on other devices, by the cascade: on a CPU one field at a time stays in the cache."""
+    fields = light.expand(len(masks), *light.shape[1:])
+    return torch.stack(
+        [
+            cascade(fields[draw], masks[draw], [each if each.ndim == 2 else each[draw, 0] for each in transfers])
+            for draw in range(len(masks))
+        ]
+    )

@@ -1,0 +1,276 @@
+"""A tolerance study: the draws, then everything that is asked of them, on any evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opticdesign.design import Tolerance
+from opticdesign.randomness import numpy_stream, stream_seed
+from opticdesign.tolerance import quantities
+from opticdesign.tolerance.budget import propose_budget
+from opticdesign.tolerance.compensate import KNOBS, Devices, adjusted, retuned
+from opticdesign.tolerance.evaluator import NO_PATTERN
+from opticdesign.tolerance.inverse import inverse_limits
+from opticdesign.tolerance.result import (
+    BudgetRow,
+    CompensatorRow,
+    Convergence,
+    Curve,
+    Draws,
+    InverseLimit,
+    MetricSummary,
+    Ranking,
+    SpecLimit,
+    WorstDraw,
+    YieldCurve,
+    YieldFound,
+)
+from opticdesign.tolerance.runner import Runner
+from opticdesign.tolerance.sampling import Sampler, unit_points
+from opticdesign.tolerance.sensitivity import curves, rank_correlations, sobol_cost, sobol_ranking
+from opticdesign.tolerance.space import Space
+from opticdesign.tolerance.summary import assured_rank, convergence, drops, lower_is_better, summarise, worst_first
+from opticdesign.tolerance.yields import yield_curve, yield_of
+
+__all__ = ["Findings", "Plan", "Study", "drawn_values", "plan_of"]
+
+_QUICK_SAMPLES = 59  # the fewest draws whose worst bounds 95 % of all devices with 95 % confidence
+_WORST = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything a study does.
+
+    Args:
+        samples: number of draws.
+        seed: seed of all draws.
+        sampler: how they are spread.
+        sobol: base points of Sobol indices, a power of two; 0 for none.
+        deviations: where the curves of one parameter alone have points, in standard deviations, without 0.
+        inverse_draws: draws on which inverse limits are found.
+        inverse_steps: bisections of each.
+        adjusted: devices to adjust, so many of the worst and so many at random.
+        budget_draws: draws on which the proposed budget is tried.
+    """
+
+    samples: int
+    seed: int
+    sampler: Sampler
+    sobol: int = 0
+    deviations: tuple[float, ...] = (-3, -2, -1, 1, 2, 3)
+    inverse_draws: int = 8
+    inverse_steps: int = 6
+    adjusted: int = 3
+    budget_draws: int = 32
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found: the part of a `result.ToleranceResult` that comes from judging points, named as there."""
+
+    nominal: dict[str, float]
+    summaries: dict[str, MetricSummary]
+    yield_found: YieldFound
+    yield_curve: YieldCurve
+    ranking: tuple[Ranking, ...]
+    curves: tuple[Curve, ...]
+    inverse: tuple[InverseLimit, ...]
+    budget: tuple[BudgetRow, ...]
+    allowed_drop: float
+    compensators: tuple[CompensatorRow, ...]
+    worst: tuple[WorstDraw, ...]
+    convergence: Convergence
+    draws: Draws
+    notes: tuple[str, ...]
+
+
+def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> Plan:
+    """The plan of a study: the design's number of draws unless another is asked for; less of everything if quick."""
+    if quick:
+        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 2, 3, 1, 8)
+    return Plan(samples or tolerance.samples, seed, tolerance.sampler, sobol)
+
+
+def drawn_values(space: Space, plan: Plan, first: int, count: int) -> NDArray[np.float64]:
+    """Values of draws first … first + count − 1, (count, d); a draw depends on the seed and its number only."""
+    unit = unit_points(plan.sampler, len(space.names), plan.seed, first, count, plan.samples)
+    return space.values(unit)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that is carried out as its parts are asked for.
+
+    Args:
+        runner: judges the points.
+        space: the parameters.
+        tolerance: the judged metric and its limit.
+        plan: how much of everything.
+        reaches: compensator → how far it is moved at most, metres.
+    """
+
+    runner: Runner
+    space: Space
+    tolerance: Tolerance
+    plan: Plan
+    reaches: Mapping[str, float]
+
+    @property
+    def metric(self) -> str:
+        """The judged metric."""
+        return self.tolerance.metric
+
+    def findings(self) -> Findings:
+        """Everything.
+
+        Raises:
+            StudyStopped: the user asked to stop.
+        """
+        spec, judged, curve = self.spec, self.judged, self._curves()
+        budget = propose_budget(curve, self.space, self.metric, self.allowed) if curve and self.allowed > 0.0 else ()
+        return Findings(
+            nominal=self.nominal,
+            summaries={
+                name: summarise(column, self.nominal[name], name, self.plan.seed) for name, column in self.means.items()
+            },
+            yield_found=yield_of(judged, spec, self.tolerance.least_yield),
+            yield_curve=yield_curve(judged, spec.lower_is_better),
+            ranking=(*rank_correlations(self.values, judged, self.space), *self._sobol()),
+            curves=curve,
+            inverse=self._inverse(),
+            budget=budget,
+            allowed_drop=self.allowed,
+            compensators=self._compensated(),
+            worst=tuple(self._worst(int(index)) for index in self.order[:_WORST]),
+            convergence=convergence(judged, self.metric),
+            draws=Draws(
+                values={name: tuple(self.values[:, place].tolist()) for place, name in enumerate(self.space.names)},
+                metrics={name: tuple(column.tolist()) for name, column in self.means.items()},
+            ),
+            notes=(*self._notes(), *self._tried(budget)),
+        )
+
+    @cached_property
+    def nominal(self) -> dict[str, float]:
+        """Every metric without any perturbation."""
+        table = self.runner.named("nominal").evaluate(self.space.nominal[None], [NO_PATTERN])
+        return {name: float(column.mean()) for name, column in table.items()}
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """Parameters of the draws (samples, d)."""
+        return drawn_values(self.space, self.plan, 0, self.plan.samples)
+
+    @cached_property
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Every metric of the draws, mean over images (samples,)."""
+        table = self.runner.named("draws").evaluate(self.values, range(self.plan.samples))
+        return {name: column.mean(axis=1) for name, column in table.items()}
+
+    @property
+    def judged(self) -> NDArray[np.float64]:
+        """The judged metric of the draws (samples,)."""
+        return self.means[self.metric]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Numbers of the draws, the worst first."""
+        return worst_first(self.judged, self.metric)
+
+    @property
+    def spec(self) -> SpecLimit:
+        """What a draw must reach."""
+        limit = self.tolerance.limit(self.nominal[self.metric])
+        return SpecLimit(self.metric, limit, lower_is_better(self.metric))
+
+    @property
+    def allowed(self) -> float:
+        """The drop from nominal to the limit; not positive where the nominal instrument fails already."""
+        return float(drops(np.asarray(self.spec.limit), self.nominal[self.metric], self.metric))
+
+    def _curves(self) -> tuple[Curve, ...]:
+        return curves(self.runner.named("one at a time"), self.space, self.plan.deviations) if self.space.names else ()
+
+    def _sobol(self) -> tuple[Ranking, ...]:
+        plan, runner = self.plan, self.runner.named("Sobol indices")
+        return sobol_ranking(runner, self.space, self.metric, plan.sobol, plan.seed) if plan.sobol else ()
+
+    def _inverse(self) -> tuple[InverseLimit, ...]:
+        if self.allowed <= 0.0 or not self.space.names:
+            return ()
+        return inverse_limits(
+            self.runner.named("inverse limits", self.plan.inverse_draws),  # a group makes a shard
+            self.space,
+            self.metric,
+            self.allowed,
+            self.plan.seed,
+            draws=self.plan.inverse_draws,
+            steps=self.plan.inverse_steps,
+        )
+
+    def _compensated(self) -> tuple[CompensatorRow, ...]:
+        count = min(self.plan.adjusted, self.plan.samples)
+        picked = numpy_stream(self.plan.seed, "tolerance compensated").choice(self.plan.samples, count, replace=False)
+        numbers = np.concatenate([self.order[:count], np.sort(picked)])
+        devices = Devices(self.values[numbers], numbers.tolist(), ["worst"] * count + ["random"] * count)
+        rows: list[CompensatorRow] = []
+        for knob, coordinates in KNOBS.items():
+            # the places of one device make a shard: they have all light in common but the last of its way
+            runner = self.runner.named(knob, 2 * len(coordinates))
+            rows += adjusted(runner, self.space, self.metric, devices, knob, self.reaches[knob])
+        return (*rows, *retuned(self.runner.named("decoder re-tune"), self.metric, devices))
+
+    def _worst(self, index: int) -> WorstDraw:
+        return WorstDraw(
+            index=index,
+            values=dict(zip(self.space.names, self.values[index].tolist(), strict=True)),
+            metrics={name: float(column[index]) for name, column in self.means.items()},
+        )
+
+    def _tried(self, budget: Sequence[BudgetRow]) -> Iterator[str]:
+        """What a budget does to draws, which its making took apart group by group."""
+        if not budget:
+            return
+        count, scales = self.plan.budget_draws, {row.group: row.scale for row in budget}
+        unit = unit_points("sobol", len(self.space.names), stream_seed(self.plan.seed, "budget"), 0, count, count)
+        factors = np.array([scales[group] for group in self.space.groups])
+        values = self.space.nominal + factors * (self.space.values(unit) - self.space.nominal)
+        table = self.runner.named("proposed budget").evaluate(values, [NO_PATTERN] * count)
+        lost = drops(table[self.metric].mean(axis=1), self.nominal[self.metric], self.metric)
+        measure = quantities.metric(self.metric)
+        yield (
+            f"With the proposed budget, {count} draws lose {measure.text(float(lost.mean()))} of {measure.label} on "
+            f"average and {measure.text(float(lost.max()))} at most; {measure.text(self.allowed)} may be lost."
+        )
+
+    def _notes(self) -> list[str]:
+        plan, notes = self.plan, []
+        if rank := assured_rank(plan.samples):
+            measure, bound = quantities.metric(self.metric), float(self.judged[self.order[rank - 1]])
+            ends = "at most" if self.spec.lower_is_better else "at least"
+            notes.append(
+                f"The {measure.label} of 95 % of devices is {ends} {measure.text(bound)} with 95 % confidence: draw "
+                f"{rank} from the worst of {plan.samples} bounds them whatever the distribution (Wilks)."
+            )
+        else:
+            notes.append(f"{plan.samples} draws bound no 95 % of devices with 95 % confidence; 59 are needed (Wilks).")
+        if plan.sampler != "random":
+            notes.append(
+                f"Intervals are those of independent draws; {plan.sampler} points are spread more evenly, so that the "
+                "intervals are rather too wide than too narrow."
+            )
+        if plan.sobol:
+            cost = sobol_cost(self.space, plan.sobol)
+            notes.append(f"Sobol indices of groups took {cost} points: {plan.sobol} twice, and once for each group.")
+        if self.allowed <= 0.0:
+            notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
+        if self.space.patterns:
+            names = ", ".join(pattern.name for pattern in self.space.patterns)
+            notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")
+        return notes

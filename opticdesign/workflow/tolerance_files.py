@@ -1,0 +1,64 @@
+"""The files of a tolerance study: result.json, draws.csv and the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from opticdesign.errors import RunError, StorageError
+from opticdesign.storage import storage_errors, write_json, write_text
+from opticdesign.tolerance.report import write_report
+from opticdesign.tolerance.result import ToleranceResult
+
+__all__ = ["read_result", "write_result"]
+
+_RESULT = "result.json"
+
+
+def write_result(result: ToleranceResult, folder: Path) -> None:
+    """Write a finished study.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    write_json(folder / _RESULT, asdict(result))
+    write_text(folder / "draws.csv", _draws(result))
+    write_report(result, folder)
+
+
+def _draws(result: ToleranceResult) -> str:
+    """One line a draw: its number, its parameters in SI units, its metrics."""
+    units = {parameter.name: parameter.unit for parameter in result.parameters}
+    names = [f"{name} / {unit}" if (unit := units[name]) else name for name in result.draws.values]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["draw", *names, *result.draws.metrics])
+    columns = (*result.draws.values.values(), *result.draws.metrics.values())
+    writer.writerows(zip(range(result.samples), *columns, strict=True))
+    return text.getvalue()
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The content of result.json.
+
+    Raises:
+        RunError: no study has been finished there.
+        StorageError: the file is damaged.
+    """
+    path = folder / _RESULT
+    if not path.is_file():
+        raise RunError(
+            f"{folder}: no finished study",
+            expected="the options of a study that was finished: samples, seed, device and others",
+            remedy="give the same options as for the study, or run it first without --replay",
+        )
+    try:
+        with storage_errors(path):
+            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError:
+        raise StorageError(f"{path}: damaged", expected="JSON", remedy="run the study again") from None
+    return found

@@ -1,0 +1,143 @@
+"""What a process does for a tolerance study: it builds the instrument of a run once, and judges shards of points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+
+from opticdesign.data.source import load_split
+from opticdesign.design import Design, Tolerance
+from opticdesign.errors import RunError
+from opticdesign.run import open_run
+from opticdesign.tolerance.bench import build_bench
+from opticdesign.tolerance.evaluator import Bench
+from opticdesign.tolerance.runner import shard_answer
+from opticdesign.tolerance.space import Space, build_space
+from opticdesign.tolerance.store import json_sha256
+from opticdesign.workflow.optimise import choose_device, load_trained, patch_set
+
+__all__ = ["Request", "Subject", "judge_shard", "load_subject", "one_thread"]
+
+_ONE_AT_A_TIME = Lock()  # a worker of a scheduler may have several threads, an instrument is for one
+_CALIBRATION_PATCHES = 32
+_PACKAGES = ("opticdesign", "torch", "numpy")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is toleranced where, as plain values that a worker elsewhere understands.
+
+    Args:
+        run: absolute path of the run folder, the same for all workers.
+        tolerance: the table [tolerance] as JSON.
+        seed: seed of the draws.
+        device: "cpu" or "cuda".
+        memory_gib: memory that judging may take in each process; None for what is free.
+    """
+
+    run: str
+    tolerance: str
+    seed: int
+    device: str
+    memory_gib: float | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run that is toleranced.
+
+    Args:
+        design: its design, with the errors of this study.
+        checkpoint: SHA-256 of its weights.
+        space: the parameters.
+        bench: judges points.
+        key: hash of everything a metric depends on beside the point.
+    """
+
+    design: Design
+    checkpoint: str
+    space: Space
+    bench: Bench
+    key: str
+
+
+def judge_shard(text: str) -> str:
+    """Judge the points of a shard; see `tolerance.runner.Engine`.
+
+    One thread computes, for the number of threads changes the last bits of a sum, and a table must not depend on it.
+    """
+    with _ONE_AT_A_TIME, one_thread():
+        return shard_answer(_bench_of, text)
+
+
+def _bench_of(task: dict[str, Any]) -> Bench:
+    """The instrument that a task asks for.
+
+    Raises:
+        RunError: it is another one than the study's.
+    """
+    subject = load_subject(Request(**task["request"]))
+    if subject.key != task["study"]:
+        raise RunError(
+            f"{task['request']['run']}: a worker has another run, device or version than the study",
+            expected="the same run folder, kind of device and versions of opticdesign, torch and numpy everywhere",
+            remedy="install the same versions on all workers, or start workers of one kind",
+        )
+    return subject.bench
+
+
+@lru_cache(maxsize=1)
+def load_subject(request: Request) -> Subject:
+    """Build the instrument of a request, or give the one built before.
+
+    Raises:
+        UsageError: an unfinished run, or no such device.
+    """
+    run, device = open_run(Path(request.run)), choose_device(request.device)
+    tolerance = Tolerance.model_validate_json(request.tolerance)
+    design = run.design.model_copy(update={"tolerance": tolerance})
+    microscope, checkpoint = load_trained(run, device)
+    split, space = load_split(design), build_space(design)
+    test = patch_set(split.test, design.optics.shape, tolerance.images)
+    # a decoder is tuned again with what a lab could show it: not with the images that judge it
+    calibration = patch_set(split.train, design.optics.shape, _CALIBRATION_PATCHES)
+    bench = build_bench(design, microscope, space, *test, request.seed, request.memory_gib, calibration)
+    return Subject(design, checkpoint, space, bench, _key(request, design, checkpoint, space, device))
+
+
+def _key(request: Request, design: Design, checkpoint: str, space: Space, device: torch.device) -> str:
+    """Hash of everything a metric depends on beside the point: not how points are drawn, nor how they are judged."""
+    parameters = [[one.name, one.group, one.place, one.nominal] for one in space.parameters]
+    return json_sha256(
+        {
+            "format": 1,
+            "design": design.model_copy(update={"tolerance": None}).digest(),
+            "checkpoint": checkpoint,
+            "parameters": parameters,
+            "patterns": [asdict(pattern) for pattern in space.patterns],
+            "images": json.loads(request.tolerance)["images"],
+            "seed": request.seed,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "packages": {name: metadata.version(name) for name in _PACKAGES},
+        }
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread in this context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from opticdesign.cli import run_command
+from opticdesign.run import Run, open_run
+from tests.design_texts import D2NN5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Runs a command line in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["opticdesign", *map(str, arguments)])
+        capfd.readouterr()
+        code = run_command()
+        return Outcome(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def run_copy(trained_run: Run, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """Two flat height maps, the second one with a square of 500 nm."""
+    heights = np.zeros((2, 64, 64), np.float32)
+    heights[1, 16:48, 16:48] = 173.0
+    tifffile.imwrite(tmp_path / "masks.tif", heights, photometric="minisblack")
+    return tmp_path / "masks.tif"
+
+
+@pytest.fixture
+def importing(tiny_settings: list[str], flat: Path) -> list[object]:
+    """A command line that imports them without training; masks of one cell need not repeat."""
+    return ["import", flat, "--design", D2NN5, *tiny_settings, "--set", "optics.cell=64", "--no-training"]
+
+
+def test_drc_exits_1_when_a_rule_is_broken_and_writes_its_files(command: Command, run_copy: Path) -> None:
+    done = command("drc", run_copy, "--min-feature", "700 nm")
+    assert done.returncode == 1
+    assert "rules are BROKEN" in done.stdout
+    for part in ("width", "gap", "corner", "area", "aspect", "≥ 700 nm", "316.4 nm", "0.49 µm²", "at most 500"):
+        assert part in done.stdout
+    names = ["report.json", "violations.csv", "violations.lyrdb"]
+    assert sorted(path.name for path in (run_copy / "drc").iterdir()) == names
+    assert json.loads((run_copy / "drc" / "report.json").read_text())["ok"] is False
+
+
+def test_import_makes_a_run_and_drc_exits_0_where_it_is_clean(
+    command: Command, importing: list[object], flat: Path, tmp_path: Path
+) -> None:
+    done = command(*importing, "--output", tmp_path / "imported")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'imported'}\n"
+    assert "decoder: untrained" in done.stderr and "of 2π" in done.stderr
+    assert open_run(tmp_path / "imported").info["imported"]["files"][0]["name"] == "masks.tif"
+    clean = command("drc", tmp_path / "imported", "--min-feature", "5 um", "--to", tmp_path / "elsewhere", "--json")
+    assert clean.returncode == 0, clean.stderr
+    assert json.loads(clean.stdout) == json.loads((tmp_path / "elsewhere" / "report.json").read_text())
+    assert not (tmp_path / "imported" / "drc").exists()
+
+
+def test_import_as_json_says_what_came_from_where(command: Command, importing: list[object], tmp_path: Path) -> None:
+    done = command(*importing, "--output", tmp_path / "imported", "--json", "--quick")
+    told = json.loads(done.stdout)
+    assert told["folder"] == str(tmp_path / "imported")
+    assert (told["importer"], told["decoder"], told["quick"]) == ("tiff", "untrained", True)
+    assert [file["name"] for file in told["files"]] == ["masks.tif"]
+
+
+def test_import_trains_the_decoder(command: Command, importing: list[object], tmp_path: Path) -> None:
+    done = command(*importing[:-1], "--quick", "--output", tmp_path / "imported")
+    assert done.returncode == 0, done.stderr
+    assert "decoder: trained" in done.stderr
+    assert open_run(tmp_path / "imported").info["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--unit", "kg"], "is not a length"),
+        (["--pitch", "-3 nm"], "--pitch -3 nm"),
+        (["--pitch", "1 um"], "pixels of 316.4 nm"),
+        (["--set", "optics.neurons=128"], "64 × 64 samples"),
+        (["--layers", "none.csv"], "none.csv: cannot be read"),
+    ],
+)
+def test_import_of_what_does_not_fit_exits_2_and_writes_nothing(
+    arguments: list[str], message: str, command: Command, importing: list[object], flat: Path, tmp_path: Path
+) -> None:
+    done = command(*importing, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert "remedy" in done.stderr or "expected" in done.stderr
+    assert list(tmp_path.iterdir()) == [flat]
+
+
+@pytest.mark.parametrize("length", ["300", "0 nm", "3 kg"])
+def test_drc_refuses_what_is_no_length(length: str, command: Command, run_copy: Path) -> None:
+    done = command("drc", run_copy, "--min-feature", length)
+    assert done.returncode == 2
+    assert "remedy" in done.stderr
+    assert not (run_copy / "drc").exists()

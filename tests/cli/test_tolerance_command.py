@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tolerance_fakes import toy_benches
+
+from opticdesign.cli import progress, run_command
+from opticdesign.run import Run
+from opticdesign.workflow import tolerance, tolerance_files
+
+OPTIONS = ("--device", "cpu", "--workers", "1", "--samples", "12", "--quick", "--set", "tolerance.images=2")
+ERRORS = ("--set", "tolerance.gap.sigma=0.1 um", "--set", "tolerance.layer_shift.sigma=30 nm")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[..., Outcome]]:
+    """Runs a command line in this process on toys for instruments, without drawing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(tolerance, "draw_comparison", lambda *_: None)
+    monkeypatch.setattr(tolerance_files, "write_report", lambda *_: None)
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["opticdesign", *map(str, arguments)])
+        capfd.readouterr()
+        code = run_command()
+        return Outcome(code, *capfd.readouterr())
+
+    with toy_benches():
+        yield run
+
+
+@pytest.fixture
+def folder(trained_run: Run, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+
+
+def test_tolerance_prints_the_way_from_design_to_devices(command: Callable[..., Outcome], folder: Path) -> None:
+    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--sobol", 4)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "12 draws, 2 test images in each, seed 0 — quick: smoke budget, no result",
+        "float",
+        "quantised",
+        "not exported",
+        "Monte Carlo, mean",
+        "Monte Carlo, worst 5 %",
+        "yield, PSNR / dB ≥",
+        "of 12",
+        "rank correlation",
+        "Sobol index, total",
+        "limits and budget for a drop of 1",
+        "layer_shift",
+        "re-register",
+        "decoder re-tune",
+        "worst draws",
+        "59 are needed (Wilks)",
+        f"opticdesign tolerance {folder} --samples 12 --seed 0 --device cpu --sobol 4 --quick",
+    ):
+        assert part in done.stdout
+    assert "report.html" in done.stderr and "draws: 12/12" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_command_it_prints_replays_a_draw(command: Callable[..., Outcome], folder: Path) -> None:
+    import shlex
+
+    done = command("tolerance", folder, *OPTIONS, *ERRORS)
+    (line,) = [line for line in done.stdout.splitlines() if "--replay" in line]
+    again = command(*shlex.split(line[line.index("opticdesign tolerance") :])[1:])
+    assert again.returncode == 0, again.stderr
+    assert "equal to the study's" in again.stdout and "gap 1" in again.stdout and "PSNR / dB" in again.stdout
+    assert "picture: " in again.stderr
+
+
+def test_results_as_json(command: Callable[..., Outcome], folder: Path) -> None:
+    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--json")
+    assert done.returncode == 0, done.stderr
+    (stored,) = (folder / "tolerance").glob("*/result.json")
+    assert json.loads(done.stdout) == json.loads(stored.read_text("utf-8"))
+    index = json.loads(done.stdout)["worst"][0]["index"]
+    again = json.loads(command("tolerance", folder, *OPTIONS, *ERRORS, "--json", "--replay", index).stdout)
+    assert again["same"] is True and again["metrics"] == json.loads(done.stdout)["worst"][0]["metrics"]
+
+
+@pytest.mark.parametrize(("least", "code"), [(0.01, 0), (1.0, 1)])
+def test_too_low_a_yield_exits_1(command: Callable[..., Outcome], folder: Path, least: float, code: int) -> None:
+    asked = ("--set", "tolerance.spec=19", "--set", f"tolerance.least_yield={least}")
+    done = command("tolerance", folder, *OPTIONS, *ERRORS, *asked)
+    assert done.returncode == code, done.stderr
+    assert f"at least {least:.1%} asked for" in done.stdout
+
+
+def test_a_draw_that_differs_exits_1(command: Callable[..., Outcome], folder: Path) -> None:
+    command("tolerance", folder, *OPTIONS, *ERRORS)
+    (stored,) = (folder / "tolerance").glob("*/result.json")
+    found = json.loads(stored.read_text("utf-8"))
+    found["draws"]["metrics"]["psnr_db"][5] += 0.25
+    stored.write_text(json.dumps(found), encoding="utf-8")
+    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--replay", 5)
+    assert done.returncode == 1 and "DIFFERENT" in done.stdout
+
+
+def test_stopping_says_how_to_go_on(
+    command: Callable[..., Outcome], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress.StopRequest, "__call__", lambda self: True)
+    done = command("tolerance", folder, *OPTIONS, *ERRORS)
+    assert done.returncode == 130
+    assert "stopped safely; the same command continues it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--replay", "3"), "no finished study"),
+        (("--sobol", "3"), "power of two"),
+        (("--set", "optics.layers=3"), "trained with its design"),
+        (("--set", "tolerance.gap.sigma=1 V"), "tolerance.gap.sigma"),
+        (("--scheduler", "nonsense://here"), "no dask scheduler answers"),
+        (("--device", "tpu"), "auto"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_exits_2_with_a_remedy(
+    command: Callable[..., Outcome], folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    if "--scheduler" in arguments:
+        pytest.importorskip("distributed")
+    done = command("tolerance", folder, *OPTIONS, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr and "remedy" in done.stderr and "Traceback" not in done.stderr
+    assert not (folder / "tolerance").exists()
+
+
+def test_an_unfinished_run_is_refused(command: Callable[..., Outcome], folder: Path) -> None:
+    info = json.loads((folder / "run.json").read_text("utf-8"))
+    (folder / "run.json").write_text(json.dumps(info | {"status": "stopped"}), encoding="utf-8")
+    done = command("tolerance", folder, *OPTIONS)
+    assert done.returncode == 2 and "training has not finished" in done.stderr

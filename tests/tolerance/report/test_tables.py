@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from example_study import example_study
+
+from opticdesign.tolerance.quantities import MISSING
+from opticdesign.tolerance.report import tables
+from opticdesign.tolerance.report.tables import Table
+
+TABLES = {
+    name: make(example_study())
+    for name, make in (
+        ("stages", tables.stage_table),
+        ("spread", tables.spread_table),
+        ("ranking", tables.ranking_table),
+        ("sobol", tables.group_table),
+        ("inverse", tables.inverse_table),
+        ("budget", tables.budget_table),
+        ("compensators", tables.compensator_table),
+        ("worst", tables.worst_table),
+        ("parameters", tables.parameter_table),
+        ("draw-1", lambda result: tables.draw_table(result, replace(result.worst[0], index=1))),
+    )
+}
+
+
+def column(table: Table | None, heading: str) -> list[str]:
+    assert table
+    place = [one.heading for one in table.columns].index(heading)
+    return [row[place].text for row in table.rows]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_has_a_cell_for_each_column_and_columns_of_numbers_can_be_sorted(name: str) -> None:
+    table = TABLES[name]
+    assert table
+    assert table.name == name
+    assert table.rows
+    for row in table.rows:
+        assert len(row) == len(table.columns)
+        for cell, one in zip(row, table.columns, strict=True):
+            assert cell.text
+            known = cell.sort is not None and math.isfinite(cell.sort)
+            assert known or not one.number or cell.text in (MISSING, "a pixel")
+
+
+def test_stage_without_metrics_says_why() -> None:
+    table = TABLES["stages"]
+    assert table
+    assert column(table, "PSNR / dB") == ["24.81", "24.60", MISSING, "23.52"]
+    assert [row[0].note for row in table.rows] == ["", "", "not exported", ""]
+
+
+def test_spread_has_percentiles_and_their_intervals() -> None:
+    table, summary = TABLES["spread"], example_study().summaries["psnr_db"]
+    assert table
+    fifth = table.rows[0][[one.heading for one in table.columns].index("5 %")]
+    estimate = summary.percentiles["5"]
+    assert fifth.text == f"{estimate.value:.2f}"
+    assert fifth.note == f"{estimate.low:.2f} … {estimate.high:.2f}"
+    assert table.rows[0][0].note == "the judged metric"
+
+
+def test_limits_and_proposals_stand_beside_the_tolerance_as_given() -> None:
+    given = {
+        "etch depth": "±0.0294",
+        "layer shift": "±392 nm",
+        "tilt": "±1.96 mrad",
+        "gap": "±2.94 µm",
+        "wavelength": "±0.00392",
+        "blur": "97.5 nm",
+    }
+    for name in ("inverse", "budget"):
+        table = TABLES[name]
+        assert dict(zip(column(table, "group"), column(table, "tolerance as given"), strict=True)) == given
+    factors = dict(zip(column(TABLES["inverse"], "group"), column(TABLES["inverse"], "factor"), strict=True))
+    limits = dict(zip(column(TABLES["inverse"], "group"), column(TABLES["inverse"], "limit"), strict=True))
+    assert (factors["tilt"], limits["tilt"]) == ("> × 8", "> ±15.7 mrad")
+    gap = float(factors["gap"].removeprefix("× "))
+    assert float(limits["gap"].removeprefix("±").removesuffix(" µm")) == pytest.approx(2.94 * gap, rel=5e-3)
+
+
+def test_gain_of_a_compensator_is_positive_where_it_helps_whichever_way_the_metric_goes() -> None:
+    for judged in ("psnr_db", "mae_rad"):
+        gains = column(tables.compensator_table(example_study(judged)), "mean gain")
+        assert all(float(gain.replace("−", "-")) > 0.0 for gain in gains)
+
+
+def test_compensators_say_how_far_they_moved() -> None:
+    moved = column(TABLES["compensators"], "moved by")
+    assert moved[0].startswith("refocus ")
+    assert moved[0].endswith(" µm")
+    assert "; image shift x " in moved[2]
+    assert moved[4] == MISSING
+
+
+def test_worst_draws_name_what_is_furthest_off_over_its_tolerance() -> None:
+    result, table = example_study(), TABLES["worst"]
+    facts = {one.name: one for one in result.parameters}
+    for draw, text in zip(result.worst, column(table, "furthest off"), strict=True):
+        apart = {name: abs(value) / facts[name].high for name, value in draw.values.items()}  # all are about zero
+        assert text.startswith(max(apart, key=lambda name: apart[name]) + " ")
+
+
+def test_alike_parameters_share_a_row() -> None:
+    assert column(TABLES["parameters"], "perturbation") == [
+        "etch depth",
+        "layer shift",
+        "tilt",
+        "gap",
+        "wavelength",
+        "blur",
+        "height noise",
+    ]
+    assert column(TABLES["parameters"], "drawn") == ["3", "10", "10", "6", "1", "1", "a pixel"]
+    assert column(TABLES["parameters"], "95 % of draws")[1:4] == ["±392 nm", "±1.96 mrad", "±2.94 µm"]
+
+
+def test_parts_that_are_not_there_have_no_table() -> None:
+    bare = replace(example_study(), ranking=(), inverse=(), budget=(), compensators=())
+    for make in (
+        tables.ranking_table,
+        tables.group_table,
+        tables.inverse_table,
+        tables.budget_table,
+        tables.compensator_table,
+    ):
+        assert make(bare) is None
+
+
+def test_many_ranges_of_one_group_are_not_all_written_out() -> None:
+    parameter = example_study().parameters[3]
+    facts = {f"{size}": parameter for size in range(1, 6)}
+    text = tables.deviations_text({name: int(name) * 1e-6 for name in facts}, facts)
+    assert text == "±1 µm; ±2 µm; ±3 µm …"
+    assert tables.deviations_text({}, facts) == MISSING
