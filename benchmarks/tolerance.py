@@ -34,7 +34,7 @@ from opticdesign.tolerance.sample import Sample
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.space import Space, build_space
 
-__all__ = ["Case", "Stand", "main", "rows"]
+__all__ = ["CASES", "Case", "Stand", "main", "rows"]
 
 _DESIGN = Path(__file__).parent.parent / "designs" / "d2nn5.toml"
 _FORWARD, _NAIVE = "forward", "naive loop"

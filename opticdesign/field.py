@@ -15,7 +15,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 
-__all__ = ["Grid", "Spectrum", "rotated", "shifted"]
+__all__ = ["Grid", "Spectrum", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -135,39 +135,3 @@ def shifted(field: Tensor, dy_m: float | Tensor, dx_m: float | Tensor, grid: Gri
     ramp = torch.complex(torch.cos(turn), torch.sin(turn)).to(field.dtype)
     result: Tensor = torch.fft.ifft2(torch.fft.fft2(field) * ramp)
     return result
-
-
-def rotated(field: Tensor, angle_rad: float | Tensor, grid: Grid) -> Tensor:
-    """A field turned about its middle, +x towards +y, by three shears, each a Fourier ramp; differentiable in it.
-
-    No sample is interpolated twice and no power is lost. What leaves one side of the grid enters the other, so that an
-    angle should be well below a quarter turn.
-
-    M. Unser, P. Thévenaz, L. Yaroslavsky, Convolution-based interpolation for fast, high-quality rotation of images,
-    IEEE Trans. Image Process. 4, 1371 (1995), Eq. 3, doi:10.1109/83.465096.
-
-    Args:
-        field: complex (…, y, x).
-        angle_rad: angle in radians, a number or a tensor of the field's batch shape (…).
-        grid: sampling of the field.
-
-    Returns:
-        Complex field (…, y, x).
-    """
-    angle = torch.as_tensor(angle_rad, dtype=torch.float64, device=field.device)[..., None]
-    y, x = (c.flatten().to(field.device) for c in grid.coordinates_m())
-    fy, fx = (f.flatten().to(field.device) for f in grid.frequencies_per_m())
-    along_x = _shear(2.0 * math.pi * torch.tan(angle / 2.0) * y, fx, field)
-    along_y = _shear(-2.0 * math.pi * torch.sin(angle) * x, fy, field)
-    field = torch.fft.ifft(torch.fft.fft(field) * along_x)
-    # columns in one piece of memory are transformed several times as fast
-    columns = field.mT.contiguous()
-    field = torch.fft.ifft(torch.fft.fft(columns) * along_y).mT.contiguous()
-    result: Tensor = torch.fft.ifft(torch.fft.fft(field) * along_x)
-    return result
-
-
-def _shear(ways: Tensor, frequencies: Tensor, like: Tensor) -> Tensor:
-    """Ramps (…, line, frequency) that move each line by a way in units of 1/frequency, in the type of a field."""
-    phase = ways.to(like.real.dtype)[..., :, None] * frequencies.to(like.real.dtype)
-    return torch.complex(torch.cos(phase), torch.sin(phase))

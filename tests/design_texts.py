@@ -20,7 +20,6 @@ TINY = (
     "evaluation.overlap=16",
     "training.batch=2",
     "training.stages.optics.steps=3",
-    "training.stages.reader.steps=6",
     "training.stages.decoder.steps=6",
     "training.stages.joint.steps=6",
 )

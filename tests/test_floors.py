@@ -20,7 +20,7 @@ def test_a_floor_trains_the_decoder_alone_and_as_long(floor: str, kind: tuple[st
     made = floor_design(design, floor, 3)  # type: ignore[arg-type]
     assert {stage.train for stage in made.training.stages.values()} == {("decoder",)}
     steps = {name: stage.steps for name, stage in made.training.stages.items()}
-    assert list(steps.items()) == [("reader", 6), ("decoder", 6), ("joint", 6)]
+    assert list(steps.items()) == [("decoder", 6), ("joint", 6)]
     assert (made.decoder, made.detector, made.optics.shape) == (design.decoder, design.detector, design.optics.shape)
     assert made.training.seed == 3
 

@@ -70,7 +70,7 @@ def test_layerwise_legs_alternate_one_layer_and_all_before_it() -> None:
     ]
     assert {(leg.stage.steps, leg.stage.optics_rate) for leg in legs[0:1] + legs[1::2]} == {(400, 0.05)}
     assert {(leg.stage.steps, leg.stage.optics_rate) for leg in legs[2::2]} == {(7, 5e-5)}
-    assert [leg.name for leg in legs_of(design)[9:]] == ["reader", "decoder", "joint"]
+    assert [leg.name for leg in legs_of(design)[9:]] == ["decoder", "joint"]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 100])

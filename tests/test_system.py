@@ -139,7 +139,7 @@ def test_microscope_of_a_seed_is_always_the_same_and_leaves_the_global_stream_al
     torch.rand(3)
     second, other = build_microscope(small()).state_dict(), build_microscope(small("training.seed=1")).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert not torch.equal(first["decoder.network.head.0.weight"], other["decoder.network.head.0.weight"])
+    assert not torch.equal(first["decoder.head.0.weight"], other["decoder.head.0.weight"])
 
 
 def test_noise_enters_with_a_generator_only() -> None:
@@ -162,8 +162,7 @@ def test_camera_has_the_limits_the_design_names() -> None:
 
 
 def test_gradient_reaches_every_mask_through_the_whole_microscope() -> None:
-    design = small()  # its reader starts blind, and the network behind it silent
-    design = design.model_copy(update={"decoder": design.decoder.model_copy(update={"reader": False})})
+    design = small()
     microscope = build_microscope(design)
     microscope(field(1, 32, 64), build_process(design), torch.Generator().manual_seed(0)).square().sum().backward()
     for element in microscope.optics.elements:

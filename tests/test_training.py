@@ -43,9 +43,7 @@ def tiny(
             }
         ),
     }
-    decoder = design.decoder.model_copy(update={"reader": False})
-    training = design.training.model_copy(update={"stages": stages})
-    return design.model_copy(update={"decoder": decoder, "training": training})
+    return design.model_copy(update={"training": design.training.model_copy(update={"stages": stages})})
 
 
 def draw_batch(step: int) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from opticdesign.export import ExportJob
 
 __all__ = ["Drawn", "Exposure", "MaskLayer", "mask_layers"]
 
-MARKS, CHROME = 100, 200
+_MARKS, _CHROME = 100, 200
 _MOST_LAYERS, _MOST_CHROME_LAYERS = 99, 55  # layout layers end at 255
 
 
@@ -106,7 +106,7 @@ def _levels(job: ExportJob, number: int) -> tuple[Exposure, ...]:
         else:
             level, content = last - steps, f"layer {number}, {steps} of {last} steps removed"
             pixels.append(Drawn(number, steps, content, "etch depth", heights_nm[last] - heights_nm[level], level))
-    marks = pixels[-1]._replace(layer=MARKS + number, datatype=0, content=f"layer {number}, marks")
+    marks = pixels[-1]._replace(layer=_MARKS + number, datatype=0, content=f"layer {number}, marks")
     return (Exposure(f"L{number}", tuple(pixels), marks),)
 
 
@@ -117,7 +117,7 @@ def _bits(job: ExportJob, number: int) -> tuple[Exposure, ...]:
         depth_nm = job.process.full_height_m * 1e9 / 2 ** (bit + 1)
         content = f"layer {number}, bit {bit}, what {'stays' if job.spec.layout.tone == 'keep' else 'is etched'}"
         pixels = Drawn(number, bit, content, "etch depth", depth_nm)
-        marks = pixels._replace(layer=MARKS + number, content=f"layer {number}, bit {bit}, marks")
+        marks = pixels._replace(layer=_MARKS + number, content=f"layer {number}, bit {bit}, marks")
         done.append(Exposure(f"L{number} B{bit}", (pixels,), marks))
     return tuple(done)
 
@@ -125,5 +125,5 @@ def _bits(job: ExportJob, number: int) -> tuple[Exposure, ...]:
 def _chrome(job: ExportJob, number: int) -> Exposure:
     """The half-toned chrome."""
     content = "that stays" if job.spec.layout.tone == "keep" else "that is opened"
-    pixels = Drawn(CHROME + number, 0, f"layer {number}, chrome {content}")
+    pixels = Drawn(_CHROME + number, 0, f"layer {number}, chrome {content}")
     return Exposure(f"L{number} C", (pixels,), pixels._replace(datatype=1, content=f"layer {number}, chrome, marks"))

@@ -127,6 +127,7 @@ class Layout:
             "die_columns": spec.array[1],
             "die_step_x": self.die_step[0],
             "die_step_y": self.die_step[1],
+            "vernier_m": round(spec.vernier / self.raster.unit_m) * self.raster.unit_m if spec.marks else 0.0,
             "top_cell": self.top_cell,
             "database_unit_m": self.raster.unit_m,
             "largest_edge_error_m": self.raster.edge_error_m(max(self.job.levels.shape[1:]), self._parts),

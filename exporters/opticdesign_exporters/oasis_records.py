@@ -60,8 +60,8 @@ class _Cells:
     def library(self, cursor: Cursor, path: str, unit_m: float) -> Library:
         """All cells by name."""
         cells: dict[str, LibraryCell] = {}
-        for key, parts in self.shapes.items():
-            name = self.name(key, cursor)
+        for key in list(self.shapes):
+            name, parts = self.name(key, cursor), self.shapes.pop(key)  # taken out, to free them one by one
             if name in cells:
                 cursor.fail(f"a second cell {name!r}")
             placed = [Placed(offset, self.name(child, cursor), origins) for offset, child, origins in self.placed[key]]
@@ -145,11 +145,12 @@ class _Reader:
         cursor.text()
         scheme = cursor.unsigned()
         checked = cursor.data[: cursor.position]
-        wanted = {0: None, 1: zlib.crc32(checked), 2: sum(checked) & 0xFFFFFFFF}
-        if scheme not in wanted:
+        if scheme > 2:
             cursor.fail(f"a checksum of kind {scheme}", at)
-        if scheme and int.from_bytes(cursor.take(4), "little") != wanted[scheme]:
-            cursor.fail("the checksum differs: the file is damaged", at)
+        if scheme > 0:
+            wanted = zlib.crc32(checked) if scheme == 1 else sum(checked) & 0xFFFFFFFF
+            if int.from_bytes(cursor.take(4), "little") != wanted:
+                cursor.fail("the checksum differs: the file is damaged", at)
         if not cursor.ended:
             cursor.fail("data after the end of record END")
 

@@ -37,7 +37,9 @@ class Raster(NamedTuple):
         exact = [cls(unit, float(round(ratio))) for unit, ratio in ratios if abs(ratio - round(ratio)) < 1e-9 * ratio]
         raster = exact[0] if exact else cls(*ratios[0])
         if raster.pitch < 2 * parts:
-            noun, remedy = ("a pitch", "") if parts == 1 else ("halftone cells", "use fewer cells (layout.halftone)")
+            noun, remedy = (
+                ("a pitch", "") if parts == 1 else ("halftone cells", "use fewer cells (export.layout.halftone)")
+            )
             raise UsageError(
                 f"{noun} of {pitch_m / parts:.6g} m",
                 expected=f"at least two database units of {raster.unit_m * 1e9:g} nm",

@@ -22,7 +22,7 @@ __all__ = ["tolerance"]
 def tolerance(
     run: RunFolder,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of [tolerance]; repeatable")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[tolerance]; repeatable")
     ] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="draws, instead of the design's number")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="seed of the draws, instead of the design's")] = None,
@@ -46,7 +46,7 @@ def tolerance(
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="folder of studies; default RUN/tolerance")] = None,
     as_json: Json = False,
 ) -> None:
-    """Perturb RUN as [tolerance] says: yield, what matters, limits, a budget; again to continue. 1: too low a yield."""
+    r"""Perturb RUN as its \[tolerance] says: yield, ranking, limits, budget; again to continue. 1: low yield."""
     from opticdesign.run import open_run
     from opticdesign.workflow.optimise import choose_device
     from opticdesign.workflow.tolerance_plan import ToleranceOptions

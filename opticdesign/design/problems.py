@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ __all__ = ["kind_of", "line_numbers", "models_of", "problems_of"]
 
 _MISSING = object()
 _MOST_ERRORS = 200  # nobody reads more, and a file that is no design at all can have one a line
+_LONGEST_LIST = 200
 _KEY = re.compile(r"""[\w\-."' \t]+""")
 
 _TYPES = {
@@ -233,7 +235,8 @@ def _words(detail: ErrorDetails, place: _Place, value: str) -> tuple[str, str, s
             return context["message"], value, context["expected"], context["remedy"]
         case "extra_forbidden":
             remedy = f"did you mean {place.nearest_sibling!r}?" if place.nearest_sibling else "remove it"
-            return f"unknown key {leaf!r}", value, "one of " + ", ".join(place.siblings), remedy
+            known = textwrap.shorten("one of " + ", ".join(place.siblings), _LONGEST_LIST, placeholder=" …")
+            return f"unknown key {leaf!r}", value, known, remedy
         case "literal_error" | "union_tag_invalid":
             words = re.findall(r"'([^']*)'", str(context.get("expected_tags") or context["expected"]))
             near = get_close_matches(str(place.value), words, n=1)

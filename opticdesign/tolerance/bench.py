@@ -216,13 +216,24 @@ class OpticalBench:
         return found
 
     def _light(self, sample: Sample, dev: Deviations) -> Tensor:
-        """Intensity on the camera (n, images, y, x) of draws of one plan, without gradients."""
+        """Intensity on the camera (n, images, y, x) of draws of one plan, without gradients.
+
+        Raises:
+            UsageError: errors beyond what can be simulated.
+        """
         with torch.no_grad():
             if dev.nominal:
                 nominal = self._microscope.optics.intensity(sample.fields, self._process)
                 return nominal.expand(len(dev), *nominal.shape)
             field = self._optics.field(sample, dev)
-            return field.real**2 + field.imag**2
+            intensity: Tensor = field.real**2 + field.imag**2
+        if not bool(torch.isfinite(intensity).all()):
+            raise UsageError(
+                "errors so large that their light is no number",
+                expected="errors for which the optics can be simulated",
+                remedy="smaller errors in [tolerance]",
+            )
+        return intensity
 
 
 def _decoded(decode: Callable[[Tensor], Tensor], readings: Sequence[Tensor]) -> Tensor:

@@ -19,7 +19,7 @@ __all__ = ["KNOBS", "Devices", "adjusted", "retuned"]
 KNOBS: Mapping[str, tuple[str, ...]] = {"refocus": COMPENSATORS[:1], "re-register": COMPENSATORS[1:]}
 """Compensator → the coordinates it may move."""
 
-_ROUNDS = 5
+_ROUNDS = 4
 _Number = TypeVar("_Number", int, float)
 
 
@@ -74,7 +74,7 @@ def adjusted(
 ) -> tuple[CompensatorRow, ...]:
     """Each device with one compensator moved to where its metric is best.
 
-    A direct search: both ways along each coordinate, to the best place found, with half the step in each of 5 rounds.
+    A direct search: both ways along each coordinate, to the best place found, with half the step in each of 4 rounds.
     R. Hooke, T. A. Jeeves, "Direct search" solution of numerical and statistical problems, J. ACM 8, 212 (1961),
     doi:10.1145/321062.321069. All devices are searched side by side.
 

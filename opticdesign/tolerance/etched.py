@@ -22,6 +22,7 @@ from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.tolerance.deviations import Deviations
 from opticdesign.tolerance.patterns import correlated, edge_share, white_noise
+from opticdesign.tolerance.reading import read_at
 from opticdesign.tolerance.space import Pattern
 
 __all__ = ["EtchedRelief", "moved"]
@@ -86,9 +87,9 @@ class EtchedRelief:
         """Shares of a step (n or 1, layers, y, x) with the bit mask of each layer moved; the first one lies right."""
         if step == 0 or not dev.active(*_OVERLAY):
             return share
-        count = (len(dev), share.shape[1])
+        count, layers = (len(dev), share.shape[1]), slice(first, self._shares.shape[1])
         shift, turn, scale = (
-            dev[name][:, first:, step] if dev.active(name) else torch.zeros((*count, *more), dtype=torch.float64)
+            dev[name][:, layers, step] if dev.active(name) else torch.zeros((*count, *more), dtype=torch.float64)
             for name, more in zip(_OVERLAY, ((2,), (), ()), strict=True)
         )
         return moved(share.expand(*count, *self.grid.shape), self.grid, shift, turn, scale)
@@ -143,11 +144,8 @@ def moved(shares: Tensor, grid: Grid, shift_m: Tensor, turn_rad: Tensor, scale: 
     """
     height, width = grid.extent_m
     dy, dx = shift_m.unbind(-1)
-    # where a place comes from, in units of half the width and height, as `affine_grid` has it
+    # where what a place shows comes from, as `read_at` has it
     along_x = torch.stack([1.0 - scale, turn_rad * height / width, -2.0 * dx / width], -1)
     along_y = torch.stack([-turn_rad * width / height, 1.0 - scale, -2.0 * dy / height], -1)
-    theta = torch.stack([along_x, along_y], -2).reshape(-1, 2, 3).to(shares)
-    flat = shares.reshape(-1, 1, *grid.shape)
-    places = functional.affine_grid(theta, list(flat.shape), align_corners=False)
-    found = functional.grid_sample(flat, places, mode="bilinear", padding_mode="border", align_corners=False)
-    return found.reshape(shares.shape)
+    matrix = torch.stack([along_x, along_y], -2).reshape(-1, 2, 3)
+    return read_at(shares.reshape(-1, 1, *grid.shape), matrix, "border").reshape(shares.shape)

@@ -13,7 +13,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from opticdesign import transfer
 from opticdesign.design import Design
@@ -25,6 +24,7 @@ from opticdesign.propagation import convolve
 from opticdesign.straight_through import straight_through
 from opticdesign.tolerance.deviations import Deviations
 from opticdesign.tolerance.masks import PerturbedMasks
+from opticdesign.tolerance.reading import read_at
 from opticdesign.tolerance.sample import Sample
 
 __all__ = ["PerturbedFilter"]
@@ -138,8 +138,6 @@ def _read_at(filters: Tensor, turn_rad: Tensor, scale: Tensor, points: Grid) -> 
     along_x = torch.stack([cosine, sine * height / width], -1)
     along_y = torch.stack([-sine * width / height, cosine], -1)
     matrix = torch.stack([along_x, along_y], -2)
-    theta = torch.cat([matrix, (zero - matrix @ zero)[..., None]], -1)
     parts = torch.view_as_real(filters).movedim(-1, 1)
-    places = functional.affine_grid(theta.to(parts), list(parts.shape), align_corners=False)
-    read = functional.grid_sample(parts, places, mode="bilinear", padding_mode="zeros", align_corners=False)
+    read = read_at(parts, torch.cat([matrix, (zero - matrix @ zero)[..., None]], -1), "zeros")
     return torch.view_as_complex(read.movedim(1, -1).contiguous())

@@ -11,14 +11,14 @@ from opticdesign.cascade import cascade
 from opticdesign.design import Design
 from opticdesign.elements import phase_transmission
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.field import rotated
 from opticdesign.optical_system import DiffractiveSystem
-from opticdesign.propagation import Propagator
+from opticdesign.propagation import Propagator, RayleighSommerfeld
 from opticdesign.straight_through import straight_through
 from opticdesign.thick import ThickRelief
 from opticdesign.tolerance.deviations import Deviations
 from opticdesign.tolerance.hops import PerturbedHop, perturbed_hop
 from opticdesign.tolerance.masks import PerturbedMasks
+from opticdesign.tolerance.nearby import NearbyTransfers
 from opticdesign.tolerance.sample import Sample
 from opticdesign.tolerance.tilts import tilt_orders
 
@@ -52,6 +52,8 @@ class PerturbedLayers:
         self._masks = PerturbedMasks(design, process, levels, optics.grid)
         hops = [*optics.hops[: self._crossed], optics.hops[-1]]
         self._hops = [hop for hop in hops if isinstance(hop, Propagator)]
+        kinds = dict.fromkeys(hop for hop in self._hops if isinstance(hop, RayleighSommerfeld))
+        self._nearby: dict[Propagator, NearbyTransfers] = {hop: NearbyTransfers(hop) for hop in kinds}
 
     def plans(self, dev: Deviations) -> list[tuple[int, int]]:
         """For each draw, the first plane behind which it differs from nominal, and the order of its tilts.
@@ -62,8 +64,7 @@ class PerturbedLayers:
         changed = torch.zeros((len(dev), last + 1), dtype=torch.bool)
         changed[:, 1:last] = self._masks.changed(dev)
         shifts, slopes, turns = self._shifts(dev), self._slopes(dev), self._turns(dev)
-        changed[:, 1:last] |= turns != 0.0
-        changed[:, :last] |= (self._gaps(dev) != 0.0) | (shifts.diff(dim=1) != 0.0).any(2)
+        changed[:, :last] |= (self._gaps(dev) != 0.0) | (shifts.diff(dim=1) != 0.0).any(2) | (turns.diff(dim=1) != 0.0)
         changed[:, :last] |= (slopes[:, 1:] != 0.0).any(2) | (slopes[:, :-1] != 0.0).any(2)
         changed[:, 0] |= torch.tensor(dev.active("wavelength"))
         changed[:, last] = True
@@ -89,7 +90,7 @@ class PerturbedLayers:
         masks = self._transmissions(dev, max(first - 1, 0), learned)
         if first > 0:
             light, masks = light * masks[:, :1], masks[:, 1:]
-        if order == 0 and light.device.type == "cpu":
+        if light.device.type == "cpu" and all(hop.plain for hop in hops):
             return _one_draw_at_a_time(light, masks, [hop.transfer for hop in hops])
         wave = hops[0](light)
         for layer, hop in enumerate(hops[1:]):
@@ -125,9 +126,7 @@ class PerturbedLayers:
         phases = self._masks.phases(dev, first)
         if learned is not None:
             phases = straight_through(self._of_samples(learned, first).expand_as(phases), phases)
-        masks = phase_transmission(phases)
-        turns = self._turns(dev)[:, first:]
-        return rotated(masks, turns, self._optics.grid) if bool((turns != 0.0).any()) else masks
+        return phase_transmission(phases)
 
     def _of_samples(self, learned: Tensor, first: int) -> Tensor:
         """Phases of neurons on the grid of the field, of the masks that light passes from number `first` on."""
@@ -142,7 +141,6 @@ class PerturbedLayers:
             smooth = self._process.height_of_phase(self._of_samples(learned, max(first - 1, 0)))
             heights = straight_through(smooth.expand_as(heights), heights)
         constants = torch.stack([*self._masks.light(dev), self._masks.phase_per_m(dev)], 1)
-        turns = self._turns(dev)[:, max(first - 1, 0) :]
         light = light.expand(len(dev), *light.shape[1:])
         behind = []
         for draw, wave in enumerate(torch.split(light, 1)):
@@ -151,20 +149,9 @@ class PerturbedLayers:
             if first == 0:
                 wave = parts.pop(0)(wave)
             for layer, hop in enumerate(parts):
-                turn = float(turns[draw, layer])
-                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, 3]), turn))
+                wave = hop(_marched(wave, heights[draw, layer], relief, float(constants[draw, 3])))
             behind.append(wave)
         return torch.cat(behind)
-
-    def _marched(self, wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float, turn: float) -> Tensor:
-        """The field behind one turned relief."""
-        grid = self._optics.grid
-        if turn:
-            wave = rotated(wave, -turn, grid)
-        # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
-        inside = height_m.clamp(0.0, relief.depth_m)
-        wave = relief(wave * phase_transmission((height_m - inside) * phase_per_m), inside)
-        return rotated(wave, turn, grid) if turn else wave
 
     def _relief(self, constants: Sequence[float] | None) -> ThickRelief:
         """The march as designed, or for another wavelength and other indices."""
@@ -192,14 +179,16 @@ class PerturbedLayers:
         in_medium_m = wavelength_m / medium_index
         if not dev.active("wavelength"):
             in_medium_m = torch.full_like(in_medium_m, self._hops[j].wavelength_m)
-        slopes, shifts = self._slopes(dev), self._shifts(dev)
+        slopes, shifts, turns = self._slopes(dev), self._shifts(dev), self._turns(dev)
         return perturbed_hop(
             self._hops[j],
             self._gaps(dev)[:, j],
             in_medium_m,
             shifts[:, j + 1] - shifts[:, j],
+            turns[:, j + 1] - turns[:, j],
             (slopes[:, j], slopes[:, j + 1]),
             order,
+            self._nearby.get(self._hops[j]),
         )
 
     def _gaps(self, dev: Deviations) -> Tensor:
@@ -224,24 +213,31 @@ class PerturbedLayers:
         return self._of_planes(dev, "tilt")
 
     def _of_planes(self, dev: Deviations, group: str) -> Tensor:
-        planes = torch.zeros((len(dev), len(self._hops) + 1, 2), dtype=torch.float64)
+        """Errors of a group of layers, those of object and camera being zero, float64 (n, hops + 1, …)."""
+        axes = () if group == "rotation" else (2,)
+        planes = torch.zeros((len(dev), len(self._hops) + 1, *axes), dtype=torch.float64)
         if dev.active(group):
             planes[:, 1:-1] = dev[group][:, : self._crossed]
         return planes
 
     def _turns(self, dev: Deviations) -> Tensor:
-        """Turns of the masks in their plane, radians, float64 (n, layers)."""
-        if dev.active("rotation"):
-            return dev["rotation"][:, : self._crossed]
-        return torch.zeros((len(dev), self._crossed), dtype=torch.float64)
+        """Turns of the planes in themselves, radians, float64 (n, hops + 1)."""
+        return self._of_planes(dev, "rotation")
+
+
+def _marched(wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float) -> Tensor:
+    """The field behind one relief."""
+    # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
+    inside = height_m.clamp(0.0, relief.depth_m)
+    behind: Tensor = relief(wave * phase_transmission((height_m - inside) * phase_per_m), inside)
+    return behind
 
 
 def _one_draw_at_a_time(light: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
     """As on other devices, by the cascade: on a CPU one field at a time stays in the cache."""
     fields = light.expand(len(masks), *light.shape[1:])
-    return torch.stack(
-        [
-            cascade(fields[draw], masks[draw], [each if each.ndim == 2 else each[draw, 0] for each in transfers])
-            for draw in range(len(masks))
-        ]
-    )
+    behind = [
+        cascade(fields[draw], masks[draw], [each if each.ndim == 2 else each[draw, 0] for each in transfers])
+        for draw in range(len(masks))
+    ]
+    return torch.stack(behind) if len(behind) > 1 else behind[0][None]

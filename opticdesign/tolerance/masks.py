@@ -61,7 +61,7 @@ class PerturbedMasks:
             found[:] = True
         for group in (*_RELIEF_OF_EACH, *_PANEL_OF_EACH):
             if dev.active(group):
-                found |= (dev[group] != 0.0).reshape(*found.shape, -1).any(-1)
+                found |= (dev[group][:, : len(self)] != 0.0).reshape(*found.shape, -1).any(-1)
         return found
 
     def phases(self, dev: Deviations, first: int = 0) -> Tensor:
@@ -72,7 +72,7 @@ class PerturbedMasks:
             phases = self.nominal_phases[first:].expand(len(dev), -1, -1, -1)
         for group, turn in (("lut", 1.0), ("flicker", 2.0 * math.pi)):
             if dev.active(group):
-                phases = phases * (1.0 + _each(dev[group][:, first:] / turn, phases.device))
+                phases = phases * (1.0 + _each(dev[group][:, first : len(self)] / turn, phases.device))
         phases = self._blurred(phases, dev, "crosstalk")
         if (pattern := dev.pattern("flatness")) is not None:
             phases = phases + self._field(dev, pattern)[:, first:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -35,6 +36,10 @@ class Sample:
         if wavelength_error is None:
             return self.fields[None]
         factor = (1.0 / (1.0 + wavelength_error)).to(self.phase_rad).reshape(-1, 1, 1, 1)
-        amplitude = self.fields.abs()
         phase = factor * self.phase_rad
-        return torch.complex(amplitude * torch.cos(phase), amplitude * torch.sin(phase))
+        return torch.complex(self.amplitude * torch.cos(phase), self.amplitude * torch.sin(phase))
+
+    @cached_property
+    def amplitude(self) -> Tensor:
+        """Modulus of the fields, (images, y, x)."""
+        return self.fields.abs()

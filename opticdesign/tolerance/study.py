@@ -63,11 +63,11 @@ class Plan:
     seed: int
     sampler: Sampler
     sobol: int = 0
-    deviations: tuple[float, ...] = (-3, -2, -1, 1, 2, 3)
+    deviations: tuple[float, ...] = (-2, -1, 1, 2)
     inverse_draws: int = 8
-    inverse_steps: int = 6
+    inverse_steps: int = 5
     adjusted: int = 3
-    budget_draws: int = 32
+    budget_draws: int = 16
 
 
 @dataclass(frozen=True)
@@ -270,6 +270,8 @@ class Study:
             notes.append(f"Sobol indices of groups took {cost} points: {plan.sobol} twice, and once for each group.")
         if self.allowed <= 0.0:
             notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
+        else:
+            notes.append(f"Inverse limits are those of {plan.inverse_draws} draws of each group alone.")
         if self.space.patterns:
             names = ", ".join(pattern.name for pattern in self.space.patterns)
             notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from opticdesign.design import Design, FilterOptics
 from opticdesign.errors import RunError, VerificationError
 from opticdesign.manifest import MANIFEST_NAME
 from opticdesign.run import environment
@@ -57,7 +58,8 @@ def result_of(
         seconds: that it took.
     """
     subject, plan, run = prepared.subject, prepared.plan, prepared.run
-    found = {field.name: getattr(findings, field.name) for field in fields(findings) if field.name != "nominal"}
+    found = {field.name: getattr(findings, field.name) for field in fields(findings)}
+    del found["nominal"], found["notes"]
     return ToleranceResult(
         name=subject.design.name,
         metric=prepared.tolerance.metric,
@@ -70,8 +72,17 @@ def result_of(
         fields={pattern.name: _pattern_text(pattern) for pattern in subject.space.patterns},
         stages=(*stages, *_spread_stages(findings)),
         **found,
+        notes=(*findings.notes, *_start_note(subject.design)),
         provenance=_provenance(prepared, seconds),
     )
+
+
+def _start_note(design: Design) -> Iterator[str]:
+    if isinstance(design.optics, FilterOptics) and "amplitude" in design.optics.mode:
+        yield (
+            "Draws are around masks whose amplitude is as learned; quantised and read back masks have it in the cells "
+            "of export.layout.halftone."
+        )
 
 
 def _facts(space: Space) -> tuple[ParameterFacts, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from threading import Lock
@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 
+import opticdesign
 from opticdesign.data.source import load_split
 from opticdesign.design import Design, Tolerance
 from opticdesign.errors import RunError
 from opticdesign.run import open_run
+from opticdesign.storage import sha256_file
 from opticdesign.tolerance.bench import build_bench
 from opticdesign.tolerance.evaluator import Bench
 from opticdesign.tolerance.runner import shard_answer
@@ -30,6 +32,7 @@ __all__ = ["Request", "Subject", "judge_shard", "load_subject", "one_thread"]
 _ONE_AT_A_TIME = Lock()  # a worker of a scheduler may have several threads, an instrument is for one
 _CALIBRATION_PATCHES = 32
 _PACKAGES = ("opticdesign", "torch", "numpy")
+_NOT_JUDGING = ("cli/", "figures/", "workflow/", "tolerance/report/")  # folders whose sources change no metric
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,14 @@ def _bench_of(task: dict[str, Any]) -> Bench:
     Raises:
         RunError: it is another one than the study's.
     """
-    subject = load_subject(Request(**task["request"]))
+    request = Request(**task["request"])
+    if load_subject(request).key != task["study"]:
+        load_subject.cache_clear()  # a worker outlives a study: the run may have changed since
+    subject = load_subject(request)
     if subject.key != task["study"]:
         raise RunError(
             f"{task['request']['run']}: a worker has another run, device or version than the study",
-            expected="the same run folder, kind of device and versions of opticdesign, torch and numpy everywhere",
+            expected="the same run folder, kind of device, sources, and versions of torch and numpy everywhere",
             remedy="install the same versions on all workers, or start workers of one kind",
         )
     return subject.bench
@@ -111,25 +117,31 @@ def load_subject(request: Request) -> Subject:
     # a decoder is tuned again with what a lab could show it: not with the images that judge it
     calibration = patch_set(split.train, design.optics.shape, _CALIBRATION_PATCHES)
     bench = build_bench(design, microscope, space, *test, request.seed, request.memory_gib, calibration)
-    return Subject(design, checkpoint, space, bench, _key(request, design, checkpoint, space, device))
-
-
-def _key(request: Request, design: Design, checkpoint: str, space: Space, device: torch.device) -> str:
-    """Hash of everything a metric depends on beside the point: not how points are drawn, nor how they are judged."""
-    parameters = [[one.name, one.group, one.place, one.nominal] for one in space.parameters]
-    return json_sha256(
+    # not how points are drawn, nor what is asked of their metrics
+    key = json_sha256(
         {
             "format": 1,
             "design": design.model_copy(update={"tolerance": None}).digest(),
             "checkpoint": checkpoint,
-            "parameters": parameters,
+            "data": [sha256(part.numpy().tobytes()).hexdigest() for part in (*test, *calibration)],
+            "parameters": [[one.name, one.group, one.place, one.nominal] for one in space.parameters],
             "patterns": [asdict(pattern) for pattern in space.patterns],
-            "images": json.loads(request.tolerance)["images"],
             "seed": request.seed,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
             "packages": {name: metadata.version(name) for name in _PACKAGES},
+            "source": _source_sha256(),
         }
     )
+    return Subject(design, checkpoint, space, bench, key)
+
+
+@lru_cache(maxsize=1)
+def _source_sha256() -> str:
+    """Hash of the sources that metrics come from, so that what another state of them has judged is judged again."""
+    root = Path(opticdesign.__file__).parent
+    sources = {path.relative_to(root).as_posix(): path for path in root.rglob("*.py")}
+    judging = {name: sha256_file(path) for name, path in sources.items() if not name.startswith(_NOT_JUDGING)}
+    return json_sha256(judging)
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def test_tolerance_prints_the_way_from_design_to_devices(command: Callable[..., 
     ):
         assert part in done.stdout
     assert "report.html" in done.stderr and "draws: 12/12" in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.count("inverse limits") == 1  # of its many small batches
 
 
 def test_the_command_it_prints_replays_a_draw(command: Callable[..., Outcome], folder: Path) -> None:
@@ -145,6 +146,12 @@ def test_what_cannot_be_done_exits_2_with_a_remedy(
     assert done.returncode == 2
     assert said in done.stderr and "remedy" in done.stderr and "Traceback" not in done.stderr
     assert not (folder / "tolerance").exists()
+
+
+def test_help_names_the_command_and_its_options(command: Callable[..., Outcome]) -> None:
+    assert "tolerance" in command("--help").stdout
+    for option in ("--samples", "--seed", "--workers", "--quick", "--replay", "--scheduler", "--memory", "--sobol"):
+        assert option in command("tolerance", "--help").stdout
 
 
 def test_an_unfinished_run_is_refused(command: Callable[..., Outcome], folder: Path) -> None:

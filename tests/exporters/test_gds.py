@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,15 @@ def test_a_chain_of_many_cells_is_read():
 def test_the_file_is_read_by_the_exporter(plain):
     job, folder = plain
     np.testing.assert_array_equal(exporters()["gds"].read(folder, load_manifest(folder)).levels, job.levels)
+
+
+def test_memory_does_not_grow_with_the_number_of_layers(make_job, tmp_path):
+    peaks = []
+    for layers in (1, 6):
+        job, folder = make_job(8, (layers, 128, 128)), tmp_path / str(layers)
+        folder.mkdir()
+        tracemalloc.start()
+        exporters()["gds"].write(job, folder)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]

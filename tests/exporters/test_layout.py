@@ -203,7 +203,8 @@ def test_every_bit_has_crosses_in_windows_of_the_first_mask(name, make_job, tmp_
 def test_verniers_read_the_displacement_of_a_mask(name, make_job, tmp_path):
     """Displace a bit mask by three steps: the third bars beside the middle of the two scales meet, along x and y."""
     job = make_job(4, (1, 5, 5), spec=spec(kind="bits", vernier="50 nm"))
-    layout, _ = write(job, name, tmp_path / "x")
+    layout, options = write(job, name, tmp_path / "x")
+    assert options["vernier_m"] == pytest.approx(50e-9)
     unit, step = 5000, 250
     regions = drawn(layout)
     moving = regions[101, 1]

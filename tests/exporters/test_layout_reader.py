@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from klayout import db
 from klayout_view import FORMATS, layout_of
+from test_damage import mutant
 
 from opticdesign.design import Export
 from opticdesign.errors import VerificationError
@@ -317,3 +318,20 @@ def test_cells_in_cells_without_end_are_refused(name, make_job, tmp_path):
     edited.layout.cell("d2nn5").insert(db.CellInstArray(inner.cell_index(), db.Trans()))
     (problem,) = edited.problems()
     assert "shapes and placed cells in cell 'd2nn5'" in problem
+
+
+@pytest.mark.parametrize("kind", ["levels", "bits"])
+def test_mutants_of_dies_with_chrome_are_refused_or_read(kind, name, make_job, tmp_path):
+    openings = np.random.default_rng(3).integers(0, 10, (2, 9, 7)).astype(np.uint16)
+    layout = spec(kind=kind, array=(2, 2), halftone=3, mirror=True, tone="etch")
+    export_design(make_job(8, (2, 9, 7), openings=openings, spec=layout), [name], tmp_path / "x", {})
+    manifest, path = load_manifest(tmp_path / "x"), tmp_path / "x" / FORMATS[name]
+    good, draw, reader, refused = path.read_bytes(), np.random.default_rng(8), exporters()[name], 0
+    for _ in range(100):
+        path.write_bytes(mutant(good, draw))
+        try:
+            assert reader.read(tmp_path / "x", manifest).levels.shape == (2, 9, 7)
+        except VerificationError as error:
+            refused += 1
+            assert FORMATS[name] in error.message
+    assert refused > 50

@@ -22,9 +22,9 @@ def test_refocus_takes_a_gap_error_away_and_nothing_else() -> None:
     (row,) = adjusted(fake, SPACE, "psnr_db", DEVICES, "refocus", 2e-6)
     assert (row.name, row.draws, row.indices) == ("refocus", "worst", (4, 9, 2))
     assert row.before == pytest.approx([20 - 0.64 - 13, 20 - 2.89 - 13 - 1, 20 - 13])
-    assert row.settings["refocus"] == pytest.approx([-0.8e-6, 1.7e-6, 0.0], abs=0.07e-6)
+    assert row.settings["refocus"] == pytest.approx([-0.8e-6, 1.7e-6, 0.0], abs=0.13e-6)
     assert row.after == pytest.approx([7.0, 6.0, 7.0], abs=0.01)
-    assert fake.judged == 3 * (1 + 5 * 2)
+    assert fake.judged == 3 * (1 + 4 * 2)
 
 
 def test_re_registration_moves_along_both_axes() -> None:
@@ -46,7 +46,7 @@ def test_an_error_metric_is_brought_down() -> None:
     fake = Analytic(lambda values: -metric(values), metrics=("mae_rad",))
     (row,) = adjusted(fake, SPACE, "mae_rad", DEVICES, "refocus", 2e-6)
     assert all(after <= before for before, after in zip(row.before, row.after, strict=True))
-    assert row.settings["refocus"][0] == pytest.approx(-0.8e-6, abs=0.07e-6)
+    assert row.settings["refocus"][0] == pytest.approx(-0.8e-6, abs=0.13e-6)
 
 
 def test_retuning_stands_beside_the_metric_before() -> None:

@@ -157,7 +157,7 @@ def test_training_leaves_the_masks_and_changes_the_decoder(imported: Run) -> Non
     made = process.phase_of_level(process.level_of_phase(tensors))
     torch.testing.assert_close(tensors, made, rtol=1e-5, atol=1e-5)
     stages = imported.design.training.stages
-    assert set(stages) == {"reader", "decoder", "joint"}
+    assert set(stages) == {"decoder", "joint"}
     assert all(stage.train == ("decoder",) for stage in stages.values())
     assert [record["stage"] for record in imported.records()][-1] == "joint"
 

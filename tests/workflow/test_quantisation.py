@@ -28,7 +28,7 @@ from opticdesign.workflow.score import score_run
 from opticdesign.workflow.study import StudyOptions
 
 CPU = torch.device("cpu")
-STEPS = tuple(f"training.stages.{name}.steps=2" for name in ("optics", "reader", "decoder", "joint"))
+STEPS = tuple(f"training.stages.{name}.steps=2" for name in ("optics", "decoder", "joint"))
 TEXT = """\
 kind = "quantisation"
 name = "small"

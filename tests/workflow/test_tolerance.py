@@ -234,6 +234,27 @@ def test_only_tolerances_can_be_changed(run: Run) -> None:
         toleranced_design(run, ("tolerance.gapp.sigma=1 um",))
 
 
+def test_other_images_or_sources_are_judged_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = prepare(run, FEW).subject.key
+    assert prepare(run, replace(FEW, changes=("tolerance.spec=3",))).subject.key == key  # asked of the same metrics
+    assert prepare(run, replace(FEW, changes=("tolerance.images=3",))).subject.key != key
+    tolerance_worker.load_subject.cache_clear()
+    monkeypatch.setattr(tolerance_worker, "_source_sha256", lambda: "changed")
+    assert prepare(run, FEW).subject.key != key
+
+
+def test_a_worker_that_outlives_a_study_follows_a_run_that_has_changed(run: Run) -> None:
+    prepared = prepare(run, FEW)
+    tensors, position, _ = run.load()
+    tensors = {name: value * 1.01 if value.is_floating_point() else value for name, value in tensors.items()}
+    run.save(tensors, {**position, "total": position["total"] + 1})
+    changed = tolerance_worker.load_subject.__wrapped__(prepared.request).key
+    assert tolerance_worker.load_subject(prepared.request).key == prepared.subject.key != changed
+    task = {"request": vars(prepared.request), "study": changed, "kind": "evaluate", "indices": [NO_PATTERN]}
+    task["values"] = prepared.subject.space.nominal[None].tolist()
+    assert "metrics" in json.loads(tolerance_worker.judge_shard(json.dumps(task)))
+
+
 def test_a_worker_with_another_checkpoint_is_refused(run: Run) -> None:
     prepared = prepare(run, FEW)
     task = {

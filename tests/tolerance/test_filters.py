@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tolerance_instruments import errors, filtered, sample_of
+from torch import Tensor
+
+from opticdesign.design import Design
+from opticdesign.field import Grid
+from opticdesign.optical_system import FilterSystem
+from opticdesign.propagation import AngularSpectrum
+from opticdesign.system import build_optics, build_process
+from opticdesign.tolerance.evaluator import NO_PATTERN
+from opticdesign.tolerance.filters import PerturbedFilter, _read_at
+
+DESIGN = filtered()
+FOCAL, WAVELENGTH = 10e-3, 632.8e-9
+SAMPLE = sample_of(DESIGN)
+
+
+def optics_of(design: Design, phase: Tensor | None = None) -> FilterSystem:
+    optics = build_optics(design)
+    assert isinstance(optics, FilterSystem)
+    if phase is None:
+        phase = torch.rand(optics.phases_rad().shape, generator=torch.Generator().manual_seed(2)) * 2.0 * math.pi
+    optics.set_phases_rad(phase)
+    return optics
+
+
+def field(
+    values: dict[str, float],
+    index: int = NO_PATTERN,
+    design: Design = DESIGN,
+    phase: Tensor | None = None,
+    **settings: float,
+) -> Tensor:
+    optics = optics_of(design, phase)
+    named = {name.replace("_", " "): value for name, value in settings.items()} or None
+    perturbed = PerturbedFilter(design, optics, build_process(design), optics.phases_rad())
+    with torch.no_grad():
+        return perturbed.field(SAMPLE, errors(design, values, index, named))[0]
+
+
+def nominal(phase: Tensor | None = None, design: Design = DESIGN) -> Tensor:
+    with torch.no_grad():
+        return optics_of(design, phase)(SAMPLE.fields, build_process(design))
+
+
+def intensity(wave: Tensor) -> Tensor:
+    return wave.abs().square()
+
+
+def test_errors_that_are_zero_give_the_nominal_field() -> None:
+    torch.testing.assert_close(field({}), nominal(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_filter_shifted_by_whole_points_is_the_filter_rolled() -> None:
+    optics = optics_of(DESIGN)
+    point = optics.element.pitch_m[0]
+    assert point == pytest.approx(WAVELENGTH * FOCAL / (64 * 316.4e-9), rel=1e-3)
+    rolled = optics.phases_rad().roll((2, -1), (-2, -1))
+    amplitude = optics.element.transmitted().detach()
+    optics.element.transmitted = lambda: amplitude.roll((2, -1), (-2, -1))  # type: ignore[method-assign]
+    optics.set_phases_rad(rolled)
+    with torch.no_grad():
+        expected = optics(SAMPLE.fields, build_process(DESIGN))
+    found = field({"layer shift 1 y": 2 * point, "layer shift 1 x": -point})
+    torch.testing.assert_close(intensity(found), intensity(expected), rtol=1e-3, atol=1e-3)
+
+
+def test_a_filter_shifted_by_part_of_a_point_lies_between() -> None:
+    point = optics_of(DESIGN).element.pitch_m[0]
+    found = [field({"layer shift 1 x": share * point}) for share in (0.0, 0.01, 0.02)]
+    first, second = (float((each - nominal()).norm()) for each in found[1:])
+    assert 0.0 < first < second
+
+
+@pytest.mark.parametrize("shape", [(17, 17), (16, 16)])
+def test_a_filter_is_read_at_turned_places_around_zero_frequency(shape: tuple[int, int]) -> None:
+    points = Grid(shape, (1.0, 1.0))
+    values = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
+    quarter = _read_at(values, *(torch.tensor([each], dtype=torch.float64) for each in (math.pi / 2, 1.0)), points)[0]
+    middle = shape[0] // 2
+    for down, right in ((0, 0), (3, 1), (-2, 5), (-6, -6)):
+        # a turn takes +x towards +y, so that what was at (y, x) = (0, r) is at (r, 0)
+        assert quarter[middle + right, middle - down] == pytest.approx(
+            values[0, middle + down, middle + right].item(), abs=1e-4
+        )
+
+
+def test_other_light_crosses_the_filter_farther_out() -> None:
+    points = Grid((64, 64), (1.0, 1.0))
+    y, x = (torch.arange(64.0) - 32.0)[:, None], (torch.arange(64.0) - 32.0)[None]
+    smooth = torch.exp(-(y**2 + x**2) / 200.0).to(torch.complex64)[None]
+    found = _read_at(smooth, *(torch.tensor([each], dtype=torch.float64) for each in (0.0, 1.1)), points)[0]
+    expected = torch.exp(-(1.1**2) * (y**2 + x**2) / 200.0).to(torch.complex64)
+    torch.testing.assert_close(found[6:-6, 6:-6], expected[6:-6, 6:-6], rtol=0, atol=3e-3)
+
+
+def test_a_wavelength_changes_the_phase_of_sample_and_filter() -> None:
+    clear = torch.zeros((1, 64, 64))
+    change = 0.02
+    found = field({"wavelength": change}, phase=clear)
+    optics = optics_of(DESIGN, clear)
+    light = SAMPLE.at(torch.tensor([change], dtype=torch.float64))[0]
+    with torch.no_grad():
+        expected = optics(light, build_process(DESIGN))
+    # a clear filter changes but for its rim
+    assert float((found - expected).norm() / expected.norm()) < 0.02
+    assert float((nominal(clear) - expected).norm() / expected.norm()) > 0.02
+
+
+def test_a_camera_out_of_the_image_sees_it_refocused() -> None:
+    free = AngularSpectrum(Grid((64, 64), (316.4e-9,) * 2), WAVELENGTH, 3e-6, padding=1.0)
+    expected = free(nominal())
+    for found in (field({"gap 1": 3e-6}), field({}, refocus=3e-6), field({"gap 1": 1e-6}, refocus=2e-6)):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_an_image_shift_moves_the_camera() -> None:
+    found = field({}, image_shift_y=2 * 316.4e-9, image_shift_x=-316.4e-9)
+    torch.testing.assert_close(found, nominal().roll((-2, 1), (-2, -1)), rtol=1e-3, atol=1e-4)
+
+
+def test_masks_of_filters_err_as_those_of_layers() -> None:
+    assert float((field({"etch depth bit 1": 0.05}) - nominal()).norm() / nominal().norm()) > 0.01
+    assert float((field({}, index=4) - nominal()).norm() / nominal().norm()) > 0.001
+    assert torch.equal(field({}, index=4), field({}, index=4))
+
+
+def test_a_turn_of_a_filter_of_rings_changes_next_to_nothing() -> None:
+    y, x = (torch.arange(64.0) - 32.0)[:, None], (torch.arange(64.0) - 32.0)[None]
+    rings = (2.0 + 1.5 * torch.cos(torch.sqrt(y**2 + x**2) / 4.0))[None]
+    design = filtered("fabrication.levels=256", rotation={"range": "10 mrad"})
+    change = field({"rotation 1": 0.01}, design=design, phase=rings) - nominal(rings, design)
+    assert float(change.norm() / nominal(rings, design).norm()) < 0.01
+    other = field({"rotation 1": 0.01}) - nominal()
+    assert float(other.norm() / nominal().norm()) > 0.05
+
+
+def test_no_light_is_made() -> None:
+    values = {"layer shift 1 x": 5e-6, "gap 1": 2e-6, "rotation 1": 2e-3, "wavelength": 0.01}
+    assert intensity(field(values)).sum() <= intensity(SAMPLE.fields).sum()

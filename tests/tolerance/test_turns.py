@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from opticdesign.field import Grid
+from opticdesign.tolerance.turns import turn_of
+
+GRID, WINDOW = Grid((20, 23), (1.0, 1.0)), Grid((36, 40), (1.0, 1.0))
+
+
+def spectrum() -> Tensor:
+    """Of a window that a Gaussian keeps off the highest frequencies."""
+    draw = torch.Generator().manual_seed(0)
+    fy, fx = WINDOW.frequencies_per_m()
+    noise = torch.randn(WINDOW.shape, generator=draw, dtype=torch.complex128)
+    return noise * torch.exp(-((fy / 0.25) ** 2) - (fx / 0.25) ** 2)
+
+
+def read_at(y: Tensor, x: Tensor) -> Tensor:
+    """The window's waves summed at places, from the middle of the field."""
+    fy, fx = (frequency.reshape(*frequency.shape, 1, 1) for frequency in WINDOW.frequencies_per_m())
+    waves = torch.exp(2j * math.pi * (fy * (y + 9.5) + fx * (x + 11.0)))
+    return (spectrum()[:, :, None, None] * waves).mean((0, 1))
+
+
+def turned(angle: float) -> Tensor:
+    turn = turn_of(torch.tensor([angle], dtype=torch.float64), GRID, WINDOW, spectrum())
+    return turn.ended(turn.begun(spectrum()[None, None]), GRID.shape)[0, 0]
+
+
+def error(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize(("angle", "bar"), [(1e-3, 3e-3), (-5e-3, 8e-3), (0.02, 0.03), (0.1, 0.04)])
+def test_a_turned_plane_sees_the_waves_at_its_own_places(angle: float, bar: float) -> None:
+    y, x = GRID.coordinates_m()
+    cosine, sine = math.cos(angle), math.sin(angle)
+    expected = read_at(x * sine + y * cosine, x * cosine - y * sine)
+    flat = read_at(y + 0.0 * x, x + 0.0 * y)
+    # the bar is of what the turn does
+    assert error(turned(angle) - flat, expected - flat) < bar
+
+
+def test_no_turn_changes_nothing() -> None:
+    torch.testing.assert_close(turned(0.0), torch.fft.ifft2(spectrum())[:20, :23])
+
+
+def test_small_turns_take_two_shears_and_keep_their_power() -> None:
+    small, large = (
+        turn_of(torch.tensor([angle], dtype=torch.float64), GRID, WINDOW, spectrum()) for angle in (1e-3, 0.1)
+    )
+    assert small.first is None
+    assert large.first is not None
+    for turn in (small, large):
+        window = turn.ended(turn.begun(spectrum()[None, None]), WINDOW.shape)
+        assert window.abs().square().sum().item() == pytest.approx(
+            torch.fft.ifft2(spectrum()).abs().square().sum().item(), rel=1e-12
+        )
+
+
+def test_one_draw_of_a_turn_is_its_row() -> None:
+    angles = torch.tensor([1e-3, 0.1], dtype=torch.float64)
+    both = turn_of(angles, GRID, WINDOW, spectrum())
+    one = both.of_draw(1)
+    field = both.ended(both.begun(spectrum().expand(2, 1, *WINDOW.shape)), GRID.shape)
+    torch.testing.assert_close(one.ended(one.begun(spectrum()[None, None]), GRID.shape)[0], field[1])
