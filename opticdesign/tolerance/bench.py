@@ -201,6 +201,7 @@ class OpticalBench:
                 expected=f"about {self._optics.bytes_per_draw(BATCH) / _GIB:.2g} GiB",
                 remedy="fewer --workers, or a machine with more memory",
             ) from error
+        torch.cuda.empty_cache()  # where there is none, it does nothing
         self._together = tried // 2
 
     def _readings(self, dev: Deviations) -> list[list[Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ class PerturbedLayers:
         """
         first, order = self.plans(dev)[0]
         first = min(first, len(self._hops) - 1)
-        hops = [self._hop(j, dev, order) for j in range(first, len(self._hops))]
+        hops = self._perturbed_hops(dev, first, order)
         light = self._light(sample, dev, first)
         if self._optics.thick is not None:
             return self._through_thick(light, hops, dev, first, learned)
@@ -114,7 +115,7 @@ class PerturbedLayers:
 
     def _nominal_ahead(self, fields: Tensor, first: int) -> Tensor:
         if self._optics.thick is None:
-            masks = phase_transmission(self._masks.nominal_phases[: first - 1])
+            masks = self._nominal_transmissions[: first - 1]
             return cascade(fields, masks, [hop.transfer for hop in self._hops[:first]])
         wave: Tensor = self._hops[0](fields)
         for layer in range(first - 1):
@@ -123,10 +124,16 @@ class PerturbedLayers:
 
     def _transmissions(self, dev: Deviations, first: int, learned: Tensor | None) -> Tensor:
         """Transmissions of the masks from number `first` on, counted from 0, complex (n, layers − first, y, x)."""
+        if learned is None and not bool(self._masks.changed(dev).any()):
+            return self._nominal_transmissions[first:].expand(len(dev), -1, -1, -1)
         phases = self._masks.phases(dev, first)
         if learned is not None:
             phases = straight_through(self._of_samples(learned, first).expand_as(phases), phases)
         return phase_transmission(phases)
+
+    @cached_property
+    def _nominal_transmissions(self) -> Tensor:
+        return phase_transmission(self._masks.nominal_phases)
 
     def _of_samples(self, learned: Tensor, first: int) -> Tensor:
         """Phases of neurons on the grid of the field, of the masks that light passes from number `first` on."""
@@ -174,22 +181,17 @@ class PerturbedLayers:
         )
         return relief.to(nominal.in_medium.device)
 
-    def _hop(self, j: int, dev: Deviations, order: int) -> PerturbedHop:
+    def _perturbed_hops(self, dev: Deviations, first: int, order: int) -> list[PerturbedHop]:
+        """The hops from number `first` on, with tilts to an order."""
         wavelength_m, _, medium_index = self._masks.light(dev)
-        in_medium_m = wavelength_m / medium_index
-        if not dev.active("wavelength"):
-            in_medium_m = torch.full_like(in_medium_m, self._hops[j].wavelength_m)
-        slopes, shifts, turns = self._slopes(dev), self._shifts(dev), self._turns(dev)
-        return perturbed_hop(
-            self._hops[j],
-            self._gaps(dev)[:, j],
-            in_medium_m,
-            shifts[:, j + 1] - shifts[:, j],
-            turns[:, j + 1] - turns[:, j],
-            (slopes[:, j], slopes[:, j + 1]),
-            order,
-            self._nearby.get(self._hops[j]),
-        )
+        gaps, shifts, slopes, turns = self._gaps(dev), self._shifts(dev), self._slopes(dev), self._turns(dev)
+        coloured = dev.active("wavelength")
+        found = []
+        for j, hop in enumerate(self._hops[first:], first):
+            in_medium_m = wavelength_m / medium_index if coloured else torch.full_like(wavelength_m, hop.wavelength_m)
+            frames = (shifts[:, j + 1] - shifts[:, j], turns[:, j + 1] - turns[:, j], (slopes[:, j], slopes[:, j + 1]))
+            found.append(perturbed_hop(hop, gaps[:, j], in_medium_m, *frames, order, self._nearby.get(hop)))
+        return found
 
     def _gaps(self, dev: Deviations) -> Tensor:
         """Errors of the distances, float64 (n, hops)."""

@@ -39,7 +39,6 @@ def test_the_naive_loop_computes_the_draw(stand: Stand) -> None:
     assert (naive - fast)[inner].norm() < 0.3 * (nominal - fast)[inner].norm()
 
 
-@pytest.mark.slow
 def test_a_quick_run_writes_rows_and_machine(tmp_path: Path) -> None:
     main(["--quick", "--images", "2", "--json", str(tmp_path / "table.json")])
     written = json.loads((tmp_path / "table.json").read_text())

@@ -110,7 +110,8 @@ def trainer(design: Design) -> Trainer:
 
 def test_vaccinated_stages_train_on_other_instruments_than_the_design() -> None:
     losses = [[report.loss for report in trainer(staged(vaccinated)).steps()] for vaccinated in (False, True)]
-    assert all(first != second for first, second in zip(*losses, strict=True))
+    same = [first == second for first, second in zip(*losses, strict=True)]
+    assert sum(same) == 1  # a reader that has not seen anything reads nothing
     assert losses[1] == [report.loss for report in trainer(staged(True)).steps()]
 
 
