@@ -13,16 +13,16 @@ import csv
 import io
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opticdesign.design import Design, load_design
-from opticdesign.errors import DesignError, RunError
+from opticdesign.errors import DesignError, RunError, UsageError
 from opticdesign.storage import (
     load_checkpoint,
     newest_checkpoint,
@@ -35,7 +35,7 @@ from opticdesign.storage import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Run", "create_run", "environment", "open_run", "resumable_run"]
+__all__ = ["Run", "changed_run", "create_run", "environment", "open_run", "resumable_run"]
 
 _LATEST = "latest"
 _PACKAGES = ("opticdesign", "torch", "numpy", "scipy", "gdstk", "pydantic", "pint", "safetensors")
@@ -224,6 +224,28 @@ def open_run(path: Path) -> Run:
             remedy="restore design.toml, or optimise the changed design as a new run",
         )
     return Run(folder, design, info)
+
+
+def changed_run(run: Run, changes: Sequence[str], *tables: str) -> Run:
+    """A run seen with other values in tables of its design that its training did not depend on; the folder stays.
+
+    Args:
+        run: the run.
+        changes: key=value texts.
+        tables: names of those tables.
+
+    Raises:
+        UsageError: a change of another table.
+        DesignError: a change that is wrong.
+    """
+    for change in changes:
+        if not change.startswith(tuple(f"{table}." for table in tables)):
+            raise UsageError(
+                f"--set {change}: the run was trained with its design as it is",
+                expected="a key of " + " or ".join(f"[{table}]" for table in tables),
+                remedy="optimise the changed design as a new run",
+            )
+    return replace(run, design=load_design(run.folder / "design.toml", changes)) if changes else run
 
 
 def resumable_run(design: Design, output: Path | None, parent: Path) -> Run:

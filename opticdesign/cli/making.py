@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from opticdesign.cli.options import Device, ExportFolder, Json, RunFolder, app, print_json
+from opticdesign.cli.options import Device, ExportFolder, ExportSetting, Json, RunFolder, app, print_json
 
 __all__ = ["export", "verify"]
 
@@ -22,16 +22,17 @@ def export(
         list[str] | None,
         typer.Option("--format", metavar="NAME", help="any format that `opticdesign doctor` lists; repeatable"),
     ] = None,
+    setting: ExportSetting = None,
     to: ExportFolder = None,
     as_json: Json = False,
 ) -> None:
     """Write the trained masks of RUN as files, the usual formats when none is named, with a manifest of hashes."""
     from opticdesign.cli.tables import manifest_table, print_table
-    from opticdesign.run import open_run
+    from opticdesign.run import changed_run, open_run
     from opticdesign.workflow.export import export as export_run
     from opticdesign.workflow.export import exports_folder
 
-    opened = open_run(run)
+    opened = changed_run(open_run(run), setting or [], "export", "slm")
     flags = {"gds": gds, "oasis": oasis, "heightmap": heightmap, "slm": slm}
     names = [name for name, asked in flags.items() if asked]
     manifest = export_run(opened, (*names, *(formats or ())), to)

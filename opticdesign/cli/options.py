@@ -11,7 +11,18 @@ import typer
 if TYPE_CHECKING:
     from opticdesign.design import Design
 
-__all__ = ["DesignFile", "Device", "ExportFolder", "Json", "RunFolder", "Setting", "app", "print_json", "read_design"]
+__all__ = [
+    "DesignFile",
+    "Device",
+    "ExportFolder",
+    "ExportSetting",
+    "Json",
+    "RunFolder",
+    "Setting",
+    "app",
+    "print_json",
+    "read_design",
+]
 
 app = typer.Typer(
     name="opticdesign",
@@ -28,6 +39,10 @@ Setting = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+ExportSetting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[export] or \\[slm]; repeatable"),
+]
 ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="export folder; default RUN/exports")]
 
 

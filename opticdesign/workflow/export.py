@@ -111,7 +111,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
     provenance: dict[str, JsonValue] = {
         "run": run.folder.name,
         "checkpoint_sha256": digest,
-        "design_sha256": run.design.digest(),
+        "design_sha256": run.info["design_sha256"],
         "quick": run.quick,
     }
     chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
@@ -168,9 +168,9 @@ def verify(run: Run, device: torch.device, to: Path | None, patches: int = TEST_
     microscope, digest = load_trained(run, device)
     phases = microscope.optics.phases_rad()
     levels = _levels(microscope, process)
-    halftone = run.design.export.layout.halftone
-    amplitudes, openings = microscope.optics.amplitudes(), _openings(microscope, halftone)
     manifest = load_manifest(folder)
+    halftone = manifest.halftone or run.design.export.layout.halftone
+    amplitudes, openings = microscope.optics.amplitudes(), _openings(microscope, halftone)
     problems = []
     if manifest.provenance.get("checkpoint_sha256") != digest:
         problems.append("manifest.json: these files were exported from another checkpoint than the run's newest")

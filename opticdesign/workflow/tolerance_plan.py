@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
-from opticdesign.design import D2NNOptics, Design, Tolerance, load_design
+from opticdesign.design import D2NNOptics, Tolerance
 from opticdesign.errors import UsageError
-from opticdesign.run import Run
+from opticdesign.run import Run, changed_run
 from opticdesign.tolerance.defaults import tolerance_of
 from opticdesign.tolerance.sensitivity import widths
 from opticdesign.tolerance.store import json_sha256
 from opticdesign.tolerance.study import Plan, plan_of
 from opticdesign.workflow.tolerance_worker import Request, Subject, load_subject
 
-__all__ = ["Prepared", "ToleranceOptions", "prepare", "toleranced_design"]
+__all__ = ["Prepared", "ToleranceOptions", "prepare"]
 
 _MOST_WORKERS = 16
 
@@ -111,23 +110,6 @@ class Prepared:
         return " ".join(parts + ([] if output is None else [f"--output {shlex.quote(str(output))}"]))
 
 
-def toleranced_design(run: Run, changes: Sequence[str]) -> Design:
-    """The design of a run with changes of its [tolerance].
-
-    Raises:
-        UsageError: a change of anything else.
-        DesignError: a change that is wrong.
-    """
-    for change in changes:
-        if not change.startswith("tolerance."):
-            raise UsageError(
-                f"--set {change}: the run was trained with its design as it is",
-                expected="a key of [tolerance], such as tolerance.samples=200",
-                remedy="optimise the changed design as a new run",
-            )
-    return load_design(run.folder / "design.toml", changes) if changes else run.design
-
-
 def prepare(run: Run, options: ToleranceOptions) -> Prepared:
     """Everything before the first draw.
 
@@ -139,7 +121,7 @@ def prepare(run: Run, options: ToleranceOptions) -> Prepared:
         raise UsageError(
             f"--sobol {options.sobol}", expected="a power of two, such as 64", remedy="the next larger or smaller one"
         )
-    design = toleranced_design(run, options.changes)
+    design = changed_run(run, options.changes, "tolerance").design
     tolerance = tolerance_of(design)
     seed = design.training.seed if options.seed is None else options.seed
     memory_gib = None if options.memory_gib is None else options.memory_gib / options.processes

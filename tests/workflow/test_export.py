@@ -10,7 +10,7 @@ import torch
 
 from opticdesign.design import Design, load_design
 from opticdesign.errors import RunError, UsageError
-from opticdesign.run import Run, open_run
+from opticdesign.run import Run, changed_run, open_run
 from opticdesign.system import build_process
 from opticdesign.workflow.evaluate import evaluate
 from opticdesign.workflow.export import export, verify
@@ -105,6 +105,17 @@ def test_files_of_another_checkpoint_are_noticed(exported: Run) -> None:
     assert "another checkpoint" in result.problems[0]
 
 
+def test_a_run_is_exported_in_another_layout_than_its_design_asks_for(trained_run: Run, tmp_path: Path) -> None:
+    changes = ("export.layout.kind=bits", "export.layout.mirror=true", "slm.two_pi_grey=200")
+    manifest = export(changed_run(trained_run, changes, "export", "slm"), ("gds", "slm"), tmp_path / "bits")
+    assert manifest.two_pi_grey == 200
+    assert manifest.provenance["design_sha256"] == trained_run.info["design_sha256"]
+    assert manifest.record("gds").options["layout"] == "bits"
+    assert verify(trained_run, CPU, tmp_path / "bits").ok
+    with pytest.raises(UsageError, match=r"trained with its design(.|\n)*\[export\] or \[slm\]"):
+        changed_run(trained_run, ("fabrication.levels=4",), "export", "slm")
+
+
 def test_unknown_format_and_missing_export_are_clear(trained_run: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown exporter 'dwg'"):
         export(trained_run, ("dwg",), tmp_path)
@@ -180,3 +191,5 @@ def test_a_learned_amplitude_goes_into_a_layout_and_comes_back(mode: str, tmp_pa
     floats, quantised, read_back = result.stages
     assert read_back.metrics == quantised.metrics
     assert floats.metrics != quantised.metrics
+    export(changed_run(run, ("export.layout.halftone=5",), "export"), ("gds",), tmp_path / "coarse")
+    assert verify(run, CPU, tmp_path / "coarse").ok

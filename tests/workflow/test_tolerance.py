@@ -12,14 +12,14 @@ import torch
 from tolerance_fakes import Toy, toy_benches
 
 from opticdesign.errors import DesignError, RunError, StudyStopped, UsageError
-from opticdesign.run import Run, open_run
+from opticdesign.run import Run, changed_run, open_run
 from opticdesign.storage import write_json
 from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.result import ToleranceResult
 from opticdesign.workflow import tolerance, tolerance_files, tolerance_worker
 from opticdesign.workflow.export import export, made_stages
 from opticdesign.workflow.tolerance import replay, tolerate
-from opticdesign.workflow.tolerance_plan import ToleranceOptions, prepare, toleranced_design
+from opticdesign.workflow.tolerance_plan import ToleranceOptions, prepare
 
 CPU = torch.device("cpu")
 FEW = ToleranceOptions(CPU, samples=12, workers=1, quick=True)
@@ -226,12 +226,12 @@ def test_sobol_base_points_are_a_power_of_two(run: Run, base: int) -> None:
 
 
 def test_only_tolerances_can_be_changed(run: Run) -> None:
-    assert toleranced_design(run, ()) is run.design
-    assert toleranced_design(run, ERRORS).tolerance.images == 2
+    assert changed_run(run, (), "tolerance") is run
+    assert changed_run(run, ERRORS, "tolerance").design.tolerance.images == 2
     with pytest.raises(UsageError, match="trained with its design as it is"):
-        toleranced_design(run, ("optics.layers=3",))
+        prepare(run, replace(FEW, changes=("optics.layers=3",)))
     with pytest.raises(DesignError, match="gapp"):
-        toleranced_design(run, ("tolerance.gapp.sigma=1 um",))
+        prepare(run, replace(FEW, changes=("tolerance.gapp.sigma=1 um",)))
 
 
 def test_other_images_or_sources_are_judged_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
