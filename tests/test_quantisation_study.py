@@ -71,7 +71,6 @@ def test_trainings_differ_in_what_they_see_of_levels_alone(study: QuantisationSt
     plain_rounding = ("straight-through", None)
     assert roundings == {
         "optics": ("gumbel", (1.0, 0.005)),
-        "reader": plain_rounding,
         "decoder": plain_rounding,
         "joint": plain_rounding,
     }
