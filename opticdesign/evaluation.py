@@ -24,6 +24,10 @@ class Score:
     low: float
     high: float
 
+    def text(self, digits: int) -> str:
+        """Mean [low, high], with so many decimals."""
+        return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
 
 def image_scores(image: Tensor, target: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
     """Every metric of images against targets, phase over 2π (batch, y, x): name → (batch,)."""

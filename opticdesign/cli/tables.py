@@ -100,8 +100,7 @@ def evaluation_table(result: Evaluation) -> Table:
         cells = []
         for metric in HEADINGS:
             score, digits = row.patches[metric], 2 if metric == "psnr_db" else 3
-            spread = f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"
-            cells.append(f"{spread} | {row.fields[metric]:.{digits}f}".replace("[", r"\["))
+            cells.append(f"{score.text(digits)} | {row.fields[metric]:.{digits}f}".replace("[", r"\["))
         table.add_row(row.name, *cells)
     return table
 

@@ -78,16 +78,12 @@ class AutoencoderResult:
                 row.name,
                 "–" if row.latent is None else str(row.latent),
                 str(row.seeds) if row.seeds else "–",
-                _spread(row.psnr_db, 2),
-                _spread(row.ssim, 3),
+                row.psnr_db.text(2),
+                row.ssim.text(3),
                 f"{row.validation_psnr_db:.2f}",
             ]
             for row in self.rows
         ]
-
-
-def _spread(score: Score, digits: int) -> str:
-    return f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"
 
 
 def write_table(folder: Path, result: AutoencoderResult, environment: dict[str, Any]) -> None:

@@ -173,7 +173,7 @@ def _cells(row: QuantisationRow) -> list[str]:
 
 
 def _spread(score: Score | None, digits: int) -> str:
-    return "–" if score is None else f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"
+    return "–" if score is None else score.text(digits)
 
 
 def write_table(folder: Path, table: QuantisationTable, environment: dict[str, Any]) -> None:

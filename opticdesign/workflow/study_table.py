@@ -245,7 +245,7 @@ def cells_of(row: TableRow) -> list[str]:
         elif _count(row, column) < 2:
             cells.append(f"{score.mean:.{digits}f}")
         else:
-            cells.append(f"{score.mean:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]")
+            cells.append(score.text(digits))
     paper = row.paper
     if paper is None:
         return [*cells, ""]
