@@ -53,8 +53,8 @@ def reference(scene: Scene) -> Tensor:
     The Rayleigh–Sommerfeld kernel is sampled more finely than the field and cut to the field's band, so that it favours
     none of the kernels compared.
     """
-    field = scene.field.to(torch.complex128)
-    masks = torch.exp(1j * scene.phases.to(torch.complex128))
+    field = scene.field.cpu().to(torch.complex128)
+    masks = torch.exp(1j * scene.phases.cpu().to(torch.complex128))
     made = {gap: _fine_transfer(scene, gap) for gap in dict.fromkeys(scene.gaps_m)}
     for gap, mask in zip(scene.gaps_m, [*masks, torch.ones_like(masks[0])], strict=True):
         field = convolve(field, made[gap])[:, : scene.work.size, : scene.work.size] * mask
@@ -78,7 +78,7 @@ def _fine_transfer(scene: Scene, z: float) -> Tensor:
 def _difference(value: Tensor, expected: Tensor) -> float:
     """‖value·e^{iα} − expected‖ / ‖expected‖ with the best constant phase α of complex tensors."""
     exact = torch.complex128 if expected.is_complex() else torch.float64
-    value, expected = value.to(exact), expected.to(exact)
+    value, expected = value.cpu().to(exact), expected.cpu().to(exact)
     if expected.is_complex():
         overlap = torch.sum(value.conj() * expected)
         value = value * (overlap / overlap.abs())

@@ -1,8 +1,9 @@
-"""What is compared: this core, the bare transforms as a floor, and the peers that are installed."""
+"""What is compared: this core and its other ways on a GPU, bare transforms as a floor, and installed peers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from importlib import import_module
 from typing import ClassVar, Protocol
 
@@ -10,13 +11,30 @@ import torch
 from torch import Tensor
 
 from benchmarks.scene import Scene
+from opticdesign.cascade import PreparedTransfer, cascade, prepared
 from opticdesign.elements import DiffractiveElement, phase_transmission
+from opticdesign.fused import FusedCascade
+from opticdesign.graphs import GraphedCascade, Optics
 from opticdesign.optical_system import DiffractiveSystem
 
-__all__ = ["FLOOR", "OURS", "PEERS", "Contender", "Floor", "Ours", "contender", "missing"]
+__all__ = [
+    "FLOOR",
+    "FUSED",
+    "OURS",
+    "PEERS",
+    "WAYS",
+    "Contender",
+    "Floor",
+    "Ours",
+    "Way",
+    "contender",
+    "missing",
+    "rivals",
+]
 
 OURS, FLOOR = "opticdesign", "floor"
 PEERS = ("LightRidge", "TorchOptics", "Chromatix")
+GRAPHED, FUSED, BOTH = WAYS = ("CUDA graph", "fused kernels", "fused kernels in a CUDA graph")
 
 
 class Contender(Protocol):
@@ -46,7 +64,8 @@ class Ours:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._system = DiffractiveSystem([DiffractiveElement(scene.grid, phase) for phase in scene.phases], scene.hops)
+        system = DiffractiveSystem([DiffractiveElement(scene.grid, phase) for phase in scene.phases], scene.hops)
+        self._system = system.to(scene.work.device)
 
     def forward(self) -> Tensor:
         with torch.no_grad():
@@ -106,7 +125,102 @@ class Floor:
         return wave
 
 
-_OWN: Mapping[str, Callable[[Scene], Contender]] = {OURS: Ours, FLOOR: Floor}
+class BatchFloor:
+    """The same floor as a GPU has it: every call takes the whole batch."""
+
+    same_kernel: ClassVar[bool] = True
+    true_gradient: ClassVar[bool] = False
+    remark: ClassVar[str] = "eager transforms of the batch; its backward pass only does the work"
+
+    def __init__(self, scene: Scene) -> None:
+        self._field, self._masks = scene.field, phase_transmission(scene.phases)
+        self._transfers = [hop.transfer for hop in scene.hops]
+        self._window = self._field.new_zeros((len(self._field), *self._transfers[0].shape))
+        self._aperture = self._window[:, : scene.work.size, : scene.work.size]
+
+    def forward(self) -> Tensor:
+        self._aperture.copy_(self._field)
+        for mask, transfer in zip(self._masks, self._transfers, strict=False):
+            torch.mul(self._hop(transfer), mask, out=self._aperture)
+        return self._hop(self._transfers[-1]).contiguous()
+
+    def gradient(self) -> Tensor:
+        self._aperture.copy_(self.forward())
+        shares = []
+        for mask, transfer in zip(self._masks, self._transfers[1:], strict=True):
+            wave = self._hop(transfer)
+            shares.append((wave * mask).sum(0))
+            torch.mul(wave, mask, out=self._aperture)
+        return torch.stack(shares)
+
+    def _hop(self, transfer: Tensor) -> Tensor:
+        rows, columns = self._aperture.shape[1:]
+        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self._window).mul_(transfer))[:, :rows, :columns]
+        return wave
+
+
+class Way:
+    """This package's optics on a GPU by other means than the usual eager ones.
+
+    Args:
+        scene: what to compute.
+        fused: use the fused kernels.
+        graphed: replay CUDA graphs.
+    """
+
+    same_kernel: ClassVar[bool] = True
+    true_gradient: ClassVar[bool] = True
+    remark: ClassVar[str] = ""
+
+    def __init__(self, scene: Scene, *, fused: bool, graphed: bool) -> None:
+        self._scene = scene
+        ready = {hop: prepared(hop.transfer, hop.grid.shape) for hop in scene.hops}
+        eager = partial(_eager, [ready[hop] for hop in scene.hops])
+        self._optics: Optics = FusedCascade([hop.transfer for hop in scene.hops]) if fused else eager
+        self._phases = scene.phases.clone().requires_grad_()
+        self._graphed = graphed
+
+    def forward(self) -> Tensor:
+        with torch.no_grad():
+            return self._forward(self._scene.field, phase_transmission(self._phases))
+
+    def gradient(self) -> Tensor:
+        output = self._gradient(self._scene.field, phase_transmission(self._phases))
+        return torch.autograd.grad(output, self._phases, self._scene.weights * output.detach())[0]
+
+    # captured when first used: a measurement of memory holds no other graph
+    @cached_property
+    def _forward(self) -> Optics:
+        return self._captured(phase_transmission(self._scene.phases))
+
+    @cached_property
+    def _gradient(self) -> Optics:
+        return self._captured(phase_transmission(self._scene.phases).requires_grad_())
+
+    def _captured(self, masks: Tensor) -> Optics:
+        return GraphedCascade(self._optics, self._scene.field, masks) if self._graphed else self._optics
+
+
+def _eager(transfers: list[PreparedTransfer], field: Tensor, masks: Tensor) -> Tensor:
+    return cascade(field, masks, transfers)
+
+
+def _floor(scene: Scene) -> Contender:
+    return Floor(scene) if scene.work.device == "cpu" else BatchFloor(scene)
+
+
+_OWN: Mapping[str, Callable[[Scene], Contender]] = {
+    OURS: Ours,
+    FLOOR: _floor,
+    GRAPHED: partial(Way, fused=False, graphed=True),
+    FUSED: partial(Way, fused=True, graphed=False),
+    BOTH: partial(Way, fused=True, graphed=True),
+}
+
+
+def rivals(device: str) -> tuple[str, ...]:
+    """What ours is compared with on a device, installed or not."""
+    return (FLOOR, *PEERS) if device == "cpu" else (FLOOR, *WAYS, *(peer for peer in PEERS if peer != "Chromatix"))
 
 
 def contender(name: str, scene: Scene) -> Contender:
@@ -123,6 +237,8 @@ def contender(name: str, scene: Scene) -> Contender:
 
 def missing(name: str) -> bool:
     """Whether a peer is not installed, or is without optics in it."""
+    if name in _OWN:
+        return False
     try:
         import_module(f"benchmarks.peers.{name.lower()}")
     except ImportError:

@@ -30,7 +30,8 @@ def masks(pattern: str, count: int, size: int) -> NDArray[np.uint8]:
 
     coarse = rng.uniform(0.0, 2.0, (count, 8, 8))
     hills = np.stack([ndimage.zoom(plane, size / 8, order=3, mode="nearest", grid_mode=True) for plane in coarse])
-    return (np.floor(hills * LEVELS).astype(np.int64) % LEVELS).astype(np.uint8)
+    levels: NDArray[np.uint8] = (np.floor(hills * LEVELS).astype(np.int64) % LEVELS).astype(np.uint8)
+    return levels
 
 
 def measure(writer: str, form: str, pattern: str, count: int, size: int, check: bool) -> dict[str, Any]:

@@ -108,10 +108,11 @@ def _contour_groups(levels: Levels) -> Iterator[list[Any]]:
             padded = np.pad((plane[::-1] == level).astype(float), 2)
             outer: list[Any] = []
             holes: list[Any] = []
-            for contour in measure.find_contours(padded, 0.5):
+            for contour in measure.find_contours(padded, 0.5):  # type: ignore[no-untyped-call]  # as skimage leaves it
                 y, x = (contour[:-1] - 1.5).T * _PITCH_UM
                 area = float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
-                (outer if area > 0 else holes).append(gdstk.Polygon(np.stack((x, y), axis=1)))
+                corners: Any = np.stack((x, y), axis=1)
+                (outer if area > 0 else holes).append(gdstk.Polygon(corners))
             if outer:
                 yield gdstk.boolean(outer, holes, "not", precision=_UNIT_UM, layer=mask, datatype=level)
 
@@ -135,7 +136,7 @@ def _klayout_boxes(levels: Levels, form: str, folder: Path, merge: bool, lowest:
     layout.dbu = _UNIT_UM
     top = layout.create_cell("TOP")
     for mask, level, places in _pixels(levels, lowest):
-        shapes = db.Region() if merge else top.shapes(layout.layer(mask, level))
+        shapes: Any = db.Region() if merge else top.shapes(layout.layer(mask, level))
         for x, y in places:
             shapes.insert(db.Box(x * _PITCH, y * _PITCH, (x + 1) * _PITCH, (y + 1) * _PITCH))
         if merge:

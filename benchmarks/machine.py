@@ -7,6 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
+
 from benchmarks.contenders import PEERS, missing
 
 __all__ = ["MALLOC_SETTINGS", "machine"]
@@ -19,12 +21,13 @@ MALLOC_SETTINGS: dict[str, dict[str, str]] = {
 }
 
 
-def machine(threads: int) -> dict[str, object]:
-    """CPU, threads, allocator settings and versions; peers without optics in them are not installed."""
+def machine(threads: int, device: str = "cpu") -> dict[str, object]:
+    """CPU, GPU if used, threads, allocator settings and versions; peers without optics in them are not installed."""
     packages = ["opticdesign", "torch", *(peer.lower() for peer in PEERS)]
     gone = {peer.lower() for peer in PEERS if missing(peer)}
     return {
         "cpu": _cpu(),
+        **({} if device == "cpu" else {"gpu": torch.cuda.get_device_name(device)}),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.platform(),

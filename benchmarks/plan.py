@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import FLOOR, OURS, PEERS, missing
+from benchmarks.contenders import FLOOR, OURS, WAYS, rivals
 from benchmarks.machine import MALLOC_SETTINGS
 from benchmarks.scene import Work
 from benchmarks.table import Row, speed_target
@@ -20,6 +20,7 @@ from benchmarks.table import Row, speed_target
 __all__ = ["Plan", "rows"]
 
 _COMPLEX64 = 8  # bytes
+_EAGER = "eager cuFFT calls"
 _AROUND = 5  # fields per sample beyond one for each layer that may be held
 _DIRECTIONS = ("forward", "forward+backward")
 
@@ -32,11 +33,23 @@ class Plan:
         size: rows and columns of the design's field.
         threads: threads and cores for every contender.
         quick: one batch, two paddings and no large works.
+        device: where everything is computed.
     """
 
     size: int = 256
     threads: int = 2
     quick: bool = False
+    device: str = "cpu"
+
+    @property
+    def malloc_settings(self) -> list[str]:
+        """Settings of the allocator, which matter on a CPU."""
+        return list(MALLOC_SETTINGS)[: None if self.device == "cpu" else 1]
+
+    @property
+    def base(self) -> Work:
+        """The work that the others are variations of."""
+        return Work(self.size, device=self.device)
 
     @property
     def rounds(self) -> int:
@@ -50,7 +63,7 @@ class Plan:
         Unpadded; padded as the design is, with which random masks come out no less right than by an angular spectrum
         on a doubled window; padded to an error of about 1 %; doubled; and grown.
         """
-        base = Work(self.size)
+        base = self.base
         if self.quick:
             return [replace(base, padding=1.0), base]
         grown = [replace(base, layers=10), replace(base, size=4 * self.size, batch=1)]
@@ -69,16 +82,17 @@ def rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
             proofs[proved] = _ask(plan, "prove_equal", proved)
         yield from _speed_rows(plan, work, proofs[proved], tell)
     yield from _growth_rows(plan, tell)
-    yield from _memory_rows(plan, tell)
+    equal = {name for proof in proofs.values() for name in proof if proof[name]["equal"]}
+    yield from _memory_rows(plan, [name for name in rivals(plan.device) if name in equal - {FLOOR}], tell)
 
 
 def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], tell: Callable[[str], None]) -> Iterator[Row]:
     timed = [name for name in proof if name != OURS and proof[name]["equal"]]
     measured = {}
-    for setting in MALLOC_SETTINGS:
+    for setting in plan.malloc_settings:
         tell(f"{work}, {setting}: timed")
         measured[setting] = _ask(plan, "compare_speed", work, setting, names=timed, rounds=plan.rounds)
-    for name in (FLOOR, *PEERS):
+    for name in rivals(plan.device):
         if name not in timed:
             yield Row(str(work), name, None, remark=_why_not(proof, name))
             continue
@@ -87,7 +101,10 @@ def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], tell: Callable[[s
             target = speed_target(name, work, direction, errors)
             for setting, ratios in measured.items():
                 case = f"{work}, {direction}, {setting}"
-                yield Row(case, name, ratios[direction][name], target, name == FLOOR, _remark(proof, name))
+                if name in WAYS:
+                    yield Row(f"{case}, {name}", _EAGER, ratios[direction][name], target, remark=_remark(proof, name))
+                else:
+                    yield Row(case, name, ratios[direction][name], target, name == FLOOR, _remark(proof, name))
 
 
 def _why_not(proof: dict[str, Any], name: str) -> str:
@@ -106,26 +123,29 @@ def _remark(proof: dict[str, Any], name: str) -> str:
 
 
 def _growth_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
-    base = Work(plan.size, batch=1)
+    base = replace(plan.base, batch=1)
     for larger in (replace(base, layers=10), replace(base, size=plan.size * (2 if plan.quick else 4))):
         tell(f"growth from {base} to {larger}")
         ratio = _ask(plan, "growth_of_time", base, larger=asdict(larger), rounds=plan.rounds)
         yield Row(f"time of {larger} over {base}", "N log N per hop", ratio, most=True)
 
 
-def _memory_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
-    base = Work(plan.size)
+def _memory_rows(plan: Plan, usable: list[str], tell: Callable[[str], None]) -> Iterator[Row]:
+    base = plan.base
     works = [replace(base, padding=2.0)]
     if not plan.quick:
         works += [replace(base, padding=1.0), replace(base, layers=10), replace(base, size=4 * plan.size)]
-    usable = [name for name in PEERS if not missing(name)]
+    ways, peers = [name for name in usable if name in WAYS], [name for name in usable if name not in WAYS]
     for work in works:
         tell(f"{work}: memory")
         case = f"memory per sample, {work.size}², {work.layers} layers, padded {work.padding:g}×"
-        ours = _fields(plan, work, OURS)
         bound = work.layers + _AROUND
-        yield Row(case, f"{bound} fields", ours / bound, 1.0, True, f"ours {ours:.1f} fields")
-        for name in usable if work.size == plan.size else []:  # at four times the width some need 5 GB
+        held = {name: _fields(plan, work, name) for name in (OURS, *ways)}
+        for name, ours in held.items():
+            own = case if name == OURS else f"{case}, {name}"
+            yield Row(own, f"{bound} fields", ours / bound, 1.0, True, f"ours {ours:.1f} fields")
+        ours = held[OURS]
+        for name in peers if work.size == plan.size else []:  # at four times the width some need 5 GB
             theirs = _fields(plan, work, name)
             yield Row(case, name, theirs / ours, remark=f"theirs {theirs:.1f} fields")
 

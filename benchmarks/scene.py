@@ -28,12 +28,14 @@ class Work:
         batch: fields sent at once.
         padding: window over aperture; at 1 the convolution wraps around (angular spectrum), above it is linear
             (Rayleigh–Sommerfeld).
+        device: where it is computed.
     """
 
     size: int = 256
     layers: int = 5
     batch: int = 8
     padding: float = 1.5
+    device: str = "cpu"
 
     def __str__(self) -> str:
         padded = "unpadded" if self.padding == 1.0 else f"padded {self.padding:g}×"
@@ -56,9 +58,10 @@ class Scene:
         self.work = work
         self.wavelength_m, self.pitch_m = design.light.wavelength, optics.pitch
         self.gaps_m = [optics.input_gap, *[optics.layer_gap] * (work.layers - 1), optics.detector_gap]
-        self.phases = torch.rand((work.layers, work.size, work.size), generator=draw) * 6.28
-        self.field = _smooth_fields(work, draw)
-        self.weights = torch.rand((work.size, work.size), generator=draw)
+        phases = torch.rand((work.layers, work.size, work.size), generator=draw) * 6.28
+        self.phases = phases.to(work.device)
+        self.field = _smooth_fields(work, draw).to(work.device)
+        self.weights = torch.rand((work.size, work.size), generator=draw).to(work.device)
 
     @property
     def grid(self) -> Grid:
@@ -69,8 +72,10 @@ class Scene:
     def hops(self) -> list[Propagator]:
         """Our propagators, one more than masks; equal gaps share one."""
         kind = AngularSpectrum if self.work.padding == 1.0 else RayleighSommerfeld
-        padding = self.work.padding
-        made = {gap: kind(self.grid, self.wavelength_m, gap, padding=padding) for gap in dict.fromkeys(self.gaps_m)}
+        made: dict[float, Propagator] = {}
+        for gap in dict.fromkeys(self.gaps_m):
+            hop = kind(self.grid, self.wavelength_m, gap, padding=self.work.padding)
+            made[gap] = hop.to(self.work.device)
         return [made[gap] for gap in self.gaps_m]
 
     @property

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.machine import machine
 from benchmarks.table import Row, print_table
 from benchmarks.timing import interleave, median_ratio
-from opticdesign.cascade import cascade
+from opticdesign.cascade import cascade, prepared
 from opticdesign.design import D2NNOptics, Design, load_design
 from opticdesign.elements import phase_transmission
 from opticdesign.field import shifted
@@ -103,6 +103,7 @@ class Stand:
         self.layers = PerturbedLayers(self.design, optics, self.process, optics.phases_rad())
         masks = self.process.phase_of_level(self.process.level_of_phase(optics.phases_rad()))
         self._masks = phase_transmission(masks)
+        self._transfers = [prepared(hop.transfer, hop.grid.shape) for hop in self.hops]
 
     @property
     def hops(self) -> list[Propagator]:
@@ -123,7 +124,7 @@ class Stand:
 
     def forward(self) -> Tensor:
         """The images through the nominal optics."""
-        return cascade(self.sample.fields, self._masks, [hop.transfer for hop in self.hops])
+        return cascade(self.sample.fields, self._masks, self._transfers)
 
     def perturbed(self, dev: Deviations) -> Tensor:
         """The images through the optics of a draw."""

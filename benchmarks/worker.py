@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.agreement import agreement, reference
-from benchmarks.contenders import FLOOR, OURS, PEERS, Contender, contender, missing
+from benchmarks.contenders import FLOOR, OURS, WAYS, Contender, contender, missing, rivals
 from benchmarks.scene import Scene, Work
 from benchmarks.timing import interleave, median_ratio
 
@@ -30,7 +30,7 @@ def prove_equal(work: Work, **_: object) -> dict[str, Any]:
     scene = Scene(work)
     ours, truth = contender(OURS, scene), reference(scene)
     found: dict[str, Any] = {}
-    for name in (OURS, FLOOR, *(peer for peer in PEERS if not missing(peer))):
+    for name in (OURS, *(rival for rival in rivals(work.device) if not missing(rival))):
         try:
             made = contender(name, scene)
             found[name] = {**asdict(agreement(made, ours, truth)), "remark": made.remark}
@@ -40,7 +40,7 @@ def prove_equal(work: Work, **_: object) -> dict[str, Any]:
 
 
 def compare_speed(work: Work, names: list[str], rounds: int) -> dict[str, dict[str, float]]:
-    """Their time over ours (for the floor: ours over the floor's), by direction and name."""
+    """Their time over ours (for the floor: ours over the floor's; other ways: the floor's over theirs)."""
     scene = Scene(work)
     made = {name: contender(name, scene) for name in (OURS, *names)}
     directions: dict[str, Callable[[Contender], Callable[[], object]]] = {
@@ -49,27 +49,25 @@ def compare_speed(work: Work, names: list[str], rounds: int) -> dict[str, dict[s
     }
     ratios = {}
     for direction, method in directions.items():
-        times = interleave({name: method(each) for name, each in made.items()}, rounds)
-        ratios[direction] = {
-            name: median_ratio(times, OURS, FLOOR) if name == FLOOR else median_ratio(times, name, OURS)
-            for name in names
-        }
+        times = interleave({name: _finished(method(each), work) for name, each in made.items()}, rounds)
+        pairs = {FLOOR: (OURS, FLOOR), **{way: (FLOOR, way) for way in WAYS}}
+        ratios[direction] = {name: median_ratio(times, *pairs.get(name, (name, OURS))) for name in names}
     return ratios
 
 
 def growth_of_time(work: Work, larger: Work, rounds: int) -> float:
     """Time of the larger work over that of the smaller, against what N log N per hop asks for."""
     scenes = Scene(work), Scene(larger)
-    small, large = (contender(OURS, scene).gradient for scene in scenes)
+    small, large = (_finished(contender(OURS, scene).gradient, work) for scene in scenes)
     times = interleave({"small": small, "large": large}, rounds)
     ideal = [_transform_cost(scene) for scene in scenes]
     return median_ratio(times, "large", "small") * ideal[0] / ideal[1]
 
 
 def peak_memory(work: Work, names: list[str], **_: object) -> int:
-    """Largest resident memory of this process in bytes after forward and backward of the first name."""
+    """Largest memory of this process, or of its GPU, in bytes after forward and backward of the first name."""
     contender(names[0], Scene(work)).gradient()
-    return own_peak()
+    return own_peak() if work.device == "cpu" else torch.cuda.max_memory_allocated(work.device)
 
 
 def own_peak() -> int:
@@ -86,6 +84,18 @@ def own_peak() -> int:
 TASKS: dict[str, Callable[..., Any]] = {
     function.__name__: function for function in (prove_equal, compare_speed, growth_of_time, peak_memory)
 }
+
+
+def _finished(run: Callable[[], object], work: Work) -> Callable[[], object]:
+    """A run that returns when its device has done the work."""
+    if work.device == "cpu":
+        return run
+
+    def waited() -> None:
+        run()
+        torch.cuda.synchronize(work.device)
+
+    return waited
 
 
 def _transform_cost(scene: Scene) -> float:

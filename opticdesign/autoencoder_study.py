@@ -11,10 +11,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from opticdesign.design.fields import Fraction, Name, Table, sequence
+from opticdesign.design.fields import Fraction, Name, Table, distinct, sequence
 from opticdesign.design.loading import load_tables
-from opticdesign.design.rules import check_data_split, refuse
-from opticdesign.errors import DesignProblem
+from opticdesign.design.rules import check_data_split
 from opticdesign.units import Angle
 
 __all__ = ["AutoencoderStudy", "AutoencoderTraining", "IdxData", "StandInData", "load_autoencoder_study"]
@@ -22,17 +21,11 @@ __all__ = ["AutoencoderStudy", "AutoencoderTraining", "IdxData", "StandInData", 
 _EXAMPLE = "designs/studies/autoencoders.toml is a complete study"
 
 
-def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(values)) < len(values):
-        refuse([DesignProblem("", "a number stands there twice", expected="different numbers", remedy="remove one")])
-    return values
-
-
 _Numbers: TypeAlias = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...], BeforeValidator(sequence), AfterValidator(_distinct)
+    tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...], BeforeValidator(sequence), AfterValidator(distinct)
 ]
 _Sizes: TypeAlias = Annotated[
-    tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(sequence), AfterValidator(_distinct)
+    tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(sequence), AfterValidator(distinct)
 ]
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from opticdesign.autoencoder_study import AutoencoderStudy
 from opticdesign.errors import DivergenceError
+from opticdesign.objectives import has_diverged
 from opticdesign.randomness import torch_stream
 
 __all__ = [
@@ -184,7 +185,7 @@ def train_autoencoder(pair: Pair, latent: int, seed: int, study: AutoencoderStud
         digits: training images 0 … 1, (n, y, x).
 
     Raises:
-        DivergenceError: the error is not finite.
+        DivergenceError: the error is not finite, or far beyond that of the mean image.
     """
     training, flat = study.training, digits.flatten(1)
     seen, wanted = (make(pair, flat, study.phase_range) for make in (encoder_input, target_of))
@@ -197,10 +198,10 @@ def train_autoencoder(pair: Pair, latent: int, seed: int, study: AutoencoderStud
         optimiser.zero_grad(set_to_none=True)
         error.backward()
         optimiser.step()
-    if not math.isfinite(error.item()):
+    if has_diverged(error.item(), 1.0):  # the mean image, where training begins, has less
         raise DivergenceError(
-            f"training of {pair.name} with {latent} numbers diverged: its error is {error.item()}",
-            expected="a finite error",
+            f"training of {pair.name} with {latent} numbers diverged: its error is {error.item():.4g}",
+            expected="an error below that of the mean image",
             remedy="lower training.rate",
         )
     return model.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,14 +11,32 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["cascade"]
+__all__ = ["PreparedTransfer", "cascade", "prepared"]
 
 _TOGETHER = 8  # samples sent at once where launching a kernel costs as much as running it
 _LINE = 64  # bytes of a cache line
 Transform = Callable[..., Tensor]
 
 
-def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
+@dataclass(frozen=True)
+class PreparedTransfer:
+    """A transfer function as a cascade multiplies spectra with it.
+
+    Args:
+        values: over the number of its samples, complex (wy, wx) in FFT order. Right in any order of memory, and fast
+            in the one that `prepared` gives it, which is column by column where the window is larger than the field.
+    """
+
+    values: Tensor
+
+
+def prepared(transfer: Tensor, shape: tuple[int, int]) -> PreparedTransfer:
+    """A transfer function (wy, wx), constant and in FFT order, made ready for fields of a shape (ny, nx)."""
+    kind = _suitable(transfer.device, tuple(transfer.shape) != tuple(shape))
+    return PreparedTransfer(kind.ordered(transfer) * (1.0 / transfer.numel()))
+
+
+def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor | PreparedTransfer]) -> Tensor:
     """Propagate, multiply by a mask, propagate, …, and end with a propagation.
 
     The same as the propagators and elements one after another, but the backward pass is the wave sent back through
@@ -27,7 +46,8 @@ def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor
     Args:
         field: complex (batch, y, x).
         masks: complex transmissions (layers, y, x).
-        transfers: layers + 1 transfer functions (wy, wx) on the zero-padded window, in FFT order; constants.
+        transfers: layers + 1 transfer functions (wy, wx) on the zero-padded window, in FFT order, constants; prepared
+            or not.
 
     Returns:
         Complex field (batch, y, x) behind the last hop, with gradients to field and masks.
@@ -58,9 +78,10 @@ class _Windows:
         """The field to be sent, (samples, y, x), to be overwritten."""
         return self._input[:samples, : self._rows, : self._columns]
 
-    def prepared(self, transfer: Tensor) -> Tensor:
-        """A transfer function as `forth` and `back` want it."""
-        return (transfer * (1.0 / transfer.numel())).to(self._input.dtype)
+    @staticmethod
+    def ordered(transfer: Tensor) -> Tensor:
+        """A transfer function in the order of memory in which spectra come out."""
+        return transfer.contiguous()
 
     def forth(self, transfer: Tensor, samples: int) -> Tensor:
         """The aperture propagated, (samples, y, x): F⁻¹ H F."""
@@ -89,9 +110,9 @@ class _CachedWindows(_Windows):
         for margin in (self._input[..., self._columns :], self._tall[self._rows :]):
             margin.zero_()
 
-    def prepared(self, transfer: Tensor) -> Tensor:
-        columns = self._input.new_empty(transfer.mT.shape).copy_(transfer.mT)
-        return columns.mul_(1.0 / transfer.numel()).mT
+    @staticmethod
+    def ordered(transfer: Tensor) -> Tensor:
+        return transfer.mT.contiguous().mT
 
     def forth(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (always one)
         return self._send(transfer, torch.fft.fft, partial(torch.fft.ifft, norm="forward"))
@@ -131,20 +152,21 @@ def _suitable(device: torch.device, padded: bool) -> type[_Windows]:
 class _Hops:
     """The hops of a cascade, and the parts of a batch that they take at once."""
 
-    def __init__(self, transfers: Sequence[Tensor], field: Tensor) -> None:
+    def __init__(self, transfers: Sequence[Tensor | PreparedTransfer], field: Tensor) -> None:
         batch, rows, columns = field.shape
         most = 1 if _alone(field.device) else _TOGETHER
         self.parts = [(slice(i, i + most), min(most, batch - i)) for i in range(0, batch, most)]
         windows: dict[torch.Size, _Windows] = {}
-        prepared: dict[int, Tensor] = {}
+        ready: dict[int, Tensor] = {}
         for transfer in transfers:
-            size = transfer.shape
+            if id(transfer) not in ready:
+                made = transfer if isinstance(transfer, PreparedTransfer) else prepared(transfer, (rows, columns))
+                ready[id(transfer)] = made.values
+            size = ready[id(transfer)].shape
             if size not in windows:
                 kind = _suitable(field.device, size != field.shape[1:])
                 windows[size] = kind(min(most, batch), (rows, columns), (size[0], size[1]), field)
-            if id(transfer) not in prepared:
-                prepared[id(transfer)] = windows[size].prepared(transfer)
-        self._hops = [(windows[transfer.shape], prepared[id(transfer)]) for transfer in transfers]
+        self._hops = [(windows[ready[id(each)].shape], ready[id(each)]) for each in transfers]
 
     def aperture(self, index: int, samples: int) -> Tensor:
         """Where hop `index` takes its field from, (samples, y, x), to be overwritten."""

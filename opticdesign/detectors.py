@@ -16,7 +16,9 @@ from torch.nn import functional
 from opticdesign.errors import UsageError
 from opticdesign.straight_through import straight_through
 
-__all__ = ["Detector", "converted", "mean_bins", "poisson_reading", "reparameterised_reading"]
+__all__ = ["Detector", "converted", "mean_bins", "poisson_quantile", "poisson_reading", "reparameterised_reading"]
+
+_FEW = 100.0  # counts on average below which each one matters
 
 
 def mean_bins(intensity: Tensor, binning: int) -> Tensor:
@@ -69,11 +71,46 @@ def poisson_reading(
     generator: torch.Generator,
     full_well: float = math.inf,
 ) -> Tensor:
-    """A camera reading with true Poisson shot noise, for evaluation; arguments as in `reparameterised_reading`."""
-    counts = torch.poisson(intensity.detach().to("cpu", torch.float64) * max_photons, generator=generator)
+    """A camera reading with true Poisson shot noise, for evaluation; arguments as in `reparameterised_reading`.
+
+    From one generator come the same chances whatever the intensity, so that little more light makes little more of the
+    reading, and two instruments are compared under the same noise.
+    """
+    chance = torch.rand(intensity.shape, generator=generator, dtype=torch.float64)
+    counts = poisson_quantile(chance, intensity.detach().to("cpu", torch.float64) * max_photons)
     counts = counts.clamp(max=full_well)
     read = torch.randn(intensity.shape, generator=generator, dtype=torch.float64) * read_noise
     return ((counts + read) / max_photons).to(intensity)
+
+
+def poisson_quantile(chance: Tensor, mean: Tensor) -> Tensor:
+    """The least count that a Poisson variable stays at or below with a chance: float64, same shape.
+
+    The expansion μ + √μ·z + (z² − 1)/6 in the normal quantile z, rounded, is within a count of it, and below a mean of
+    100 is moved to where it is exact. E. A. Cornish, R. A. Fisher, Moments and cumulants in the specification of
+    distributions, Rev. Int. Stat. Inst. 5, 307 (1938).
+
+    Args:
+        chance: 0 to 1, float64.
+        mean: 0 or more, float64.
+    """
+    end = torch.finfo(chance.dtype).eps / 2.0
+    normal = torch.special.ndtri(chance.clamp(end, 1.0 - end))
+    counts = torch.round(mean + torch.sqrt(mean) * normal + (normal**2 - 1.0) / 6.0).clamp(min=0.0)
+    few = mean < _FEW
+    if bool(few.any()):
+        counts[few] = _exact_quantile(counts[few], chance[few], mean[few])
+    return counts
+
+
+def _exact_quantile(counts: Tensor, chance: Tensor, mean: Tensor) -> Tensor:
+    """Counts near the quantile, moved to it: P(X ≤ n) is the regularised Γ(n + 1, μ)."""
+    while True:
+        above = (counts > 0.0) & (torch.special.gammaincc(counts.clamp(min=0.5), mean) >= chance)
+        below = torch.special.gammaincc(counts + 1.0, mean) < chance
+        if not bool((above | below).any()):
+            return counts
+        counts = counts + below.to(counts) - above.to(counts)
 
 
 class Detector(nn.Module):

@@ -7,7 +7,7 @@ OpticDesignError                     exit code 1
 │   ├── DataError                    2   a data file or folder
 │   └── RunError                     2   a run folder that is missing, busy or of another design
 ├── VerificationError                1   an exported file differs from the design
-├── DivergenceError                  3   training produced a value that is not finite
+├── DivergenceError                  3   training produced a value that is not finite, or far out of range
 └── StorageError                     4   the disk refused, or a stored file is damaged
 """
 
@@ -118,7 +118,7 @@ class VerificationError(OpticDesignError):
 
 
 class DivergenceError(OpticDesignError):
-    """Training or simulation produced a value that is not finite."""
+    """Training or simulation produced a value that is not finite, or far out of range."""
 
     exit_code = 3
 

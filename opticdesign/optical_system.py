@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from opticdesign.cascade import cascade
+from opticdesign.cascade import PreparedTransfer, cascade, prepared
 from opticdesign.elements import DiffractiveElement, FourierFilter, phase_transmission, ring_means, ring_of_point
 from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
@@ -127,6 +127,7 @@ class DiffractiveSystem(OpticalSystem):
         self.elements: nn.ModuleList = nn.ModuleList(elements)
         self.hops: nn.ModuleList = nn.ModuleList(hops)
         self._crossed = crossed or len(elements)
+        self._prepared: dict[Tensor, PreparedTransfer] = {}
 
     @property
     def crossed(self) -> int:  # noqa: D102 (documented on the base)
@@ -140,9 +141,17 @@ class DiffractiveSystem(OpticalSystem):
         if self.thick is not None or any(hop.transfer.requires_grad for hop in hops):
             return self._one_by_one(field, process, hops)
         phases = torch.stack([element.sampled(element.phase(process)) for element in self._elements()[:passed]])
-        transfers = [hop.transfer for hop in hops]
+        transfers = self._ready([hop.transfer for hop in hops])
         masks = phase_transmission(phases)  # of all at once
         return cascade(field.reshape(-1, *self.grid.shape), masks, transfers).reshape(field.shape)
+
+    def _ready(self, transfers: Sequence[Tensor]) -> list[PreparedTransfer]:
+        """Transfer functions as a cascade wants them, kept as long as they are the propagators'."""
+        kept = self._prepared
+        self._prepared = {
+            each: kept[each] if each in kept else prepared(each, self.grid.shape) for each in dict.fromkeys(transfers)
+        }
+        return [self._prepared[each] for each in transfers]
 
     def _one_by_one(self, field: Tensor, process: Quantiser | None, hops: Sequence[Propagator]) -> Tensor:
         """As `forward`, hop by hop: for thick masks and for distances that are learned."""

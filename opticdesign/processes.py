@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Here", "Processes", "open_processes"]
+__all__ = ["Here", "Processes", "one_thread", "open_processes"]
 
 
 class Here(Executor):
@@ -85,6 +85,17 @@ def open_processes(count: int, threads: int) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread in this context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _begin_worker(threads: int) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from opticdesign.design import Design, load_design
-from opticdesign.design.fields import Name, Table, Temperature, sequence
+from opticdesign.design.fields import Name, Table, Temperature, distinct, sequence
 from opticdesign.design.loading import load_tables
 from opticdesign.design.mask_rules import check_temperature
-from opticdesign.design.rules import refuse
 from opticdesign.design.toml_text import printable
-from opticdesign.errors import DesignError, DesignProblem
+from opticdesign.errors import DesignError
 from opticdesign.study import DesignFile, Quick, Seeds, Settings
 
 __all__ = ["FLOAT", "QuantisationStudy", "QuickQuantisation", "load_quantisation_study"]
@@ -26,15 +25,8 @@ FLOAT = "float"
 _EXAMPLE = "designs/studies/quantisation.toml is a complete study"
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) < len(values):
-        message = "a value stands there twice"
-        refuse([DesignProblem("", message, expected="different values", remedy="remove one")])
-    return values
-
-
 _Levels: TypeAlias = Annotated[
-    tuple[Annotated[int, Field(ge=2, le=256)], ...], BeforeValidator(sequence), AfterValidator(_distinct)
+    tuple[Annotated[int, Field(ge=2, le=256)], ...], BeforeValidator(sequence), AfterValidator(distinct)
 ]
 _Rounding: TypeAlias = Literal["straight-through", "soft", "gumbel"]
 
@@ -71,7 +63,7 @@ class QuantisationStudy(Table):
     design: DesignFile = Field(description="a design file", examples=["../d2nn5.toml"])
     seeds: Seeds = Field(min_length=1, description="one seed or more", examples=[[0, 1, 2]])
     levels: _Levels = Field(min_length=1, description="numbers of levels, each 2 to 256", examples=[[2, 4, 8, 16]])
-    roundings: Annotated[tuple[_Rounding, ...], BeforeValidator(sequence), AfterValidator(_distinct)] = Field(
+    roundings: Annotated[tuple[_Rounding, ...], BeforeValidator(sequence), AfterValidator(distinct)] = Field(
         default=("straight-through",), description="how optics learn through levels", examples=[["straight-through"]]
     )
     temperature: Annotated[

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from opticdesign.design import Design, load_design
 from opticdesign.errors import DesignError, RunError, UsageError
 from opticdesign.storage import (
-    load_checkpoint,
+    Checkpoint,
     newest_checkpoint,
     save_checkpoint,
     storage_errors,
@@ -79,22 +79,20 @@ class Run:
         """Store a checkpoint."""
         return save_checkpoint(self.checkpoints, tensors, position)
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any], str]:
-        """The newest whole checkpoint: tensors, position, and the SHA-256 of the tensors' file.
+    def load(self) -> Checkpoint:
+        """The newest whole checkpoint.
 
         Raises:
             RunError: there is none.
         """
-        place = newest_checkpoint(self.checkpoints)
-        if place is None:
+        found = newest_checkpoint(self.checkpoints)
+        if found is None:
             raise RunError(
                 f"{self.folder}: no checkpoint that reads back whole",
                 expected="checkpoints/step-…/ with matching hashes",
                 remedy="run `opticdesign optimize` again",
             )
-        tensors, position = load_checkpoint(place)
-        digest = json.loads((place / "checkpoint.json").read_text("utf-8"))["sha256"]
-        return tensors, position, digest
+        return found
 
     def log(self, record: dict[str, Any]) -> None:
         """Append one record to metrics.jsonl."""
@@ -145,7 +143,7 @@ class Run:
                 raise RunError(
                     f"{self.folder}: another process is working in this run folder",
                     expected="one process at a time",
-                    remedy="wait until it has finished, or choose another --output",
+                    remedy="wait until it has finished, or work in another run folder",
                 ) from None
         try:
             yield

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opticdesign.errors import StorageError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "Checkpoint",
     "load_checkpoint",
     "newest_checkpoint",
     "save_checkpoint",
@@ -29,6 +30,14 @@ __all__ = [
 ]
 
 _KEPT = 2  # checkpoints left in a folder: the last one and the one before, should the last be damaged
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint folder holds: tensors by name, a position in JSON values, SHA-256 of the tensors' file."""
+
+    tensors: dict[str, Tensor]
+    position: dict[str, Any]
+    sha256: str
 
 
 @contextmanager
@@ -115,8 +124,8 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], position: Mappi
     return place
 
 
-def load_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint folder back: tensors by name, and its position.
+def load_checkpoint(place: Path) -> Checkpoint:
+    """Read a checkpoint folder back.
 
     Raises:
         StorageError: a file is missing, or its content is not what was written.
@@ -132,12 +141,10 @@ def load_checkpoint(place: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         record = json.loads((place / "checkpoint.json").read_text("utf-8"))
         content = (place / "tensors.safetensors").read_bytes()
         position = record["position"]
-        if (hashlib.sha256(content).hexdigest(), _json_sha256(position)) != (
-            record["sha256"],
-            record["position_sha256"],
-        ):
+        digest = hashlib.sha256(content).hexdigest()
+        if (digest, _json_sha256(position)) != (record["sha256"], record["position_sha256"]):
             raise damaged
-        return load(content), position
+        return Checkpoint(load(content), position, digest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged from error
 
@@ -147,12 +154,11 @@ def _json_sha256(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(dict(value), sort_keys=True).encode()).hexdigest()
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint in a folder that reads back whole; none when there is none."""
     for place in sorted(folder.glob("step-*"), reverse=True):
         try:
-            load_checkpoint(place)
+            return load_checkpoint(place)
         except StorageError:
             continue
-        return place
     return None

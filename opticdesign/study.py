@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from opticdesign.design import Design, load_design
-from opticdesign.design.fields import Name, Table, sequence
+from opticdesign.design.fields import Name, Table, distinct, sequence
 from opticdesign.design.loading import load_tables
 from opticdesign.design.problems import line_numbers
 from opticdesign.design.rules import refuse
@@ -44,15 +44,8 @@ def _resolved(path: str, info: ValidationInfo) -> str:
     return str(found)
 
 
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        message = "a seed stands there twice"
-        refuse([DesignProblem("", message, expected="different seeds", remedy="for example [0, 1, 2]")])
-    return seeds
-
-
 _Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Seeds: TypeAlias = Annotated[tuple[_Seed, ...], BeforeValidator(sequence), AfterValidator(_distinct)]
+Seeds: TypeAlias = Annotated[tuple[_Seed, ...], BeforeValidator(sequence), AfterValidator(distinct)]
 Settings: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(sequence)]
 DesignFile: TypeAlias = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_resolved)]
 

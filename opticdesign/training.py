@@ -16,7 +16,7 @@ from opticdesign.design import Design
 from opticdesign.distributed import ALONE, Workers
 from opticdesign.errors import DivergenceError, UsageError
 from opticdesign.microscope import Microscope
-from opticdesign.objectives import OBJECTIVES, l1
+from opticdesign.objectives import OBJECTIVES, has_diverged, l1
 from opticdesign.penalties import narrow_parts, total_variation
 from opticdesign.probe import linear_probe_error
 from opticdesign.quantiser import GumbelRounding, Quantiser, SoftRounding
@@ -98,6 +98,7 @@ class Trainer:
         self.design, self.device = design, device
         self.microscope = microscope.to(device)
         self.position = TrainingPosition()
+        self._first_loss: float | None = None  # of the present leg, or since training was continued in it
         self._draw_batch, self._workers = draw_batch, workers
         self._shared = workers.share(design.training.accumulate)
         self._process = build_process(design)
@@ -128,7 +129,8 @@ class Trainer:
         """Train from the present position to the end, yielding after each step.
 
         Raises:
-            DivergenceError: the loss is not finite; the masks and weights of the step before are still in place.
+            DivergenceError: the loss is not finite, or far beyond the first one of its leg; the masks and weights of
+                the step before are still in place.
         """
         while self.position.stage < len(self._legs):
             leg = self._legs[self.position.stage]
@@ -140,20 +142,14 @@ class Trainer:
                     leg.name, leg.stage.train, self.position.step, leg.stage.steps, self.position.total, loss
                 )
             self.position = TrainingPosition(self.position.stage + 1, 0, self.position.total)
-            self._optimiser = self._adversary = None
+            self._optimiser = self._adversary = self._first_loss = None
 
     def _step(self, leg: Leg) -> float:
         optimiser = self._optimiser or self._set_up(leg)
         self.microscope.train()  # evaluation between two steps leaves it counting photons, which has no gradient
         optimiser.zero_grad(set_to_none=True)
         told = self._descend(leg)
-        value = self._workers.total(sum(loss for loss, _, _ in told), self.device)
-        if not math.isfinite(value):
-            raise DivergenceError(
-                f"training diverged: the loss of step {self.position.step + 1} of stage {leg.name!r} is {value}",
-                expected="a finite loss",
-                remedy=f"lower the learning rates of training.stages.{leg.name.partition(',')[0]}",
-            )
+        value = self._sound(self._workers.total(sum(loss for loss, _, _ in told), self.device), leg)
         self._update(leg, optimiser)
         if self._adversary is not None:
             self._adversary.optimiser.zero_grad(set_to_none=True)
@@ -162,6 +158,18 @@ class Trainer:
             self._update(leg, self._adversary.optimiser)
         self._keep_average(leg)
         return value
+
+    def _sound(self, loss: float, leg: Leg) -> float:
+        """The loss of a step, unless training diverged."""
+        if self._first_loss is None:
+            self._first_loss = loss
+        if has_diverged(loss, self._first_loss):
+            raise DivergenceError(
+                f"training diverged: the loss of step {self.position.step + 1} of stage {leg.name!r} is {loss:.4g}",
+                expected=f"a finite loss of the order of the first one, {self._first_loss:.4g}",
+                remedy=f"lower the learning rates of training.stages.{leg.name.partition(',')[0]}, or check the data",
+            )
+        return loss
 
     def _fit(self, leg: Leg) -> float:
         """Show the linear reader one more step of batches; gives its mean absolute error on them, in waves, before."""
@@ -178,9 +186,10 @@ class Trainer:
                 for total, part in zip(seen, decoder.reader.seen(reading, target), strict=True):
                     total += part
         self._workers.add(seen)
+        error = self._sound(self._workers.total(error, self.device), leg)
         decoder.reader.fit(*seen)
         self._keep_average(leg)
-        return self._workers.total(error, self.device)
+        return error
 
     def _keep_average(self, leg: Leg) -> None:
         """Let the running mean of the decoder's weights take in the present ones."""
@@ -303,7 +312,7 @@ class Trainer:
         self.microscope.load_state_dict(_under(_WEIGHTS, tensors))
         if self._average is not None:
             self._average.load_state_dict(_under(_AVERAGE, tensors))
-        self.position, self._optimiser, self._adversary = position, None, None
+        self.position, self._optimiser, self._adversary, self._first_loss = position, None, None, None
         if not any(key.startswith("optimiser.") for key in tensors):
             return
         _give_moments(self._set_up(self._legs[position.stage]), "optimiser", tensors)

@@ -30,7 +30,7 @@ title = "trained further"
 design = "designs/tiny.toml"
 from = "A"
 set = ["training.stages.joint.steps=2"]
-quick = ["optics.layers=2"]
+quick = ["decoder.channels=16"]
 
 [[rows]]
 name = "none"

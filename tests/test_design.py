@@ -337,6 +337,28 @@ def test_line_numbers_follow_tables_quotes_and_lists():
     }
 
 
+def test_line_numbers_pass_over_what_stands_inside_values():
+    text = """\
+[a]
+title = '''
+[b]
+x = 1
+'''
+note = \"\"\"# no comment [
+y = 2 \\\"\"\" \"\"\"  # ]
+list = [
+  \"k = [\",  # [
+  [\"c\"],
+  {z = 3},
+  'd = 4',
+]
+last = 1
+"""
+    keys = {("a",): 1, ("a", "title"): 2, ("a", "note"): 6, ("a", "list"): 8, ("a", "last"): 14}
+    assert line_numbers(text) == keys
+    assert set(tomllib.loads(text)["a"]) == {path[1] for path in keys if len(path) > 1}
+
+
 # the schema for editors
 
 

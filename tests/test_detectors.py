@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from opticdesign.detectors import Detector, converted, mean_bins, poisson_reading, reparameterised_reading
+from opticdesign.detectors import (
+    Detector,
+    converted,
+    mean_bins,
+    poisson_quantile,
+    poisson_reading,
+    reparameterised_reading,
+)
 from opticdesign.elements import DiffractiveElement
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
@@ -185,3 +192,25 @@ def test_endless_well_changes_no_bit_of_a_reading(reading) -> None:  # type: ign
 def test_camera_refuses_what_is_out_of_range(options) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match="finite full well under a converter"):
         Detector(1, 100.0, 1.0, **options)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-3, 0.3, 2.0, 7.0, 60.0, 99.0, 150.0, 6000.0, 1e6])
+def test_poisson_quantiles_are_those_of_the_distribution(mean: float) -> None:
+    from scipy.stats import poisson
+
+    chance = torch.rand(4000, generator=stream(), dtype=torch.float64)
+    chance[:4] = torch.tensor([0.0, 1e-12, 1.0 - 1e-12, 0.5], dtype=torch.float64)
+    found = poisson_quantile(chance, torch.full_like(chance, mean)).numpy()
+    expected = poisson.ppf(chance.numpy(), mean).clip(min=0.0) if mean > 0.0 else 0.0 * found
+    missed = abs(found - expected)[1:]
+    assert found[0] >= 0.0
+    assert missed.max() <= (0.0 if mean < 100.0 else 1.0)
+    assert (missed > 0.0).mean() < 0.02
+
+
+def test_a_little_more_light_changes_a_reading_little() -> None:
+    light = torch.rand((64, 64), generator=stream(), dtype=torch.float64)
+    read, brighter = (poisson_reading(light * factor, 1e4, 6.0, stream(1)) for factor in (1.0, 1.0 + 1e-6))
+    assert (brighter - read).min() >= 0.0  # the noise is the same
+    assert (brighter - read).max() <= 1.1e-4  # a count
+    assert not torch.equal(poisson_reading(light, 1e4, 6.0, stream(2)), read)

@@ -226,7 +226,7 @@ def test_checkpoint_of_a_filter_reads_back_bit_for_bit(base: Path, tmp_path: Pat
     first = trainer(design)
     steps = first.steps()
     next(steps), next(steps)
-    tensors, position = load_checkpoint(save_checkpoint(tmp_path, first.state(), vars(first.position)))
+    tensors, position, _ = load_checkpoint(save_checkpoint(tmp_path, first.state(), vars(first.position)))
     list(steps)
     second = trainer(design)
     second.restore(tensors, TrainingPosition(**position))

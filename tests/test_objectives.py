@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from opticdesign.metrics import ssim
-from opticdesign.objectives import OBJECTIVES, l1, l1_ssim, negative_ssim
+from opticdesign.objectives import OBJECTIVES, has_diverged, l1, l1_ssim, negative_ssim
 
 KINDS = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 
@@ -54,3 +56,10 @@ def test_objective_is_a_scalar_that_is_least_at_the_target(objective) -> None:  
 def test_objective_is_differentiable_for_the_image(objective) -> None:  # type: ignore[no-untyped-def]
     image, target = pair()
     assert torch.autograd.gradcheck(lambda x: objective(x, target), image.requires_grad_())
+
+
+def test_a_loss_far_beyond_the_first_one_or_not_finite_has_diverged() -> None:
+    for loss, first in ((math.nan, 0.1), (math.inf, 0.1), (-math.inf, 0.1), (0.1, math.nan), (1e30, 0.1), (1.1e9, 1e3)):
+        assert has_diverged(loss, first) == (loss != 0.1), (loss, first)
+    for loss, first in ((9e5, 0.0), (-9e5, 0.1), (9e8, 1e3)):
+        assert not has_diverged(loss, first)

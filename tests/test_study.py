@@ -34,7 +34,7 @@ BROKEN = [
     Broken("no rows", STUDY[STUDY.index("[[rows]]"):], "", "rows", None, "", "", "[[rows]]"),
     Broken("number for rows", STUDY[STUDY.index("[quick]"):], "rows = 3", "rows", 6, "3", "a list", "[[rows]]"),
     Broken("no seeds", "seeds = [0, 1]\n", "seeds = []\n", "seeds", 3, "[]", "one seed or more", "seeds = [0, 1, 2]"),
-    Broken("seed twice", "seeds = [0, 1]", "seeds = [1, 1]", "seeds", 3, "[1, 1]", "different seeds", "[0, 1, 2]"),
+    Broken("seed twice", "seeds = [0, 1]", "seeds = [1, 1]", "seeds", 3, "[1, 1]", "different values", "remove one"),
     Broken("seed below 0", "seeds = [0, 1]", "seeds = [0, -1]", "seeds[1]", 3, "-1", "at least 0", "seeds = [0, 1, 2]"),
     Broken("name as a path", 'name = "small"', 'name = "../x"', "name", 2, '"../x"', "letters", "rename it"),
     Broken("unknown key of a row", 'title = "trained further"', 'tilte = "x"', "rows[1].tilte", 18, '"x"', "one of name, title, design, from", "did you mean 'title'?"),
@@ -125,7 +125,7 @@ def test_quick_changes_seeds_and_designs_and_nothing_else_does(tmp_path: Path) -
     assert (study.seeds_of(quick=False), study.seeds_of(quick=True)) == ((0, 1), (0,))
     plain, quick = (study.design(study.row("B"), 0, quick=asked) for asked in (False, True))
     assert (plain.data.fields, quick.data.fields) == (3, 4)
-    assert (plain.optics.layers, quick.optics.layers) == (1, 2)
+    assert (plain.decoder.channels, quick.decoder.channels) == (8, 16)
 
 
 def test_a_floor_has_the_design_of_its_row_and_its_own_values(tmp_path: Path) -> None:

@@ -63,4 +63,4 @@ class Peer:
             )
         layer.pad = scene.margin
         layer.h = nn.Parameter(scene.hops[index].transfer, requires_grad=False)
-        return layer
+        return layer.to(scene.work.device)

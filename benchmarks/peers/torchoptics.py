@@ -31,8 +31,9 @@ class Peer:
                 PhaseModulator(phase, z=place, spacing=scene.pitch_m)
                 for phase, place in zip(self._phases, places, strict=False)
             )
-        )
-        self._field = torchoptics.Field(scene.field, scene.wavelength_m, z=0, spacing=scene.pitch_m)
+        ).to(scene.work.device)
+        field = torchoptics.Field(scene.field, scene.wavelength_m, z=0, spacing=scene.pitch_m)
+        self._field = field.to(scene.work.device)
         self._end = places[-1]
 
     def forward(self) -> Tensor:

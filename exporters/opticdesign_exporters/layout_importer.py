@@ -99,7 +99,7 @@ class _Layout:
         size = np.array(self.job.shape[:0:-1]) * self.pitch
         if (low > -1.0).all() and (high < size + 1.0).all():
             if (high - low < size - 2.0 * self.pitch).any():
-                self.notes.append(f"shapes reach over {self.sides(high - low)} of {self.sides(size)}")
+                self.accept_border(f"shapes reach over {self.sides(high - low)} of {self.sides(size)}")
             return np.zeros(2, np.int64)
         if (np.abs(high - low - size) <= 1.0).all():
             self.notes.append(f"the masks begin at ({self.sides(low, ', ')})")
@@ -110,6 +110,18 @@ class _Layout:
             expected=f"masks of {self.sides(size)} that begin at the origin of cell {self.root!r}, or fill that size",
             remedy="move the masks to the origin, or name a design of their size and pitch",
         )
+
+    def accept_border(self, found: str) -> None:
+        """Note that nothing is drawn along an edge of the masks; from elsewhere it may be a layout of other masks."""
+        if self.root != _DIE:
+            raise DataError(
+                self.path,
+                found,
+                expected="masks of the size of the design",
+                remedy="name a design of their size and pitch (optics.neurons, optics.pitch); or, if there should be "
+                f"nothing beside them, call their cell {_DIE}, which begins where the masks of the design do",
+            )
+        self.notes.append(found)
 
     def sides(self, units: npt.NDArray[np.floating] | Ints, between: str = " × ") -> str:
         """Two lengths in database units for people."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from opticdesign.cli.options import DesignFile, Device, Json, RunFolder, Setting, app, print_json, read_design
 from opticdesign.errors import UsageError
 
-__all__ = ["check", "doctor", "evaluate", "init", "optimize", "schema", "show", "study"]
+__all__ = ["check", "doctor", "evaluate", "init", "optimize", "schema", "show"]
 
 
 @app.command()
@@ -48,7 +47,7 @@ def optimize(
 
     place = choose_device(device)
     if plan:
-        print_table(plan_table(plan_optimisation(quick_design(loaded) if quick else loaded, place)))
+        print_table(plan_table(plan_optimisation(quick_design(loaded) if quick else loaded, place, start_from)))
         return
     with joined_workers(place) as workers, StopRequest() as stop:
         options = Options(place, output, quick=quick, resume=resume, start_from=start_from, workers=workers)
@@ -85,135 +84,7 @@ def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> 
         print_json(asdict(result))
     else:
         print_table(evaluation_table(result))
-        typer.echo(f"written to {opened.folder / 'evaluation'}", err=True)
-
-
-@app.command()
-def study(
-    file: Annotated[Path, typer.Argument(metavar="STUDY", help="study file (TOML)")],
-    setting: Setting = None,
-    device: Device = "auto",
-    quick: Annotated[
-        bool, typer.Option("--quick", help="the study's [quick] at a smoke budget; marked in every result")
-    ] = False,
-    output: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="folder of the runs and tables; default runs/studies/NAME")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="rows trained at the same time, one a process")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Train every row of STUDY with every seed, beside its floors, and print the table; again to continue."""
-    from opticdesign.cli.progress import StopRequest
-    from opticdesign.errors import StudyStopped
-    from opticdesign.study import study_kind
-
-    kinds = {"autoencoders": _autoencoder_study, "quantisation": _quantisation_study}
-    run = kinds.get(study_kind(file), _table_study)
-    try:
-        with StopRequest() as stop:
-            failed = run(file, tuple(setting or ()), device, quick, output, workers, as_json, stop)
-    except StudyStopped as stopped:
-        typer.echo(f"{stopped}; the same command continues it", err=True)
-        raise typer.Exit(130) from None
-    if failed:
-        raise typer.Exit(1)
-
-
-def _table_study(
-    file: Path,
-    changes: tuple[str, ...],
-    device: str,
-    quick: bool,
-    output: Path | None,
-    workers: int,
-    as_json: bool,
-    stop: Callable[[], bool],
-) -> bool:
-    """Run a study of designs and print its table; whether a row failed."""
-    from opticdesign.study import load_study
-
-    loaded = load_study(file, quick, changes)
-    from opticdesign.cli.tables import print_table, study_lines, study_table
-    from opticdesign.workflow.optimise import choose_device
-    from opticdesign.workflow.study import StudyOptions, run_study, study_folder
-    from opticdesign.workflow.study_table import tabulate, write_tables
-
-    options = StudyOptions(choose_device(device), output, quick, workers, changes)
-    folder = study_folder(loaded, options)
-    table = tabulate(loaded, run_study(loaded, options, _tell, stop), quick)
-    write_tables(folder, table)
-    if as_json:
-        print_json(asdict(table))
-    else:
-        print_table(study_table(table))
-        for line in study_lines(table):
-            typer.echo(line)
-        typer.echo(f"written to {folder / 'table.md'}, table.csv and table.json", err=True)
-    return bool(table.failed)
-
-
-def _autoencoder_study(
-    file: Path,
-    changes: tuple[str, ...],
-    device: str,  # noqa: ARG001 (small networks: always the CPU)
-    quick: bool,
-    output: Path | None,
-    workers: int,
-    as_json: bool,
-    stop: Callable[[], bool],
-) -> bool:
-    """Run a study of autoencoders of digits and print its table."""
-    from opticdesign.autoencoder_study import load_autoencoder_study
-
-    name = load_autoencoder_study(file, changes).name
-    from opticdesign.cli.tables import autoencoder_table, print_table
-    from opticdesign.workflow.autoencoders import run_autoencoder_study
-
-    folder = output or Path("runs") / "studies" / f"{name}{'-quick' if quick else ''}"
-    result = run_autoencoder_study(file, folder, quick, workers, _tell, changes=changes, stop_asked=stop)
-    if as_json:
-        print_json(asdict(result))
-    else:
-        print_table(autoencoder_table(result))
-        for note in result.notes:
-            typer.echo(note)
-        typer.echo(f"written to {folder / 'autoencoders.md'}, .csv, .json and .png", err=True)
-    return False
-
-
-def _quantisation_study(
-    file: Path,
-    changes: tuple[str, ...],
-    device: str,
-    quick: bool,
-    output: Path | None,
-    workers: int,
-    as_json: bool,
-    stop: Callable[[], bool],
-) -> bool:
-    """Run a study of quantisation and print its table; whether a training failed."""
-    from opticdesign.quantisation_study import load_quantisation_study
-
-    loaded = load_quantisation_study(file, quick, changes)
-    from opticdesign.cli.tables import print_table, quantisation_table
-    from opticdesign.workflow.optimise import choose_device
-    from opticdesign.workflow.quantisation import run_quantisation_study
-    from opticdesign.workflow.study import StudyOptions, study_folder
-
-    options = StudyOptions(choose_device(device), output, quick, workers, changes)
-    table = run_quantisation_study(loaded, options, _tell, stop)
-    if as_json:
-        print_json(asdict(table))
-    else:
-        print_table(quantisation_table(table))
-        for line in (*table.notes, *table.failures()):
-            typer.echo(line)
-        typer.echo(f"written to {study_folder(loaded, options) / 'quantisation.md'}, .csv, .json and .png", err=True)
-    return table.failed
-
-
-def _tell(news: str) -> None:
-    typer.echo(news, err=True)
+        typer.echo(f"written to {opened.folder / 'evaluation'}; next: opticdesign export {run}", err=True)
 
 
 @app.command()
@@ -230,6 +101,7 @@ def check(design: DesignFile, setting: Setting = None, as_json: Json = False) ->
         print_table(check_table(checks))
     if any(entry.verdict == "fail" for entry in checks):
         raise typer.Exit(1)
+    typer.echo(f"next: opticdesign optimize {design}", err=True)
 
 
 @app.command()

@@ -40,6 +40,7 @@ def export(
         print_json(manifest.model_dump(mode="json"))
     else:
         print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
+    typer.echo(f"next: opticdesign verify {run}{'' if to is None else f' --to {to}'}", err=True)
 
 
 @app.command()
@@ -59,3 +60,4 @@ def verify(run: RunFolder, device: Device = "auto", to: ExportFolder = None, as_
         typer.echo(problem, err=True)
     if not result.ok:
         raise typer.Exit(1)
+    typer.echo(f"next: opticdesign tolerance {run}", err=True)

@@ -51,7 +51,7 @@ def import_masks(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="a layout (GDSII, OASIS), or height maps (TIFF, NPZ, Grid Sag) in the order of the light",
         ),
     ],

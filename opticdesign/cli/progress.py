@@ -71,9 +71,16 @@ def progress_listener() -> Iterator[Callable[[TrainingProgress], None]]:
 
 @contextmanager
 def floor_listener() -> Iterator[Callable[[str, int, int], None]]:
-    """A listener for `evaluate`: which floor is being trained, and how far."""
+    """A listener for `evaluate`: which floor is being trained, how far, and the time left for it."""
+    began: dict[str, tuple[int, float]] = {}
     with _bars() as show:
-        yield lambda name, step, steps: show(f"{name}: step {step}/{steps}", step, steps, step == steps)
+
+        def listen(name: str, step: int, steps: int) -> None:
+            first, start = began.setdefault(name, (step, time.monotonic()))
+            left = (time.monotonic() - start) / max(step - first, 1) * (steps - step)
+            show(f"{name}: step {step}/{steps}  ETA {_clock(left)}", step, steps, step == steps)
+
+        yield listen
 
 
 @contextmanager

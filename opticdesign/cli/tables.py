@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from opticdesign.tolerance.quantities import metric
+
 if TYPE_CHECKING:
     from opticdesign.checks import Check
     from opticdesign.manifest import Manifest
-    from opticdesign.workflow.autoencoder_table import AutoencoderResult
     from opticdesign.workflow.drc import RuleCheck
     from opticdesign.workflow.evaluate import Evaluation
     from opticdesign.workflow.export import Verification
     from opticdesign.workflow.optimise import Plan
-    from opticdesign.workflow.quantisation_table import QuantisationTable
-    from opticdesign.workflow.study_table import StudyTable
+    from opticdesign.workflow.study_files import StudyResult
 
 __all__ = [
-    "HEADINGS",
     "QUICK",
-    "autoencoder_table",
     "check_table",
     "evaluation_table",
     "facts_table",
@@ -32,21 +30,13 @@ __all__ = [
     "new_table",
     "plan_table",
     "print_table",
-    "quantisation_table",
     "rules_table",
-    "study_lines",
     "study_table",
     "verification_json",
     "verification_table",
 ]
 
-HEADINGS = {
-    "psnr_db": "PSNR / dB",
-    "ssim": "SSIM",
-    "ssim_rescaled": "SSIM rescaled",
-    "mae_rad": "MAE / rad",
-    "mae_free_rad": "MAE, offset removed / rad",
-}
+_STYLES = {"failed": "red", "floor": "dim", "": None}
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 QUICK = " — quick: smoke budget, no result"
 
@@ -91,41 +81,47 @@ def plan_table(plan: Plan) -> Table:
 
 def evaluation_table(result: Evaluation) -> Table:
     """The design beside its floors."""
+    from opticdesign.evaluation import METRICS
+
     quick = QUICK if result.quick else ""
     title = f"test: mean of {result.patches} patches [95 % interval] | mean of {result.fields} whole fields{quick}"
     if result.start is not None:
         title += f"\nthis design's decoder started from {result.start}; the floors' decoders are without that training"
-    table = new_table(title, "optics", *HEADINGS.values())
+    table = new_table(title, "optics", *(metric(name).heading for name in METRICS))
     for row in result.rows:
         cells = []
-        for metric in HEADINGS:
-            score, digits = row.patches[metric], 2 if metric == "psnr_db" else 3
-            cells.append(f"{score.text(digits)} | {row.fields[metric]:.{digits}f}".replace("[", r"\["))
+        for name in METRICS:
+            score, digits = row.patches[name], 2 if name == "psnr_db" else 3
+            cells.append(f"{score.text(digits)} | {row.fields[name]:.{digits}f}".replace("[", r"\["))
         table.add_row(row.name, *cells)
     return table
 
 
 def manifest_table(manifest: Manifest, folder: Path, quick: bool) -> Table:
     """The files of an export."""
-    table = new_table(f"{folder}{QUICK if quick else ''}", "file", "bytes", "holds", "unit", "SHA-256")
+    table = new_table(f"{folder}{QUICK if quick else ''}", "file", "bytes", "holds", "unit")
+    table.columns[0].no_wrap = True
     for record in manifest.exports:
         for file in record.files:
-            table.add_row(file.path, f"{file.bytes:,}", file.description, file.unit, file.sha256[:12])
+            table.add_row(file.path, f"{file.bytes:,}", file.description, file.unit)
     return table
 
 
 def verification_table(result: Verification) -> Table:
     """Metrics from float to read-back, and the verdict on each format."""
+    from opticdesign.evaluation import METRICS
+
     verdicts = {check.exporter: check for check in result.checks}
+    headings = [metric(name).heading for name in METRICS]
     verdict = "read-back equals design" if result.ok else "read-back DIFFERS"
-    table = new_table(f"{verdict}{QUICK if result.quick else ''}", "masks", *HEADINGS.values(), "files")
+    table = new_table(f"{verdict}{QUICK if result.quick else ''}", "masks", *headings, "files")
     for stage in result.stages:
         check = verdicts.get(stage.name.removeprefix("read back, "))
         state = "" if check is None else _state(check.ok, check.phase_error_rad)
-        table.add_row(stage.name, *(f"{stage.metrics[metric]:.4f}" for metric in HEADINGS), state)
+        table.add_row(stage.name, *(f"{stage.metrics[name]:.4f}" for name in METRICS), state)
     for check in result.checks:
         if check.readback is None:
-            table.add_row(f"read back, {check.exporter}", *("–" for _ in HEADINGS), "[red]unreadable[/red]")
+            table.add_row(f"read back, {check.exporter}", *("–" for _ in METRICS), "[red]unreadable[/red]")
     return table
 
 
@@ -178,49 +174,37 @@ def rules_table(result: RuleCheck) -> Table:
 
 
 def facts_table(facts: Mapping[str, Any]) -> Table:
-    """Names and values, nested values as JSON."""
-    table = new_table("", "what", "value")
-    for name, value in facts.items():
-        table.add_row(name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return table
-
-
-def study_table(result: StudyTable) -> Table:
-    """The rows of a study, floors among them; a row that failed is red."""
+    """Names and values; those of a mapping in a line each."""
     from rich.markup import escape
 
-    from opticdesign.workflow.study_table import COLUMNS, PAPER, cells_of
-
-    table = new_table(f"{result.name}{QUICK if result.quick else ''}", "row", "what", "seeds", *COLUMNS.values(), PAPER)
-    for row in result.rows:
-        style = "red" if row.problems else "dim" if row.floor else None
-        table.add_row(escape(row.name), *(escape(cell) for cell in cells_of(row)), style=style)
+    table = new_table("", "what", "value")
+    for name, value in facts.items():
+        table.add_row(name, escape(_lines(value)))
     return table
 
 
-def autoencoder_table(result: AutoencoderResult) -> Table:
-    """Floors and pairs of a study of autoencoders."""
-    headings, rows = result.table()
-    table = new_table(f"{result.name}{QUICK if result.quick else ''}", *headings)
-    for cells in rows:
-        table.add_row(*cells)
-    return table
+def _lines(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name}: {_inline(entry)}" for name, entry in value.items())
+    return _inline(value)
 
 
-def quantisation_table(result: QuantisationTable) -> Table:
-    """Trainings of a study of quantisation at each number of levels; one that failed is red."""
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_inline(entry)}" for name, entry in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_inline, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def study_table(result: StudyResult) -> Table:
+    """The rows of a study; one that failed is red, floors are dim."""
     from rich.markup import escape
 
     headings, rows = result.table()
     table = new_table(f"{result.name}{QUICK if result.quick else ''}", *headings)
     for row, cells in zip(result.rows, rows, strict=True):
-        table.add_row(*(escape(cell) for cell in cells), style="red" if row.problems else None)
+        table.add_row(*(escape(cell) for cell in cells), style=_STYLES[row.mark])
     return table
-
-
-def study_lines(result: StudyTable) -> list[str]:
-    """What stands under the table of a study: what its numbers are, which rows beat their floors, what failed."""
-    from opticdesign.workflow.study_table import claims
-
-    failed = [f"{row.name} failed, {problem}" for row in result.rows for problem in row.problems]
-    return [*result.notes, *claims(result), *failed]

@@ -24,7 +24,9 @@ def tolerance(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[tolerance]; repeatable")
     ] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="draws, instead of the design's number")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="draws, instead of the design's number")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="seed of the draws, instead of the design's")] = None,
     device: Device = "auto",
     workers: Annotated[
@@ -32,7 +34,10 @@ def tolerance(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="59 draws, less of everything else; marked")] = False,
     sobol: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Sobol indices from N base points, a power of two; 0 for none")
+        int,
+        typer.Option(
+            min=0, max=65536, metavar="N", help="Sobol indices from N base points, a power of two; 0 for none"
+        ),
     ] = 0,
     replay: Annotated[
         int | None, typer.Option(metavar="I", help="make draw I of a finished study again, alone, with a picture")
@@ -41,7 +46,7 @@ def tolerance(
         str | None, typer.Option(metavar="ADDRESS", help="dask scheduler whose workers compute, tcp://…")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(min=0.1, metavar="GIB", help="memory for judging draws, in all")
+        float | None, typer.Option(min=0.1, max=1e6, metavar="GIB", help="memory for judging draws, in all")
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="folder of studies; default RUN/tolerance")] = None,
     as_json: Json = False,
@@ -87,7 +92,7 @@ def _study(run: Run, options: ToleranceOptions, as_json: bool) -> None:
     else:
         _print(result)
         typer.echo(f"written to {folder}: report.html, result.json, draws.csv", err=True)
-    if result.yield_found is not None and not result.yield_found.enough:
+    if not result.yield_found.enough:
         raise typer.Exit(1)
 
 

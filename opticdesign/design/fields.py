@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from opticdesign.design.rules import check_material
+from opticdesign.design.rules import check_material, refuse
+from opticdesign.errors import DesignProblem
 from opticdesign.materials import MATERIALS
 
 __all__ = [
@@ -20,8 +21,11 @@ __all__ = [
     "StepNumber",
     "Table",
     "Temperature",
+    "distinct",
     "sequence",
 ]
+
+_T = TypeVar("_T")
 
 
 class Table(BaseModel):
@@ -38,6 +42,14 @@ def pair(value: object) -> object:
 def sequence(value: object) -> object:
     """A TOML list as the tuple it becomes."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def distinct(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    """The values, unless one stands there twice."""
+    if len(set(values)) < len(values):
+        message = "a value stands there twice"
+        refuse([DesignProblem("", message, expected="different values", remedy="remove one")])
+    return values
 
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"

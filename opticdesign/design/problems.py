@@ -24,6 +24,9 @@ _MISSING = object()
 _MOST_ERRORS = 200  # nobody reads more, and a file that is no design at all can have one a line
 _LONGEST_LIST = 200
 _KEY = re.compile(r"""[\w\-."' \t]+""")
+_PIECE = re.compile(  # texts of several lines and of one, comments, brackets and ends of lines
+    r"""'{3}.*?'{3}|"{3}(?:\\.|[^\\])*?"{3}|'[^'\n]*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*|[][{}\n]""", re.DOTALL
+)
 
 _TYPES = {
     "int_type": "a whole number",
@@ -50,7 +53,10 @@ def line_numbers(text: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     several: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
+    continued = _continued(text)
     for number, line in enumerate(text.split("\n"), start=1):
+        if number in continued:
+            continue
         inside, closed, rest = line.strip().partition("]")
         if inside.startswith("[") and closed and not rest.strip("] \t").partition("#")[0]:
             if _KEY.fullmatch(header := inside.strip("[")):
@@ -64,6 +70,22 @@ def line_numbers(text: str) -> dict[tuple[str, ...], int]:
         elif "=" in line and _KEY.fullmatch(key := line.partition("=")[0]):
             lines.setdefault(table + _path(key), number)
     return lines
+
+
+def _continued(text: str) -> set[int]:
+    """The numbers of lines that begin inside a text or a list of several lines."""
+    found: set[int] = set()
+    number, depth = 1, 0
+    for piece in _PIECE.findall(text):
+        if piece in "[{":
+            depth += 1
+        elif piece in "]}":
+            depth -= 1
+        elif lines := piece.count("\n"):
+            if depth or piece != "\n":
+                found.update(range(number + 1, number + lines + 1))
+            number += lines
+    return found
 
 
 def _path(dotted: str) -> tuple[str, ...]:

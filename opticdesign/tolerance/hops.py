@@ -10,18 +10,37 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from opticdesign.cascade import prepared
 from opticdesign.field import Grid
-from opticdesign.propagation import Propagator
+from opticdesign.propagation import Propagator, RayleighSommerfeld
 from opticdesign.tolerance.nearby import NearbyTransfers
 from opticdesign.tolerance.tilts import defocus_per_m, tilted_transfers
-from opticdesign.tolerance.transfers import transfers
+from opticdesign.tolerance.transfers import times, transfers, unfolded, wave_of
 from opticdesign.tolerance.turns import Turn, turn_of
 
-__all__ = ["PerturbedHop", "Tilt", "perturbed_hop"]
+__all__ = ["Moves", "PerturbedHop", "Tilt", "Way"]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How the planes of a hop lie against one another in n draws.
+
+    Args:
+        shift_m: how much farther along y and x the second plane is shifted than the first, float64 (n, 2).
+        turn_rad: how much farther it is turned, +x towards +y, float64 (n,).
+        slopes: of the first plane and of the second along y and x, float64 (n, 2) each.
+        order: of the refocus between tilted planes; 0 where there is no tilt.
+    """
+
+    shift_m: Tensor
+    turn_rad: Tensor
+    slopes: tuple[Tensor, Tensor]
+    order: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,7 @@ class Tilt:
 
     Args:
         lever_m: (b′ − b)·x′ in metres, (n, 1, y, x).
-        defocus: W in rad/m, (n, 1, wy, wx).
+        defocus: W in rad/m, (n or 1, 1, wy, wx).
         order: the highest power of their product.
     """
 
@@ -38,13 +57,18 @@ class Tilt:
     defocus: Tensor
     order: int
 
+    def of_draw(self, draw: int) -> Tilt:
+        """The tilt of one of the draws."""
+        part = slice(draw, draw + 1)
+        return Tilt(self.lever_m[part], self.defocus[part] if len(self.defocus) > 1 else self.defocus, self.order)
+
 
 @dataclass(frozen=True)
 class PerturbedHop:
     """A hop of some draws.
 
     Args:
-        transfer: complex (wy, wx) of all draws, or (n, 1, wy, wx).
+        transfer: transfer function over the number of its samples, complex (wy, wx) of all draws, or (n, 1, wy, wx).
         grid: sampling of fields.
         tilt: where there is one.
         turn: where there is one.
@@ -64,84 +88,101 @@ class PerturbedHop:
         """The hop of one of the draws."""
         part = slice(draw, draw + 1)
         transfer = self.transfer if self.transfer.ndim == 2 else self.transfer[part]
-        tilt = self.tilt and Tilt(self.tilt.lever_m[part], self.tilt.defocus[part], self.tilt.order)
+        tilt = self.tilt and self.tilt.of_draw(draw)
         return PerturbedHop(transfer, self.grid, tilt, self.turn and self.turn.of_draw(draw))
 
     def __call__(self, wave: Tensor) -> Tensor:
         """Fields in the next plane, (n, images, y, x), of fields in this one, (n or 1, images, y, x)."""
-        # on a CPU one field at a time stays in the cache
-        parts = torch.split(wave, 1, 1) if wave.device.type == "cpu" else [wave]
-        return torch.cat([self._sent(part) for part in parts], 1)
-
-    def _sent(self, wave: Tensor) -> Tensor:
-        spectrum = torch.fft.fft2(wave, s=self.transfer.shape[-2:]) * self.transfer
-        if self.turn is not None:
-            spectrum = self.turn.begun(spectrum)
+        rows, columns = self.transfer.shape[-2:]
+        spectrum = times(torch.fft.fft(torch.fft.fft(wave, columns), rows, dim=-2), self.transfer)
         result = self._home(spectrum)
         if self.tilt is not None:
             factor = torch.ones_like(self.tilt.lever_m)
             for power in range(1, self.tilt.order + 1):
-                spectrum = spectrum * self.tilt.defocus
+                spectrum = times(spectrum, self.tilt.defocus)
                 factor = factor * self.tilt.lever_m * (1j / power)
-                result = result + factor * self._home(spectrum)
+                result = result + times(self._home(spectrum), factor)
         return result
 
     def _home(self, spectrum: Tensor) -> Tensor:
+        """Fields (n, images, y, x) of spectra; what is cropped away is not transformed."""
         ny, nx = self.grid.shape
         if self.turn is not None:
-            return self.turn.ended(spectrum, (ny, nx))
-        wave: Tensor = torch.fft.ifft2(spectrum)[..., :ny, :nx]
+            return self.turn.field(spectrum, (ny, nx))
+        rows = torch.fft.ifft(spectrum, dim=-2, norm="forward")[..., :ny, :]
+        wave: Tensor = torch.fft.ifft(rows, norm="forward")[..., :nx]
         return wave
 
 
-def perturbed_hop(
-    hop: Propagator,
-    gap_m: Tensor,
-    wavelength_m: Tensor,
-    shift_m: Tensor,
-    turn_rad: Tensor,
-    slopes: tuple[Tensor, Tensor],
-    order: int,
-    nearby: NearbyTransfers | None = None,
-) -> PerturbedHop:
-    """A hop with the errors of n draws.
+class Way:
+    """A hop as designed, and what its draws have in common.
 
     Args:
-        hop: as designed, on the device where to compute.
-        gap_m: errors of the distance in metres, float64 (n,).
-        wavelength_m: in the medium, float64 (n,).
-        shift_m: how much farther along y and x the next plane is shifted than this one, float64 (n, 2).
-        turn_rad: how much farther it is turned, +x towards +y, float64 (n,).
-        slopes: of this plane and of the next one along y and x, float64 (n, 2) each.
-        order: of the refocus between tilted planes; 0 where there is no tilt.
-        nearby: transfer functions of the hop at its own wavelength, where they are kept.
-
-    Raises:
-        UsageError: the method cannot go over one of the distances.
+        hop: on the device where to compute.
     """
-    kept = hop.transfer
-    distance_m, wavelength_m, slope = (
-        values.to(kept.device) for values in (gap_m + float(hop.distance_m), wavelength_m, slopes[0])
-    )
-    coloured = bool((wavelength_m != hop.wavelength_m).any())
-    if order > 0:
-        transfer = tilted_transfers(hop, distance_m, wavelength_m, slope)[:, None]
-    elif nearby is not None and not coloured and bool((gap_m != 0.0).any()):
-        # one by one, for each has its own neighbours
-        transfer = torch.stack([nearby.transfer(gap) for gap in gap_m.tolist()])[:, None]
-    elif coloured or bool((gap_m != 0.0).any()):
-        transfer = transfers(hop, distance_m, wavelength_m)[:, None]
-    else:
-        transfer = kept
-    if bool((shift_m != 0.0).any()):
-        for axis, frequency in enumerate(hop.window.frequencies_per_m()):
-            phase = 2.0 * math.pi * frequency * shift_m[:, axis, None, None, None]
-            transfer = transfer * torch.complex(torch.cos(phase), torch.sin(phase)).to(kept)
-    turn = turn_of(turn_rad, hop.grid, hop.window, kept) if bool((turn_rad != 0.0).any()) else None
-    if order == 0:
-        return PerturbedHop(transfer, hop.grid, None, turn)
-    y, x = hop.grid.coordinates_m()
-    difference = (slopes[1] - slopes[0])[:, :, None, None, None]
-    lever, defocus = difference[:, 0] * y + difference[:, 1] * x, defocus_per_m(hop, wavelength_m)[:, None]
-    real = kept.real.dtype
-    return PerturbedHop(transfer, hop.grid, Tilt(lever.to(kept.device, real), defocus.to(real), order), turn)
+
+    def __init__(self, hop: Propagator) -> None:
+        self.hop = hop
+        self.nominal = prepared(hop.transfer, hop.grid.shape)
+        self._nearby = NearbyTransfers(hop) if isinstance(hop, RayleighSommerfeld) else None
+
+    def transfer(self, gap_m: Tensor, wavelength_m: Tensor, slope: Tensor | None = None) -> Tensor:
+        """The transfer function over the number of its samples, complex (wy, wx) as designed, or (n, 1, wy, wx).
+
+        Args:
+            gap_m: errors of the distance in metres, float64 (n,).
+            wavelength_m: in the medium, float64 (n,).
+            slope: of both planes along y and x, float64 (n, 2); left out, they lie straight.
+
+        Raises:
+            UsageError: the method cannot go over one of the distances.
+        """
+        hop, device = self.hop, self.nominal.values.device
+        coloured, changed = (
+            bool((values != nominal).any()) for values, nominal in ((wavelength_m, hop.wavelength_m), (gap_m, 0.0))
+        )
+        distance_m, wavelength_m = (gap_m + float(hop.distance_m)).to(device), wavelength_m.to(device)
+        if slope is not None:
+            found = tilted_transfers(hop, distance_m, wavelength_m, slope.to(device))
+        elif not coloured and not changed:
+            return self.nominal.values
+        elif self._nearby is not None and not coloured:
+            # one by one, for each has its own neighbours
+            near = torch.stack([self._nearby.quarter(gap).mT for gap in gap_m.tolist()]).mT
+            found = unfolded(near, hop.window.shape)
+        else:
+            found = transfers(hop, distance_m, wavelength_m)
+        return (found * (1.0 / math.prod(hop.window.shape)))[:, None]
+
+    def perturbed(self, transfer: Tensor, wavelength_m: Tensor, moves: Moves) -> PerturbedHop:
+        """The hop of n draws.
+
+        Args:
+            transfer: its transfer function as above, which is left as it is.
+            wavelength_m: as above.
+            moves: of its planes.
+        """
+        for axis, frequency in enumerate(self.hop.window.frequencies_per_m()):
+            shift_m = moves.shift_m[:, axis, None, None, None]
+            if bool((shift_m != 0.0).any()):
+                transfer = transfer * wave_of(2.0 * math.pi * frequency * shift_m).to(transfer)
+        turn, tilt = None, None
+        if bool((moves.turn_rad != 0.0).any()):
+            turn = turn_of(moves.turn_rad, self.hop.grid, self.hop.window, transfer)
+        if moves.order > 0:
+            y, x = self.hop.grid.coordinates_m()
+            difference = (moves.slopes[1] - moves.slopes[0])[:, :, None, None, None]
+            lever, defocus = difference[:, 0] * y + difference[:, 1] * x, self._defocus(wavelength_m)
+            tilt = Tilt(lever.to(defocus), defocus, moves.order)
+        return PerturbedHop(transfer, self.hop.grid, tilt, turn)
+
+    def _defocus(self, wavelength_m: Tensor) -> Tensor:
+        if bool((wavelength_m == self.hop.wavelength_m).all()):
+            return self._nominal_defocus
+        return defocus_per_m(self.hop, wavelength_m.to(self.nominal.values.device))[:, None].to(self.hop.transfer.real)
+
+    @cached_property
+    def _nominal_defocus(self) -> Tensor:
+        like = self.hop.transfer.real
+        nominal = torch.tensor([self.hop.wavelength_m], dtype=torch.float64, device=like.device)
+        return defocus_per_m(self.hop, nominal)[:, None].to(like)

@@ -65,7 +65,6 @@ def inverse_limits(
             group=name,
             scale=(scale := _between(*reached[name]) if name in reached else None),
             searched=searched[name][0],
-            drop=drop,
             deviations={
                 space.names[place]: float(tolerances[place] * (scale or searched[name][0])) for place in places
             },

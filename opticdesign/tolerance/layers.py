@@ -8,18 +8,17 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import cascade
+from opticdesign.cascade import PreparedTransfer, cascade
 from opticdesign.design import Design
 from opticdesign.elements import phase_transmission
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.optical_system import DiffractiveSystem
-from opticdesign.propagation import Propagator, RayleighSommerfeld
+from opticdesign.propagation import Propagator
 from opticdesign.straight_through import straight_through
 from opticdesign.thick import ThickRelief
 from opticdesign.tolerance.deviations import Deviations
-from opticdesign.tolerance.hops import PerturbedHop, perturbed_hop
+from opticdesign.tolerance.hops import Moves, PerturbedHop, Way
 from opticdesign.tolerance.masks import PerturbedMasks
-from opticdesign.tolerance.nearby import NearbyTransfers
 from opticdesign.tolerance.sample import Sample
 from opticdesign.tolerance.tilts import tilt_orders
 
@@ -53,8 +52,8 @@ class PerturbedLayers:
         self._masks = PerturbedMasks(design, process, levels, optics.grid)
         hops = [*optics.hops[: self._crossed], optics.hops[-1]]
         self._hops = [hop for hop in hops if isinstance(hop, Propagator)]
-        kinds = dict.fromkeys(hop for hop in self._hops if isinstance(hop, RayleighSommerfeld))
-        self._nearby: dict[Propagator, NearbyTransfers] = {hop: NearbyTransfers(hop) for hop in kinds}
+        ways = {hop: Way(hop) for hop in dict.fromkeys(self._hops)}
+        self._ways = [ways[hop] for hop in self._hops]
 
     def plans(self, dev: Deviations) -> list[tuple[int, int]]:
         """For each draw, the first plane behind which it differs from nominal, and the order of its tilts.
@@ -69,10 +68,11 @@ class PerturbedLayers:
         changed[:, :last] |= (slopes[:, 1:] != 0.0).any(2) | (slopes[:, :-1] != 0.0).any(2)
         changed[:, 0] |= torch.tensor(dev.active("wavelength"))
         changed[:, last] = True
-        pairs = [(slopes[:, j], slopes[:, j + 1]) for j in range(last)]
-        orders = torch.stack([tilt_orders(hop, pair) for hop, pair in zip(self._hops, pairs, strict=True)])
+        orders = torch.zeros(len(dev), dtype=torch.int64)
+        for j, hop in enumerate(self._hops if dev.active("tilt") else []):
+            orders = torch.maximum(orders, tilt_orders(hop, (slopes[:, j], slopes[:, j + 1])))
         first = changed.to(torch.int8).argmax(1)
-        return list(zip(first.tolist(), orders.amax(0).tolist(), strict=True))
+        return list(zip(first.tolist(), orders.tolist(), strict=True))
 
     def field(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
         """Complex fields on the camera, (n, images, y, x), of draws of one plan.
@@ -91,12 +91,12 @@ class PerturbedLayers:
         masks = self._transmissions(dev, max(first - 1, 0), learned)
         if first > 0:
             light, masks = light * masks[:, :1], masks[:, 1:]
-        if light.device.type == "cpu" and all(hop.plain for hop in hops):
+        if light.device.type != "cpu":
+            return _through(light, masks, hops)
+        if all(hop.plain for hop in hops):
             return _one_draw_at_a_time(light, masks, [hop.transfer for hop in hops])
-        wave = hops[0](light)
-        for layer, hop in enumerate(hops[1:]):
-            wave = hop(wave * masks[:, layer, None])
-        return wave.expand(len(dev), *wave.shape[1:])
+        # one image at a time stays in the cache
+        return torch.cat([_through(image, masks, hops) for image in torch.split(light, 1, 1)], 1)
 
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
@@ -116,7 +116,7 @@ class PerturbedLayers:
     def _nominal_ahead(self, fields: Tensor, first: int) -> Tensor:
         if self._optics.thick is None:
             masks = self._nominal_transmissions[: first - 1]
-            return cascade(fields, masks, [hop.transfer for hop in self._hops[:first]])
+            return cascade(fields, masks, [way.nominal for way in self._ways[:first]])
         wave: Tensor = self._hops[0](fields)
         for layer in range(first - 1):
             wave = self._hops[layer + 1](self._optics.behind(layer, wave, self._process))
@@ -185,12 +185,20 @@ class PerturbedLayers:
         """The hops from number `first` on, with tilts to an order."""
         wavelength_m, _, medium_index = self._masks.light(dev)
         gaps, shifts, slopes, turns = self._gaps(dev), self._shifts(dev), self._slopes(dev), self._turns(dev)
-        coloured = dev.active("wavelength")
-        found = []
-        for j, hop in enumerate(self._hops[first:], first):
-            in_medium_m = wavelength_m / medium_index if coloured else torch.full_like(wavelength_m, hop.wavelength_m)
-            frames = (shifts[:, j + 1] - shifts[:, j], turns[:, j + 1] - turns[:, j], (slopes[:, j], slopes[:, j + 1]))
-            found.append(perturbed_hop(hop, gaps[:, j], in_medium_m, *frames, order, self._nearby.get(hop)))
+        if dev.active("wavelength"):
+            wavelength_m = wavelength_m / medium_index
+        else:
+            wavelength_m = torch.full_like(wavelength_m, self._hops[0].wavelength_m)
+        found: list[PerturbedHop] = []
+        made: dict[tuple[Way, tuple[float, ...]], Tensor] = {}
+        for j, way in enumerate(self._ways[first:], first):
+            slope = slopes[:, j] if order > 0 else None
+            alike = way, tuple(torch.cat([gaps[:, j, None], slopes[:, j]], 1).flatten().tolist())
+            if alike not in made:
+                made[alike] = way.transfer(gaps[:, j], wavelength_m, slope)
+            shift, turn = shifts[:, j + 1] - shifts[:, j], turns[:, j + 1] - turns[:, j]
+            moves = Moves(shift, turn, (slopes[:, j], slopes[:, j + 1]), order)
+            found.append(way.perturbed(made[alike], wavelength_m, moves))
         return found
 
     def _gaps(self, dev: Deviations) -> Tensor:
@@ -235,11 +243,23 @@ def _marched(wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: f
     return behind
 
 
+def _through(light: Tensor, masks: Tensor, hops: Sequence[PerturbedHop]) -> Tensor:
+    """Fields (n, images, y, x) behind all hops and the masks (n, layers, y, x) between them."""
+    wave = hops[0](light)
+    for layer, hop in enumerate(hops[1:]):
+        wave = hop(wave * masks[:, layer, None])
+    return wave.expand(len(masks), *wave.shape[1:])
+
+
 def _one_draw_at_a_time(light: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
-    """As on other devices, by the cascade: on a CPU one field at a time stays in the cache."""
+    """The same by the cascade, where hops are transfer functions."""
     fields = light.expand(len(masks), *light.shape[1:])
     behind = [
-        cascade(fields[draw], masks[draw], [each if each.ndim == 2 else each[draw, 0] for each in transfers])
+        cascade(fields[draw], masks[draw], [PreparedTransfer(_of_draw(each, draw)) for each in transfers])
         for draw in range(len(masks))
     ]
     return torch.stack(behind) if len(behind) > 1 else behind[0][None]
+
+
+def _of_draw(transfer: Tensor, draw: int) -> Tensor:
+    return transfer if transfer.ndim == 2 else transfer[draw, 0]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.propagation import RayleighSommerfeld
-from opticdesign.tolerance.transfers import can_carry, mirrored, quarter
+from opticdesign.tolerance.transfers import can_carry, quarter, wave_of
 
 __all__ = ["NearbyTransfers"]
 
@@ -38,11 +38,11 @@ class NearbyTransfers:
     def __init__(self, hop: RayleighSommerfeld) -> None:
         self._hop = hop
         self._stacks: dict[int, Tensor | None] = {}
-        # column by column, as a cascade wants transfer functions
+        # all is kept column by column, as a cascade wants transfer functions
         self._phase_per_m = _phase_per_m(hop).mT.contiguous()
 
-    def transfer(self, gap_m: float) -> Tensor:
-        """The transfer function where the way is so much longer, complex (wy, wx).
+    def quarter(self, gap_m: float) -> Tensor:
+        """As `transfers.quarter` where the way is so much longer, complex (wy // 2 + 1, wx // 2 + 1).
 
         Raises:
             UsageError: the kernel cannot carry light over that way.
@@ -52,9 +52,7 @@ class NearbyTransfers:
         if first not in self._stacks:
             self._stacks[first] = self._stack(first)
         stack = self._stacks[first]
-        found = self._anew([gap_m])[0] if stack is None else self._interpolated(stack, place - first, gap_m)
-        rows, columns = self._hop.window.shape
-        return mirrored(found, (columns, rows)).mT
+        return (self._anew([gap_m])[0] if stack is None else self._interpolated(stack, place - first, gap_m)).mT
 
     @property
     def _step_m(self) -> float:
@@ -71,7 +69,7 @@ class NearbyTransfers:
         if not all(can_carry(self._hop, self._hop.wavelength_m, way) for way in ways):
             return None
         phase = -self._phase_per_m * torch.tensor(gaps).to(self._phase_per_m)[:, None, None]
-        stack = self._anew(gaps) * torch.complex(torch.cos(phase), torch.sin(phase))
+        stack = self._anew(gaps) * wave_of(phase)
         right = self._anew([middle_m])[0]
         error = torch.linalg.vector_norm(self._interpolated(stack, 0.5, middle_m) - right)
         return stack if bool(error <= _ERROR * torch.linalg.vector_norm(right)) else None
@@ -81,7 +79,7 @@ class NearbyTransfers:
         weights = torch.tensor(_cubic(place), dtype=stack.dtype, device=stack.device)
         phase = self._phase_per_m * gap_m
         slow: Tensor = torch.tensordot(weights, stack, 1)
-        return slow * torch.complex(torch.cos(phase), torch.sin(phase))
+        return slow * wave_of(phase)
 
     def _anew(self, gaps_m: Sequence[float]) -> Tensor:
         """Quarters of transfer functions, column by column, (n, wx // 2 + 1, wy // 2 + 1).

@@ -20,6 +20,7 @@ __all__ = [
     "share",
     "span_text",
     "suited_unit",
+    "tolerance_text",
 ]
 
 MISSING = "—"
@@ -139,6 +140,12 @@ def span_text(low: float, high: float, unit: str) -> str:
     else:
         text = f"{rounded(low / size, sign=True)} … {rounded(high / size, sign=True)}"
     return f"{text} {symbol}".rstrip()
+
+
+def tolerance_text(size: float, parameter: ParameterFacts) -> str:
+    """A tolerance of a parameter, SI: "±2 µm", or "2 µm" where all its values are on one side of nominal."""
+    sign = "±" if parameter.low < parameter.nominal < parameter.high else ""
+    return f"{sign}{quantity(size, parameter.unit)}"
 
 
 def interval_text(estimate: Estimate, measure: Metric) -> str:

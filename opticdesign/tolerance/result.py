@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
+    "Budget",
+    "BudgetLoss",
     "BudgetRow",
     "CompensatorRow",
     "Convergence",
     "Curve",
     "Draws",
     "Estimate",
+    "Findings",
     "InverseLimit",
     "MetricSummary",
     "ParameterFacts",
     "Ranking",
     "SpecLimit",
     "StageMetrics",
+    "StudyFacts",
     "ToleranceResult",
     "WorstDraw",
     "YieldCurve",
@@ -165,13 +169,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class InverseLimit:
-    """How far a group may go alone until the judged metric has changed by `drop`, root mean square over some draws.
+    """How far a group may go alone until the judged metric has changed by the allowed drop, root mean square of draws.
 
     Args:
         group: the group.
         scale: factor on all the group's deviations at which it has; None when it has not at `searched`.
         searched: the largest factor tried.
-        drop: the drop that was looked for, in the metric's unit, positive.
         deviations: parameter → its tolerance at that factor, SI: how far from nominal 95 % of its values reach; at
             `searched` where `scale` is None.
     """
@@ -179,7 +182,6 @@ class InverseLimit:
     group: str
     scale: float | None
     searched: float
-    drop: float
     deviations: dict[str, float]
 
 
@@ -190,8 +192,8 @@ class BudgetRow:
     Args:
         group: the group.
         drop: drop of the judged metric that the group makes alone at its tolerance as designed.
-        scale: proposed factor on its tolerance.
-        proposed_drop: the drop expected at the proposal; the root of the sum of their squares is the drop allowed.
+        scale: proposed factor on its tolerance, the budget's common factor in it.
+        proposed_drop: the drop expected of the group alone at the proposal.
         deviations: parameter → its tolerance as proposed, SI: how far from nominal 95 % of its values reach.
     """
 
@@ -200,6 +202,44 @@ class BudgetRow:
     scale: float
     proposed_drop: float
     deviations: dict[str, float]
+
+
+@dataclass(frozen=True)
+class BudgetLoss:
+    """What draws lose of the judged metric with a budget.
+
+    Args:
+        mean: on average.
+        bound: at most, but for the share of draws that may lose more.
+        greatest: the worst of them.
+    """
+
+    mean: float
+    bound: float
+    greatest: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Proposed tolerances, and what they do to draws.
+
+    Args:
+        rows: the groups, the most harmful one first.
+        factor: on all tolerances that were allocated group by group, 1 at most, so that draws keep to the drop.
+        holds: whether they do; where not even the least factor tried does, `factor` is that one.
+        share: of draws that shall lose no more than the drop allowed.
+        draws: on which factors were tried, the same ones for each.
+        allocated: loss with the tolerances as allocated, at a factor of 1; None where they cannot be simulated.
+        proposed: loss with the tolerances as proposed.
+    """
+
+    rows: tuple[BudgetRow, ...]
+    factor: float
+    holds: bool
+    share: float
+    draws: int
+    allocated: BudgetLoss | None
+    proposed: BudgetLoss
 
 
 @dataclass(frozen=True)
@@ -254,8 +294,8 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class ToleranceResult:
-    """Everything a tolerance study found.
+class StudyFacts:
+    """What was studied.
 
     Args:
         name: the design's name.
@@ -268,19 +308,6 @@ class ToleranceResult:
         parameters: what was perturbed.
         fields: per-pixel perturbations, name → strength as text, for example "height noise" → "σ = 6 nm".
         stages: float, quantised, read back, Monte Carlo.
-        summaries: metric → its spread.
-        yield_found: None without a specification.
-        yield_curve: of the judged metric.
-        ranking: parameters by Spearman, then groups by Sobol where that was run.
-        curves: one at a time.
-        inverse: inverse limits.
-        budget: the proposed budget; empty where the drop allowed is not positive.
-        allowed_drop: the drop from nominal that the budget and the inverse limits are for.
-        compensators: before and after.
-        worst: the worst ten, the worst first.
-        convergence: with the number of draws.
-        draws: all of them.
-        notes: what a reader must know to read the numbers, a sentence each (Wilks, cost of Sobol indices, failures).
         provenance: seeds, hashes, versions, device, threads, times; JSON values.
     """
 
@@ -294,17 +321,44 @@ class ToleranceResult:
     parameters: tuple[ParameterFacts, ...]
     fields: dict[str, str]
     stages: tuple[StageMetrics, ...]
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What judging points told.
+
+    Args:
+        summaries: metric → its spread.
+        yield_found: of the draws, against the limit of the judged metric.
+        yield_curve: of the judged metric.
+        ranking: parameters by Spearman, then groups by Sobol where that was run.
+        curves: one at a time.
+        inverse: inverse limits.
+        budget: the proposed budget; None where the drop allowed is not positive, or there is nothing to allocate.
+        allowed_drop: the drop from nominal that the budget and the inverse limits are for.
+        compensators: before and after.
+        worst: the worst ten, the worst first.
+        convergence: with the number of draws.
+        draws: all of them.
+        notes: what a reader must know to read the numbers, a sentence each (Wilks, cost of Sobol indices, failures).
+    """
+
     summaries: dict[str, MetricSummary]
-    yield_found: YieldFound | None
+    yield_found: YieldFound
     yield_curve: YieldCurve
     ranking: tuple[Ranking, ...]
     curves: tuple[Curve, ...]
     inverse: tuple[InverseLimit, ...]
-    budget: tuple[BudgetRow, ...]
+    budget: Budget | None
     allowed_drop: float
     compensators: tuple[CompensatorRow, ...]
     worst: tuple[WorstDraw, ...]
     convergence: Convergence
     draws: Draws
     notes: tuple[str, ...]
-    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ToleranceResult(Findings, StudyFacts):
+    """Everything a tolerance study found; in its fields, and so in result.json, what was studied stands first."""

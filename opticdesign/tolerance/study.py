@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,25 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opticdesign.design import Tolerance
-from opticdesign.randomness import numpy_stream, stream_seed
+from opticdesign.randomness import numpy_stream
 from opticdesign.tolerance import quantities
-from opticdesign.tolerance.budget import propose_budget
+from opticdesign.tolerance.budget import Goal, allocate, propose_budget
 from opticdesign.tolerance.compensate import KNOBS, Devices, adjusted, retuned
 from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.inverse import inverse_limits
 from opticdesign.tolerance.result import (
-    BudgetRow,
+    Budget,
+    BudgetLoss,
     CompensatorRow,
-    Convergence,
     Curve,
     Draws,
+    Findings,
     InverseLimit,
-    MetricSummary,
     Ranking,
     SpecLimit,
     WorstDraw,
-    YieldCurve,
-    YieldFound,
 )
 from opticdesign.tolerance.runner import Runner
 from opticdesign.tolerance.sampling import Sampler, unit_points
@@ -37,10 +35,11 @@ from opticdesign.tolerance.space import Space
 from opticdesign.tolerance.summary import assured_rank, convergence, drops, lower_is_better, summarise, worst_first
 from opticdesign.tolerance.yields import yield_curve, yield_of
 
-__all__ = ["Findings", "Plan", "Study", "drawn_values", "plan_of"]
+__all__ = ["Plan", "Study", "drawn_values", "plan_of"]
 
 _QUICK_SAMPLES = 59  # the fewest draws whose worst bounds 95 % of all devices with 95 % confidence
 _WORST = 10
+_USUAL_YIELD = 0.95  # share of devices that a budget is for, where the design asks for no yield
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,8 @@ class Plan:
         inverse_draws: draws on which inverse limits are found.
         inverse_steps: bisections of each.
         adjusted: devices to adjust, so many of the worst and so many at random.
-        budget_draws: draws on which the proposed budget is tried.
+        budget_draws: draws on which the budget is tried.
+        budget_steps: bisections of its common factor.
     """
 
     samples: int
@@ -67,33 +67,14 @@ class Plan:
     inverse_draws: int = 8
     inverse_steps: int = 5
     adjusted: int = 3
-    budget_draws: int = 16
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a study found: the part of a `result.ToleranceResult` that comes from judging points, named as there."""
-
-    nominal: dict[str, float]
-    summaries: dict[str, MetricSummary]
-    yield_found: YieldFound
-    yield_curve: YieldCurve
-    ranking: tuple[Ranking, ...]
-    curves: tuple[Curve, ...]
-    inverse: tuple[InverseLimit, ...]
-    budget: tuple[BudgetRow, ...]
-    allowed_drop: float
-    compensators: tuple[CompensatorRow, ...]
-    worst: tuple[WorstDraw, ...]
-    convergence: Convergence
-    draws: Draws
-    notes: tuple[str, ...]
+    budget_draws: int = 32
+    budget_steps: int = 3
 
 
 def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> Plan:
     """The plan of a study: the design's number of draws unless another is asked for; less of everything if quick."""
     if quick:
-        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 2, 3, 1, 8)
+        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 2, 3, 1, 8, 2)
     return Plan(samples or tolerance.samples, seed, tolerance.sampler, sobol)
 
 
@@ -133,9 +114,8 @@ class Study:
             StudyStopped: the user asked to stop.
         """
         spec, judged, curve = self.spec, self.judged, self._curves()
-        budget = propose_budget(curve, self.space, self.metric, self.allowed) if curve and self.allowed > 0.0 else ()
+        budget = self._budget(curve)
         return Findings(
-            nominal=self.nominal,
             summaries={
                 name: summarise(column, self.nominal[name], name, self.plan.seed) for name, column in self.means.items()
             },
@@ -153,7 +133,7 @@ class Study:
                 values={name: tuple(self.values[:, place].tolist()) for place, name in enumerate(self.space.names)},
                 metrics={name: tuple(column.tolist()) for name, column in self.means.items()},
             ),
-            notes=(*self._notes(), *self._tried(budget)),
+            notes=(*self._notes(), *([self._budget_note(budget)] if budget else [])),
         )
 
     @cached_property
@@ -233,21 +213,33 @@ class Study:
             metrics={name: float(column[index]) for name, column in self.means.items()},
         )
 
-    def _tried(self, budget: Sequence[BudgetRow]) -> Iterator[str]:
+    def _budget(self, found: Sequence[Curve]) -> Budget | None:
+        if self.allowed <= 0.0 or not found:
+            return None
+        plan, goal = self.plan, Goal(self.metric, self.allowed, self.tolerance.least_yield or _USUAL_YIELD)
+        allocation = allocate(found, self.space, self.metric, self.allowed)
+        runner = self.runner.named("proposed budget")
+        return propose_budget(runner, allocation, goal, plan.seed, draws=plan.budget_draws, steps=plan.budget_steps)
+
+    def _budget_note(self, budget: Budget) -> str:
         """What a budget does to draws, which its making took apart group by group."""
-        if not budget:
-            return
-        count, scales = self.plan.budget_draws, {row.group: row.scale for row in budget}
-        unit = unit_points("sobol", len(self.space.names), stream_seed(self.plan.seed, "budget"), 0, count, count)
-        factors = np.array([scales[group] for group in self.space.groups])
-        values = self.space.nominal + factors * (self.space.values(unit) - self.space.nominal)
-        table = self.runner.named("proposed budget").evaluate(values, [NO_PATTERN] * count)
-        lost = drops(table[self.metric].mean(axis=1), self.nominal[self.metric], self.metric)
-        measure = quantities.metric(self.metric)
-        yield (
-            f"With the proposed budget, {count} draws lose {measure.text(float(lost.mean()))} of {measure.label} on "
-            f"average and {measure.text(float(lost.max()))} at most; {measure.text(self.allowed)} may be lost."
+        text, factor = quantities.metric(self.metric).text, f"× {quantities.rounded(budget.factor)}"
+
+        def lost(loss: BudgetLoss | None) -> str:
+            if loss is None:
+                return "some cannot be simulated"
+            share = quantities.share(budget.share)
+            return f"{share} lose {text(loss.bound)} or less, and the mean is {text(loss.mean)}"
+
+        first = (
+            f"Of {budget.draws} draws with the tolerances that the curves allocate, {lost(budget.allocated)}; "
+            f"{text(self.allowed)} may be lost."
         )
+        if budget.factor == 1.0:
+            return first
+        if not budget.holds:
+            return f"{first} Even with all of them {factor}, {lost(budget.proposed)}: no budget was found that holds."
+        return f"{first} With all of them {factor}, as proposed, {lost(budget.proposed)}."
 
     def _notes(self) -> list[str]:
         plan, notes = self.plan, []
@@ -270,9 +262,9 @@ class Study:
             notes.append(f"Sobol indices of groups took {cost} points: {plan.sobol} twice, and once for each group.")
         if self.allowed <= 0.0:
             notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
-        else:
+        elif self.space.names:
             notes.append(f"Inverse limits are those of {plan.inverse_draws} draws of each group alone.")
-        if self.space.patterns:
-            names = ", ".join(pattern.name for pattern in self.space.patterns)
+        if self.space.names and self.space.patterns:
+            names = ", ".join(pattern.name.replace("_", " ") for pattern in self.space.patterns)
             notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")
         return notes

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.propagation import Propagator, RayleighSommerfeld
-from opticdesign.tolerance.transfers import kernel_folds, spherical_wave, transfers
+from opticdesign.tolerance.transfers import kernel_folds, spherical_wave, transfers, wave_of
 
 __all__ = ["defocus_per_m", "tilt_orders", "tilted_transfers"]
 
@@ -99,8 +99,7 @@ def tilted_transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor, 
     cosine = torch.maximum(cosine, z / torch.hypot(z, torch.full_like(z, max(hop.window.extent_m))))
     along = fy * slope[:, 0, None, None] + fx * slope[:, 1, None, None]
     phase = z * wavelength * along * defocus_per_m(hop, wavelength_m) / cosine
-    factor = torch.complex(torch.cos(phase), torch.sin(phase)).to(hop.dtype)
-    return transfers(hop, distance_m, wavelength_m) * factor
+    return transfers(hop, distance_m, wavelength_m) * wave_of(phase).to(hop.dtype)
 
 
 def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tensor, slope: Tensor) -> Tensor:
@@ -115,7 +114,9 @@ def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tenso
         # far offsets of large tilts, whose weights are small, must not come to lie behind the plane
         z = (distance_m[:, None, None] + rise).clamp(min=0.1 * float(distance_m.min()))
         part = spherical_wave(down**2 + right**2, z, wavelength, hop.dtype, middle * rise)
-        weights = weight_y[:, :, None] * weight_x[:, None, :] * (dy * dx)
-        kernel[:, rows[:, None], columns] += part * weights.to(part.real.dtype)
+        part *= (weight_y * (dy * dx)).to(part.real.dtype)[:, :, None]
+        part *= weight_x.to(part.real.dtype)[:, None, :]
+        # places rise by one
+        kernel[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1] += part
     result: Tensor = torch.fft.fft2(kernel)
     return result

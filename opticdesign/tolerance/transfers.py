@@ -1,7 +1,7 @@
 """Transfer functions of one hop at many distances and wavelengths, each right to rounding.
 
 A transfer function is even in both frequencies, and so is the kernel behind it. So a quarter of it is computed and
-mirrored, and the offsets that share a place in the window are taken from one kernel: the same numbers as building the
+unfolded, and the offsets that share a place in the window are taken from one kernel: the same numbers as building the
 propagator anew, for a fraction of the time.
 """
 
@@ -30,7 +30,16 @@ from opticdesign.propagation import (
     sampled_reach,
 )
 
-__all__ = ["can_carry", "kernel_folds", "mirrored", "quarter", "spherical_wave", "transfers"]
+__all__ = [
+    "can_carry",
+    "kernel_folds",
+    "quarter",
+    "spherical_wave",
+    "times",
+    "transfers",
+    "unfolded",
+    "wave_of",
+]
 
 
 def transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor) -> Tensor:
@@ -44,14 +53,33 @@ def transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor) -> Tens
     Raises:
         UsageError: the method cannot go over one of the distances.
     """
-    return mirrored(quarter(hop, distance_m, wavelength_m), hop.window.shape)
+    return unfolded(quarter(hop, distance_m, wavelength_m), hop.window.shape)
 
 
-def mirrored(values: Tensor, window: tuple[int, int]) -> Tensor:
-    """The whole window (…, wy, wx) of an even function in FFT order, of its quarter (…, wy // 2 + 1, wx // 2 + 1)."""
-    for dim, size in zip((-2, -1), window, strict=True):
-        values = torch.cat([values, values.narrow(dim, 1, (size - 1) // 2).flip(dim)], dim)
-    return values
+def unfolded(quarter: Tensor, window: tuple[int, int]) -> Tensor:
+    """The whole window (n, wy, wx) in FFT order of a function even in both frequencies, stored column by column.
+
+    Args:
+        quarter: its values at frequencies that are not negative, (n, wy // 2 + 1, wx // 2 + 1).
+        window: wy and wx.
+    """
+    rows, columns = quarter.shape[-2:]
+    whole = quarter.new_empty((*quarter.shape[:-2], window[1], window[0])).mT
+    left = whole[..., :columns]
+    left[..., :rows, :] = quarter
+    left[..., rows:, :] = quarter.narrow(-2, 1, window[0] - rows).flip(-2)
+    whole[..., columns:] = left.narrow(-1, 1, window[1] - columns).flip(-1)
+    return whole
+
+
+def wave_of(phase_rad: Tensor) -> Tensor:
+    """e^{i·phase}."""
+    return torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
+
+
+def times(values: Tensor, factor: Tensor) -> Tensor:
+    """Their product, in the place of the values where it fits: memory taken anew costs as much as the product."""
+    return values.mul_(factor) if len(values) >= len(factor) else values * factor
 
 
 def quarter(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor) -> Tensor:
@@ -153,7 +181,8 @@ def kernel_folds(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tens
     """What offsets share the places of a window along y and along x, as in the propagator itself.
 
     Returns:
-        For each axis and each time an offset occurs: its places (m,), rising, offsets in samples (m,), weights (n, m).
+        For each axis and each time an offset occurs: its places (m,), rising by one, offsets in samples (m,), weights
+        (n, m).
 
     Raises:
         UsageError: the sampled kernel cannot carry light over one of the distances.

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.field import Grid
+from opticdesign.tolerance.transfers import times, wave_of
 
 __all__ = ["Turn", "turn_of"]
 
@@ -32,27 +33,23 @@ class Turn:
     """Shears one after the other.
 
     Args:
-        first: ramps of one along x, complex (n, 1, y, f_x); None where two shears do.
-        along_y: ramps of one along y, complex (n, 1, f_y, x).
-        last: ramps of one along x again.
+        first: ramps of one along x, complex (n, 1, wy, f_x); None where two shears do.
+        along_y: ramps of one along y, complex (n, 1, f_y, wx).
+        last: ramps of one along x again, on the rows of the field, (n, 1, y, f_x).
     """
 
     first: Tensor | None
     along_y: Tensor
     last: Tensor
 
-    def begun(self, spectrum: Tensor) -> Tensor:
-        """Spectra (n, images, wy, wx) of windows after all shears but the last one, of their spectra."""
-        if self.first is not None:
-            spectrum = torch.fft.fft(torch.fft.ifft(spectrum, dim=-2) * self.first, dim=-2)
-        sheared: Tensor = torch.fft.fft(torch.fft.ifft(spectrum) * self.along_y)
-        return sheared
-
-    def ended(self, spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Fields (n, images, y, x) after the last shear, of the spectra of their windows before it."""
+    def field(self, spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Turned fields (n, images, y, x) of the unscaled spectra (n, images, wy, wx) of their windows."""
         ny, nx = shape
-        rows = torch.fft.ifft(spectrum, dim=-2)[..., :ny, :] * self.last[..., :ny, :]
-        field: Tensor = torch.fft.ifft(rows)[..., :nx]
+        if self.first is not None:
+            spectrum = torch.fft.fft(times(torch.fft.ifft(spectrum, dim=-2), self.first), dim=-2)
+        columns = times(torch.fft.ifft(spectrum, norm="forward"), self.along_y)
+        rows = torch.fft.ifft(columns, dim=-2, norm="forward")[..., :ny, :]
+        field: Tensor = torch.fft.ifft(times(torch.fft.fft(rows), self.last))[..., :nx]
         return field
 
     def of_draw(self, draw: int) -> Turn:
@@ -70,26 +67,23 @@ def turn_of(angle_rad: Tensor, grid: Grid, window: Grid, like: Tensor) -> Turn:
         window: sampling of their windows.
         like: gives type and device.
     """
-    angle = angle_rad[:, None, None]
+    angle = angle_rad[:, None, None, None]
     fy, fx = window.frequencies_per_m()
-    places = (
+    y, x = (
         _places(count, size) * pitch for count, size, pitch in zip(grid.shape, window.shape, grid.pitch_m, strict=True)
     )
-    y, x = next(places)[:, None], next(places)
     # a value at r is the one at (x cos − y sin, x sin + y cos)
     few = float(angle.abs().max()) ** 2 * max(grid.shape) / 4.0 < _SAMPLES
-    sine = torch.sin(angle) * (torch.cos(angle) if few else 1.0)
-    outer, inner = -torch.tan(angle if few else angle / 2.0) * y * fx, sine * x * fy
-    along_x, along_y = (_ramp(turns).to(like)[:, None] for turns in (outer, inner))
-    return Turn(None if few else along_x, along_y, along_x)
+    along_x = -torch.tan(angle if few else angle / 2.0) * y[: grid.shape[0] if few else None, None]
+    along_y = torch.sin(angle) * (torch.cos(angle) if few else 1.0) * x
+    ramps, columns = (
+        wave_of((2.0 * math.pi * way).to(like.real) * frequency.to(like.real))
+        for way, frequency in ((along_x, fx), (along_y, fy))
+    )
+    return Turn(None if few else ramps, columns, ramps[..., : grid.shape[0], :])
 
 
 def _places(count: int, size: int) -> Tensor:
     """Places of a window's samples from the middle of its field, in samples; half of its margin is before it."""
     before = (size - count) // 2
     return (torch.arange(size, dtype=torch.float64) + before) % size - before - (count - 1) / 2.0
-
-
-def _ramp(turns: Tensor) -> Tensor:
-    phase = 2.0 * math.pi * turns
-    return torch.complex(torch.cos(phase), torch.sin(phase))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from opticdesign.autoencoders import Domain
 from opticdesign.evaluation import Score
-from opticdesign.storage import write_json, write_text
+from opticdesign.workflow.study_files import score_cells
 
-__all__ = ["CONSTANT", "PCA", "AutoencoderResult", "AutoencoderRow", "write_table"]
+__all__ = ["CONSTANT", "PCA", "AutoencoderResult", "AutoencoderRow"]
 
 CONSTANT = "constant image"
 """Name of the row of the image that is everywhere the mean of the training targets."""
@@ -44,6 +41,11 @@ class AutoencoderRow:
     ssim: Score
     validation_psnr_db: float
 
+    @property
+    def mark(self) -> Literal["failed", "floor", ""]:
+        """What sets the row apart in its table."""
+        return "" if self.seeds else "floor"
+
 
 @dataclass(frozen=True)
 class AutoencoderResult:
@@ -56,6 +58,7 @@ class AutoencoderResult:
         study: the resolved study, and the SHA-256 that its stored results are filed under.
         rows: floors and pairs, images before phases, small codes before large.
         notes: what the numbers are.
+        kind: kind of study.
     """
 
     name: str
@@ -64,6 +67,7 @@ class AutoencoderResult:
     study: dict[str, Any]
     rows: tuple[AutoencoderRow, ...]
     notes: tuple[str, ...]
+    kind: Literal["autoencoders"] = "autoencoders"
 
     def of(self, domain: Domain, name: str) -> list[AutoencoderRow]:
         """The rows of one pair or floor, by latent size."""
@@ -85,33 +89,16 @@ class AutoencoderResult:
             for row in self.rows
         ]
 
+    def records(self) -> list[dict[str, Any]]:
+        """The rows for programs."""
+        return [
+            {"domain": row.domain, "name": row.name, "latent": row.latent, "seeds": row.seeds}
+            | score_cells("psnr_db", row.psnr_db)
+            | score_cells("ssim", row.ssim)
+            | {"validation_psnr_db": row.validation_psnr_db, "quick": self.quick}
+            for row in self.rows
+        ]
 
-def write_table(folder: Path, result: AutoencoderResult, environment: dict[str, Any]) -> None:
-    """Write autoencoders.json, autoencoders.csv and autoencoders.md into a folder.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    write_json(folder / "autoencoders.json", {**asdict(result), "environment": environment})
-    write_text(folder / "autoencoders.csv", _csv(result))
-    write_text(folder / "autoencoders.md", "\n".join(_markdown(result)) + "\n")
-
-
-def _csv(result: AutoencoderResult) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    spread = [f"{metric}{end}" for metric in ("psnr_db", "ssim") for end in ("", "_low", "_high")]
-    writer.writerow(["domain", "name", "latent", "seeds", *spread, "validation_psnr_db", "quick"])
-    for row in result.rows:
-        scores = [value for score in (row.psnr_db, row.ssim) for value in (score.mean, score.low, score.high)]
-        writer.writerow([row.domain, row.name, row.latent, row.seeds, *scores, row.validation_psnr_db, result.quick])
-    return text.getvalue()
-
-
-def _markdown(result: AutoencoderResult) -> Iterator[str]:
-    headings, rows = result.table()
-    yield from (f"# {result.name}", "")
-    for cells in (headings, ["---"] * len(headings), *rows):
-        yield f"| {' | '.join(cells)} |"
-    yield ""
-    yield from (f"- {note}" for note in result.notes)
+    def remarks(self) -> dict[str, Sequence[str]]:
+        """What is said below the table."""
+        return {"Notes": self.notes}

@@ -1,7 +1,7 @@
 """Running an autoencoder study: every pair, latent size and seed trained once and filed, then a table and a figure.
 
 OUTPUT/results/<digest>/  one JSON file for each pair, latent size and seed
-OUTPUT/autoencoders.*     json, csv, md, png
+OUTPUT/<study>.*          json, csv, md, png
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from opticdesign.autoencoder_study import AutoencoderStudy, IdxData, load_autoencoder_study
+from opticdesign.autoencoder_study import AutoencoderStudy, IdxData
 from opticdesign.autoencoders import (
     DOMAINS,
     PAIRS,
@@ -34,11 +33,14 @@ from opticdesign.autoencoders import (
 from opticdesign.data.digits import read_digits, stand_in_digits
 from opticdesign.errors import DataError, StudyStopped
 from opticdesign.metrics import psnr_db, ssim
+from opticdesign.processes import one_thread
 from opticdesign.randomness import numpy_stream
 from opticdesign.run import environment
 from opticdesign.storage import write_text
 from opticdesign.workflow.autoencoder_figure import draw_autoencoders
-from opticdesign.workflow.autoencoder_table import CONSTANT, PCA, AutoencoderResult, AutoencoderRow, write_table
+from opticdesign.workflow.autoencoder_table import CONSTANT, PCA, AutoencoderResult, AutoencoderRow
+from opticdesign.workflow.study import StudyOptions, study_folder
+from opticdesign.workflow.study_files import refuse_other_files, study_stem, write_study
 from opticdesign.workflow.study_table import crossed_interval
 
 __all__ = ["run_autoencoder_study"]
@@ -80,39 +82,34 @@ class _Scores:
 
 
 def run_autoencoder_study(
-    path: Path,
-    output: Path,
-    quick: bool,
-    workers: int,
-    on_progress: Callable[[str], None],
-    *,
-    changes: Sequence[str] = (),
-    stop_asked: Callable[[], bool] = bool,  # which says False: never
+    study: AutoencoderStudy,
+    options: StudyOptions,
+    on_news: Callable[[str], None],
+    stop_asked: Callable[[], bool],
 ) -> AutoencoderResult:
     """Train what the study asks for and is not there yet; write the table and the figure.
 
     Several processes may work in one folder: they make the same files.
 
     Args:
-        path: the study file.
-        output: the study's folder.
-        quick: a smoke budget of seconds, marked in every result.
-        workers: trainings at a time, each on one thread.
-        on_progress: hears a line for each training.
-        changes: key=value texts for the study.
+        study: the study.
+        options: where and how; on the CPU in any case, since the networks are small, with one thread a worker.
+        on_news: hears a line for each training.
         stop_asked: whether the user asked to stop; trainings that are under way are finished and filed.
 
     Raises:
         StudyStopped: `stop_asked` became true; the same call continues.
-        DesignError, DataError, UsageError, DivergenceError, StorageError: as their names say.
+        RunError: the folder holds files of another study.
+        DataError, UsageError, DivergenceError, StorageError: as their names say.
     """
-    study = load_autoencoder_study(path, changes)
+    output, quick = study_folder(study, options), options.quick
+    refuse_other_files(output, study.kind, study.name, quick)
     study = study.quick() if quick else study
     grey = read_digits(Path(study.data.path)) if isinstance(study.data, IdxData) else stand_in_digits()
     digest = study.digest(hashlib.sha256(f"{grey.shape}".encode() + grey.tobytes()).hexdigest())
     digits = _split(grey, study)
     folder = output / "results" / digest[:16]
-    scores = _all_scores(study, digits, folder, workers, on_progress, stop_asked)
+    scores = _all_scores(study, digits, folder, options.workers, on_news, stop_asked)
     result = AutoencoderResult(
         name=study.name,
         quick=quick,
@@ -121,9 +118,10 @@ def run_autoencoder_study(
         rows=tuple(_rows(study, digits, scores)),
         notes=tuple(_notes(study, digits, quick)),
     )
-    write_table(output, result, environment("cpu", 1))
+    write_study(output, result, {**asdict(result), "environment": environment("cpu", 1)})
     latent = sorted(study.latents)[len(study.latents) // 2]
-    draw_autoencoders(output / "autoencoders.png", result, _strips(study, digits, scores, latent), latent)
+    picture = output / f"{study_stem(study.name, quick)}.png"
+    draw_autoencoders(picture, result, _strips(study, digits, scores, latent), latent)
     return result
 
 
@@ -149,7 +147,7 @@ def _all_scores(
     digits: _Digits,
     folder: Path,
     workers: int,
-    on_progress: Callable[[str], None],
+    on_news: Callable[[str], None],
     stop_asked: Callable[[], bool],
 ) -> dict[_Job, _Scores]:
     """Stored scores, and those of what has to be trained."""
@@ -157,8 +155,9 @@ def _all_scores(
     found = {job: _stored(folder / job.file, job) for job in jobs}
     scores = {job: stored for job, stored in found.items() if stored is not None}
     if scores:
-        on_progress(f"{len(scores)} of {len(jobs)} trainings are filed already")
-    with _one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        on_news(f"{len(scores)} of {len(jobs)} trainings are filed already")
+    # the networks are small, and sums in another order would change the last digits
+    with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting = {pool.submit(_train, job, study, digits, folder): job for job in jobs if job not in scores}
         try:
             for future in as_completed(waiting):
@@ -166,23 +165,12 @@ def _all_scores(
                 scores[job] = future.result()
                 psnr = float(np.mean(scores[job].psnr_db))
                 what = f"{job.pair.domain} {job.pair.name}, {job.latent} numbers, seed {job.seed}"
-                on_progress(f"[{len(scores)}/{len(jobs)}] {what}: PSNR {psnr:.2f} dB")
+                on_news(f"[{len(scores)}/{len(jobs)}] {what}: PSNR {psnr:.2f} dB")
                 if len(scores) < len(jobs) and stop_asked():
                     raise StudyStopped(f"stopped safely in {folder}")
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return scores
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one thread: the networks are small, and sums in another order would change the last digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(job: _Job, study: AutoencoderStudy, digits: _Digits, folder: Path) -> _Scores:

@@ -105,17 +105,18 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
 
     Raises:
         UsageError: an unfinished run, an unknown format, or one that cannot hold these masks.
-        RunError: a file of the user would be lost.
+        RunError: another process works in the run folder, or a file of the user would be lost.
     """
-    job, digest = export_job(run)
-    provenance: dict[str, JsonValue] = {
-        "run": run.folder.name,
-        "checkpoint_sha256": digest,
-        "design_sha256": run.info["design_sha256"],
-        "quick": run.quick,
-    }
     chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
-    return export_design(job, chosen, exports_folder(run, to), provenance)
+    with run.locked():
+        job, digest = export_job(run)
+        provenance: dict[str, JsonValue] = {
+            "run": run.folder.name,
+            "checkpoint_sha256": digest,
+            "design_sha256": run.info["design_sha256"],
+            "quick": run.quick,
+        }
+        return export_design(job, chosen, exports_folder(run, to), provenance)
 
 
 def made_stages(run: Run, device: torch.device, patches: int = TEST_PATCHES) -> tuple[Stage, Stage]:

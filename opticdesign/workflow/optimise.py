@@ -142,12 +142,23 @@ def patch_set(fields: Sequence[PhaseField], patch: tuple[int, int], most: int) -
     return torch.polar(amplitude, phase_rad), phase_rad / (2.0 * math.pi)
 
 
-def plan_optimisation(design: Design, device: torch.device) -> Plan:
-    """Time two steps of each stage and add up; writes nothing."""
+def plan_optimisation(design: Design, device: torch.device, start_from: Path | None = None) -> Plan:
+    """Time two steps of each stage and add up; writes nothing.
+
+    Args:
+        design: what would be trained.
+        device: where to compute.
+        start_from: folder of the run that it would start with.
+
+    Raises:
+        UsageError: that run is not complete, or its optics do not fit.
+    """
     import resource
 
     split = load_split(design)
     microscope = build_microscope(design)
+    if start_from is not None:
+        _start_from(start_from, design, microscope)
     short = _with_budget(design, steps=2, batch=design.training.batch)
     took: dict[str, float] = {}
     start = time.perf_counter()

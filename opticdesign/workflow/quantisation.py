@@ -1,14 +1,14 @@
 """Running a study of quantisation: each training once with each seed, scored float, quantised and read back from files.
 
 OUTPUT/<training>-seed<seed>/  a run folder, with exports-<levels>/ and the scores in quantisation.json
-OUTPUT/quantisation.*          json, csv, md, png
+OUTPUT/<study>.*               json, csv, md, png
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,16 +23,11 @@ from opticdesign.storage import write_json
 from opticdesign.workflow.export import export, verify
 from opticdesign.workflow.optimise import quick_design
 from opticdesign.workflow.quantisation_figure import draw_quantisation
-from opticdesign.workflow.quantisation_table import (
-    STAGES,
-    QuantisationTable,
-    Stages,
-    tabulate_quantisation,
-    write_table,
-)
+from opticdesign.workflow.quantisation_table import STAGES, QuantisationTable, Stages, tabulate_quantisation
 from opticdesign.workflow.score import ImageScores
 from opticdesign.workflow.study import StudyOptions, run_cells, study_folder
 from opticdesign.workflow.study_cell import Cell, Outcome, attempt, cell_folder, trained_run
+from opticdesign.workflow.study_files import refuse_other_files, study_stem, write_study
 
 __all__ = ["QuantisedOutcome", "run_quantisation_study"]
 
@@ -71,12 +66,14 @@ def run_quantisation_study(
         StudyStopped: `stop_asked` became true.
         DesignError: the design has problems.
         UsageError: the exporter is unknown.
-        RunError: the folder holds runs of other designs.
+        RunError: the folder holds runs of other designs, or files of another study.
         StorageError: the disk refused.
     """
     known = exporters()
     if study.format not in known:
         raise UsageError(f"unknown exporter {study.format!r}", expected="one of " + ", ".join(known))
+    folder = study_folder(study, options)
+    refuse_other_files(folder, study.kind, study.name, options.quick)
     levels = {name: counts for name, _, counts in study.trainings(options.quick)}
     cells = list(_cells(study, options))
     outcomes = run_cells(cells, partial(_outcome, levels, study.format), options.workers, on_news, stop_asked)
@@ -84,9 +81,9 @@ def run_quantisation_study(
     stages = {key: outcome.stages for key, outcome in found.items() if isinstance(outcome, QuantisedOutcome)}
     problems = {key: outcome.problem for key, outcome in found.items() if outcome.problem}
     table = tabulate_quantisation(study, options.quick, stages, problems)
-    folder = study_folder(study, options)
-    write_table(folder, table, environment(str(options.device), torch.get_num_threads()))
-    draw_quantisation(folder / "quantisation.png", table)
+    facts = environment(str(options.device), torch.get_num_threads())
+    write_study(folder, table, {**asdict(table), "environment": facts})
+    draw_quantisation(folder / f"{study_stem(study.name, options.quick)}.png", table)
     return table
 
 
@@ -122,7 +119,7 @@ def _outcome(levels: Levels, exporter: str, cell: Cell, stop_asked: Callable[[],
 
 def _stages(run: Run, levels: tuple[int, ...], exporter: str, device: torch.device) -> dict[int, Stages]:
     """The scores of a run at numbers of levels, each filed as soon as it is there."""
-    *_, checkpoint = run.load()
+    checkpoint = run.load().sha256
     stages = _filed(run, checkpoint, exporter)
     for count in levels:
         if count not in stages:

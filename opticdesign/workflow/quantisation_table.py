@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from opticdesign.evaluation import METRICS, Score
 from opticdesign.quantisation_study import FLOAT, QuantisationStudy
-from opticdesign.storage import write_json, write_text
+from opticdesign.workflow.study_files import FAILED, score_cells
 from opticdesign.workflow.study_table import crossed_interval
 
-__all__ = ["STAGES", "QuantisationRow", "QuantisationTable", "Stages", "tabulate_quantisation", "write_table"]
+__all__ = ["STAGES", "QuantisationRow", "QuantisationTable", "Stages", "tabulate_quantisation"]
 
 STAGES = ("float", "quantised", "read back")
 """The masks as designed, as the process makes them, and as exported files hold them."""
@@ -60,6 +57,11 @@ class QuantisationRow:
     gain_db: Score | None
     problems: tuple[str, ...]
 
+    @property
+    def mark(self) -> Literal["failed", "floor", ""]:
+        """What sets the row apart in its table."""
+        return "failed" if self.problems else ""
+
 
 @dataclass(frozen=True)
 class QuantisationTable:
@@ -72,6 +74,7 @@ class QuantisationTable:
         patches: test patches of a seed.
         rows: few levels before many, the float training first.
         notes: what the numbers are.
+        kind: kind of study.
     """
 
     name: str
@@ -80,19 +83,23 @@ class QuantisationTable:
     patches: int
     rows: tuple[QuantisationRow, ...]
     notes: tuple[str, ...]
-
-    @property
-    def failed(self) -> bool:
-        """Whether any training failed with any seed."""
-        return any(row.problems for row in self.rows)
-
-    def failures(self) -> list[str]:
-        """What failed, a line for each training and seed."""
-        return list(dict.fromkeys(f"{row.name}, {problem}" for row in self.rows for problem in row.problems))
+    kind: Literal["quantisation"] = "quantisation"
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings, and the cells of each row, as text."""
         return list(_HEADINGS.values()), [_cells(row) for row in self.rows]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows for programs."""
+        return [
+            {**_record(row, self.patches), "quick": self.quick, "problems": " | ".join(row.problems)}
+            for row in self.rows
+        ]
+
+    def remarks(self) -> dict[str, Sequence[str]]:
+        """What is said below the table: what its numbers are, what failed."""
+        failed = dict.fromkeys(f"{row.name}, {problem}" for row in self.rows for problem in row.problems)
+        return {"Notes": self.notes, FAILED: list(failed)}
 
 
 def tabulate_quantisation(
@@ -156,6 +163,16 @@ def _notes(study: QuantisationStudy, quick: bool, patches: int) -> Iterator[str]
     yield f"read back: from the files of the exporter {study.format}, which hold the levels as designed"
 
 
+def _record(row: QuantisationRow, patches: int) -> dict[str, Any]:
+    """What a row has by column."""
+    record: dict[str, Any] = {"levels": row.levels, "trained": row.trained, "seeds": len(row.seeds), "patches": patches}
+    for stage in STAGES:
+        for metric in METRICS:
+            score = row.scores[stage][metric] if row.scores else None
+            record |= score_cells(f"{stage.replace(' ', '_')}_{metric}", score)
+    return record | score_cells("drop_db", row.drop_db) | score_cells("gain_db", row.gain_db)
+
+
 def _cells(row: QuantisationRow) -> list[str]:
     """What stands in the columns of a row."""
     psnr = [_spread(row.scores[stage]["psnr_db"], 2) if row.scores else "–" for stage in STAGES]
@@ -174,39 +191,3 @@ def _cells(row: QuantisationRow) -> list[str]:
 
 def _spread(score: Score | None, digits: int) -> str:
     return "–" if score is None else score.text(digits)
-
-
-def write_table(folder: Path, table: QuantisationTable, environment: dict[str, Any]) -> None:
-    """Write quantisation.json, quantisation.csv and quantisation.md into a folder.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    write_json(folder / "quantisation.json", {**asdict(table), "environment": environment})
-    write_text(folder / "quantisation.csv", _csv(table))
-    write_text(folder / "quantisation.md", "\n".join(_markdown(table)) + "\n")
-
-
-def _csv(table: QuantisationTable) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = [f"{stage.replace(' ', '_')}_{metric}" for stage in STAGES for metric in METRICS]
-    spread = [f"{column}{end}" for column in (*columns, "drop_db", "gain_db") for end in ("", "_low", "_high")]
-    writer.writerow(["levels", "trained", "seeds", "patches", *spread, "quick", "problems"])
-    for row in table.rows:
-        cells: list[Any] = [row.levels, row.trained, len(row.seeds), table.patches]
-        scores = [row.scores[stage][metric] if row.scores else None for stage in STAGES for metric in METRICS]
-        for score in (*scores, row.drop_db, row.gain_db):
-            cells += ["", "", ""] if score is None else [score.mean, score.low, score.high]
-        writer.writerow([*cells, table.quick, " | ".join(row.problems)])
-    return text.getvalue()
-
-
-def _markdown(table: QuantisationTable) -> Iterator[str]:
-    headings, rows = table.table()
-    yield from (f"# {table.name}", "")
-    for cells in (headings, ["---"] * len(headings), *rows):
-        yield f"| {' | '.join(cells)} |"
-    for heading, lines in (("Notes", table.notes), ("Failed", table.failures())):
-        if lines:
-            yield from ("", f"**{heading}**", "", *(f"- {' '.join(line.split())}" for line in lines))

@@ -7,9 +7,33 @@ from torch import nn
 from opticdesign.design import D2NNOptics, Design, FilterOptics
 from opticdesign.errors import UsageError
 from opticdesign.microscope import Microscope
+from opticdesign.optical_system import OpticalSystem
 from opticdesign.units import format_length
 
-__all__ = ["take_over"]
+__all__ = ["check_start", "take_over"]
+
+
+def check_start(ours: OpticalSystem, design: Design, theirs: OpticalSystem, source: Design, name: str) -> None:
+    """Refuse to start optics of a design with those of another one that do not fit; arguments as for `take_over`.
+
+    Raises:
+        UsageError: the optics are of another kind, size, pitch or wavelength, or do not repeat as those of the design.
+    """
+    remedy = "start from another run, or without one"
+    if not _same_shapes(ours, theirs):
+        message = f"{name}: its optics are not of the kind and size of this design's"
+        expected = "the same optics.kind, layers, neurons, padding and mode"
+        raise UsageError(message, expected=expected, remedy=remedy)
+    if not _as_regular(source.optics, design.optics):
+        message = f"{name}: its masks do not repeat as this design's do"
+        raise UsageError(message, expected="the same optics.cell, or optics.rings", remedy=remedy)
+    for key, first, second in (
+        ("light.wavelength", design.light.wavelength, source.light.wavelength),
+        ("optics.pitch", design.optics.sample_pitch, source.optics.sample_pitch),
+    ):
+        if first != second:
+            message = f"{name}: its {key} is {format_length(second)}, this design's {format_length(first)}"
+            raise UsageError(message, expected="masks that were learned for the same light and samples", remedy=remedy)
 
 
 def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Design, name: str) -> list[str]:
@@ -26,23 +50,9 @@ def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Desi
         The parts that were taken: "optics", and "decoder" if so.
 
     Raises:
-        UsageError: the optics are of another kind, size, pitch or wavelength, or do not repeat as those of the design.
+        UsageError: as `check_start`.
     """
-    remedy = "start from another run, or without one"
-    if not _same_shapes(ours.optics, theirs.optics):
-        message = f"{name}: its optics are not of the kind and size of this design's"
-        expected = "the same optics.kind, layers, neurons, padding and mode"
-        raise UsageError(message, expected=expected, remedy=remedy)
-    if not _as_regular(source.optics, design.optics):
-        message = f"{name}: its masks do not repeat as this design's do"
-        raise UsageError(message, expected="the same optics.cell, or optics.rings", remedy=remedy)
-    for key, first, second in (
-        ("light.wavelength", design.light.wavelength, source.light.wavelength),
-        ("optics.pitch", design.optics.sample_pitch, source.optics.sample_pitch),
-    ):
-        if first != second:
-            message = f"{name}: its {key} is {format_length(second)}, this design's {format_length(first)}"
-            raise UsageError(message, expected="masks that were learned for the same light and samples", remedy=remedy)
+    check_start(ours.optics, design, theirs.optics, source, name)
     ours.optics.load_state_dict(theirs.optics.state_dict())
     if ours.decoder is None or theirs.decoder is None or not _same_shapes(ours.decoder, theirs.decoder):
         return ["optics"]

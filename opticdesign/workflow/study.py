@@ -12,14 +12,18 @@ from pathlib import Path
 
 import torch
 
+from opticdesign.autoencoder_study import AutoencoderStudy
 from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
 from opticdesign.floors import floor_design
 from opticdesign.processes import open_processes
 from opticdesign.quantisation_study import QuantisationStudy
 from opticdesign.study import StudyRow, TableStudy
+from opticdesign.system import build_optics
 from opticdesign.workflow.optimise import quick_design
+from opticdesign.workflow.start import check_start
 from opticdesign.workflow.study_cell import Cell, Outcome, cell_folder, outcome_of, refuse_changed
+from opticdesign.workflow.study_files import refuse_other_files, study_stem
 
 __all__ = ["StudyOptions", "run_cells", "run_study", "study_folder"]
 
@@ -45,9 +49,9 @@ class StudyOptions:
     changes: tuple[str, ...] = ()
 
 
-def study_folder(study: TableStudy | QuantisationStudy, options: StudyOptions) -> Path:
+def study_folder(study: TableStudy | QuantisationStudy | AutoencoderStudy, options: StudyOptions) -> Path:
     """The folder of a study's runs and tables."""
-    return options.output or Path("runs") / "studies" / f"{study.name}{'-quick' if options.quick else ''}"
+    return options.output or Path("runs") / "studies" / study_stem(study.name, options.quick)
 
 
 def run_study(
@@ -69,9 +73,13 @@ def run_study(
     Raises:
         StudyStopped: `stop_asked` became true.
         DesignError: a design has problems.
-        RunError: the folder holds runs of other designs.
+        UsageError: a row starts from one whose optics do not fit it; nothing is trained.
+        RunError: the folder holds runs of other designs, or files of another study.
     """
-    return run_cells(list(_cells(study, options)), outcome_of, options.workers, on_news, stop_asked)
+    refuse_other_files(study_folder(study, options), study.kind, study.name, options.quick)
+    cells = list(_cells(study, options))
+    _refuse_other_optics(cells)
+    return run_cells(cells, outcome_of, options.workers, on_news, stop_asked)
 
 
 def run_cells(
@@ -129,6 +137,16 @@ def _cells(study: TableStudy, options: StudyOptions) -> Iterator[Cell]:
                 device=options.device,
                 quick=options.quick,
             )
+
+
+def _refuse_other_optics(cells: Sequence[Cell]) -> None:
+    """Refuse rows that would start from a row whose optics do not fit; those of one seed tell for all."""
+    first = {cell.row: cell.design for cell in reversed(cells)}
+    starts = {cell.row: cell.start for cell in cells if cell.start is not None}
+    for row, start in starts.items():
+        ours, theirs = first[row], first[start]
+        if (ours.light, ours.optics) != (theirs.light, theirs.optics):
+            check_start(build_optics(ours), ours, build_optics(theirs), theirs, f"row {row} is from {start}")
 
 
 def _trained_design(study: TableStudy, row: StudyRow, seed: int, options: StudyOptions) -> Design:

@@ -104,7 +104,7 @@ def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
     else:
         run = trained_run(cell, started, stop_asked)
         scores = score_run(run, cell.device)
-        *_, checkpoint = run.load()
+        checkpoint = run.load().sha256
     write_json(
         cell.folder / _SCORE,
         {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +11,9 @@ import numpy as np
 
 from opticdesign.evaluation import Score
 from opticdesign.randomness import numpy_stream
-from opticdesign.storage import write_json, write_text
-from opticdesign.study import TableStudy
+from opticdesign.study import PaperFigures, TableStudy
 from opticdesign.workflow.study_cell import Outcome
+from opticdesign.workflow.study_files import FAILED, score_cells, write_study
 
 __all__ = [
     "COLUMNS",
@@ -23,11 +21,10 @@ __all__ = [
     "Comparison",
     "StudyTable",
     "TableRow",
-    "cells_of",
     "claims",
     "crossed_interval",
     "tabulate",
-    "write_tables",
+    "write_table",
 ]
 
 COLUMNS = {
@@ -85,6 +82,11 @@ class TableRow:
     paper: dict[str, float] | None
     problems: tuple[str, ...]
 
+    @property
+    def mark(self) -> Literal["failed", "floor", ""]:
+        """What sets the row apart in its table."""
+        return "failed" if self.problems else "floor" if self.floor else ""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -106,6 +108,7 @@ class StudyTable:
         rows: the rows in the study's order.
         comparisons: every row that has floors, in every column.
         notes: what the numbers are.
+        kind: kind of study.
     """
 
     name: str
@@ -113,11 +116,20 @@ class StudyTable:
     rows: tuple[TableRow, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
+    kind: Literal["table"] = "table"
 
-    @property
-    def failed(self) -> bool:
-        """Whether any row failed with any seed."""
-        return any(row.problems for row in self.rows)
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Headings, and the cells of each row, as text."""
+        return ["row", "what", "seeds", *COLUMNS.values(), PAPER], [_cells(row) for row in self.rows]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows for programs."""
+        return [{**_record(row), "quick": self.quick, "problems": " | ".join(row.problems)} for row in self.rows]
+
+    def remarks(self) -> dict[str, Sequence[str]]:
+        """What is said below the table: what its numbers are, which rows beat their floors, what failed."""
+        failed = [f"{row.name}, {problem}" for row in self.rows for problem in row.problems]
+        return {"Notes": self.notes, "Against the floors": claims(self), FAILED: failed}
 
 
 def tabulate(study: TableStudy, outcomes: Sequence[Outcome], quick: bool) -> StudyTable:
@@ -235,9 +247,18 @@ def _notes(rows: Sequence[TableRow], quick: bool) -> Iterator[str]:
         yield f"{PAPER}: PSNR / dB, then SSIM, of whole field / patch, on the paper's own data and not on these"
 
 
-def cells_of(row: TableRow) -> list[str]:
-    """What stands in the columns of a row: title, seeds, scores, the paper's figures."""
-    cells = [row.title, str(len(row.seeds))]
+def _record(row: TableRow) -> dict[str, Any]:
+    """What a row has by column: floats for scores, and for what the paper reports."""
+    record: dict[str, Any] = {"row": row.name, "title": row.title, "floor": row.floor, "of": row.of}
+    record |= {"seeds": len(row.seeds), "patches": row.patches, "fields": row.fields}
+    for column in COLUMNS:
+        record |= score_cells(column, row.scores.get(column))
+    return record | {f"paper_other_data_{key}": (row.paper or {}).get(key) for key in PaperFigures.model_fields}
+
+
+def _cells(row: TableRow) -> list[str]:
+    """What stands in the columns of a row: name, title, seeds, scores, the paper's figures."""
+    cells = [row.name, row.title, str(len(row.seeds))]
     for column in COLUMNS:
         score, digits = row.scores.get(column), 2 if column.startswith("psnr") else 3
         if score is None:
@@ -253,50 +274,10 @@ def cells_of(row: TableRow) -> list[str]:
     return [*cells, f"{psnr}, {ssim}"]
 
 
-def write_tables(folder: Path, table: StudyTable) -> None:
-    """Write table.json, table.csv and table.md into a folder.
+def write_table(folder: Path, table: StudyTable) -> None:
+    """Write the files of a table into a folder.
 
     Raises:
         StorageError: the disk refused.
     """
-    write_json(folder / "table.json", asdict(table))
-    write_text(folder / "table.csv", _csv(table))
-    write_text(folder / "table.md", _markdown(table))
-
-
-def _csv(table: StudyTable) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    spread = [f"{column}{end}" for column in COLUMNS for end in ("", "_low", "_high")]
-    paper = [column for column in COLUMNS if column.startswith(("psnr", "ssim_field", "ssim_patch"))]
-    writer.writerow(
-        ["row", "title", "floor", "of", "seeds", "patches", "fields", *spread]
-        + [f"paper_other_data_{column}" for column in paper]
-        + ["quick", "problems"]
-    )
-    for row in table.rows:
-        cells: list[Any] = [row.name, row.title, row.floor, row.of, len(row.seeds), row.patches, row.fields]
-        for column in COLUMNS:
-            score = row.scores.get(column)
-            cells += ["", "", ""] if score is None else [score.mean, score.low, score.high]
-        cells += [(row.paper or {}).get(column, "") for column in paper]
-        writer.writerow([*cells, table.quick, " | ".join(row.problems)])
-    return text.getvalue()
-
-
-def _markdown(table: StudyTable) -> str:
-    heads = ["row", "what", "seeds", *COLUMNS.values(), PAPER]
-    lines = [f"# {table.name}", "", _markdown_row(heads), _markdown_row(["---"] * len(heads))]
-    lines += [_markdown_row([row.name, *cells_of(row)]) for row in table.rows]
-    for heading, texts in (
-        ("Notes", list(table.notes)),
-        ("Against the floors", claims(table)),
-        ("Failed", [f"{row.name}, {problem}" for row in table.rows for problem in row.problems]),
-    ):
-        if texts:
-            lines += ["", f"**{heading}**", "", *(f"- {' '.join(text.split())}" for text in texts)]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    write_study(folder, table, asdict(table))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from opticdesign.errors import StudyStopped, UsageError
 from opticdesign.figures import draw_comparison
+from opticdesign.processes import one_thread
 from opticdesign.run import Run
 from opticdesign.tolerance.engine import open_engine
 from opticdesign.tolerance.evaluator import NO_PATTERN, Bench
@@ -21,10 +22,10 @@ from opticdesign.tolerance.result import ToleranceResult, WorstDraw
 from opticdesign.tolerance.runner import Runner
 from opticdesign.tolerance.store import Store
 from opticdesign.tolerance.study import Study, drawn_values
-from opticdesign.workflow.tolerance_files import read_result, write_result
+from opticdesign.workflow.tolerance_files import stored_metrics, write_result
 from opticdesign.workflow.tolerance_plan import Prepared, ToleranceOptions, prepare
 from opticdesign.workflow.tolerance_result import result_of, stages_of
-from opticdesign.workflow.tolerance_worker import judge_shard, one_thread
+from opticdesign.workflow.tolerance_worker import judge_shard
 
 __all__ = ["Replay", "replay", "tolerate"]
 
@@ -111,6 +112,7 @@ def replay(run: Run, options: ToleranceOptions, index: int) -> Replay:
     Raises:
         UsageError: no such draw.
         RunError: no study was finished with these options.
+        StorageError: its result is damaged.
     """
     prepared = prepare(run, options)
     if not 0 <= index < prepared.plan.samples:
@@ -119,7 +121,7 @@ def replay(run: Run, options: ToleranceOptions, index: int) -> Replay:
             expected=f"0 to {prepared.plan.samples - 1}",
             remedy="take a number from its table of worst draws, or from draws.csv",
         )
-    stored = read_result(prepared.folder)["draws"]["metrics"]
+    stored = stored_metrics(prepared.folder, index, prepared.subject.bench.metrics)
     space = prepared.subject.space
     values = drawn_values(space, prepared.plan, index, 1)
     with one_thread():
@@ -131,10 +133,9 @@ def replay(run: Run, options: ToleranceOptions, index: int) -> Replay:
         )
         (draw,) = _pictured(prepared, (draw,), lambda *_: None, lambda: False)
     units = {parameter.name: parameter.unit for parameter in space.parameters}
-    metrics = {name: column[index] for name, column in stored.items()}
     # on a GPU the draws beside one may change its last bits; on a CPU each is computed alone
     rounding = 0.0 if prepared.request.device == "cpu" else _GPU_ROUNDING
-    return Replay(draw, metrics, units, prepared.folder, rounding)
+    return Replay(draw, stored, units, prepared.folder, rounding)
 
 
 def _pictured(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from opticdesign.errors import RunError, StorageError
 from opticdesign.storage import storage_errors, write_json, write_text
 from opticdesign.tolerance.report import write_report
 from opticdesign.tolerance.result import ToleranceResult
 
-__all__ = ["read_result", "write_result"]
+__all__ = ["stored_metrics", "write_result"]
 
 _RESULT = "result.json"
 
@@ -42,8 +42,8 @@ def _draws(result: ToleranceResult) -> str:
     return text.getvalue()
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """The content of result.json.
+def stored_metrics(folder: Path, index: int, metrics: Iterable[str]) -> dict[str, float]:
+    """The metrics of one draw in result.json.
 
     Raises:
         RunError: no study has been finished there.
@@ -58,7 +58,9 @@ def read_result(folder: Path) -> dict[str, Any]:
         )
     try:
         with storage_errors(path):
-            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        raise StorageError(f"{path}: damaged", expected="JSON", remedy="run the study again") from None
-    return found
+            columns = json.loads(path.read_text("utf-8"))["draws"]["metrics"]
+        return {name: float(columns[name][index]) for name in metrics}
+    except (ValueError, TypeError, LookupError):
+        raise StorageError(
+            f"{path}: damaged", expected="the metrics of every draw", remedy="run the study again: its draws are kept"
+        ) from None

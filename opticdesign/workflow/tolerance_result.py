@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +15,9 @@ from opticdesign.errors import RunError, VerificationError
 from opticdesign.manifest import MANIFEST_NAME
 from opticdesign.run import environment
 from opticdesign.tolerance.quantities import quantity
-from opticdesign.tolerance.result import ParameterFacts, StageMetrics, ToleranceResult
+from opticdesign.tolerance.result import Findings, ParameterFacts, StageMetrics, ToleranceResult
 from opticdesign.tolerance.runner import SHARD_POINTS
 from opticdesign.tolerance.space import Pattern, Space
-from opticdesign.tolerance.study import Findings
 from opticdesign.tolerance.summary import worst_end
 from opticdesign.workflow.export import Stage, exports_folder, made_stages, verify
 from opticdesign.workflow.tolerance_plan import Prepared
@@ -58,8 +57,7 @@ def result_of(
         seconds: that it took.
     """
     subject, plan, run = prepared.subject, prepared.plan, prepared.run
-    found = {field.name: getattr(findings, field.name) for field in fields(findings)}
-    del found["nominal"], found["notes"]
+    found = vars(findings) | {"notes": (*findings.notes, *_start_note(subject.design))}
     return ToleranceResult(
         name=subject.design.name,
         metric=prepared.tolerance.metric,
@@ -71,9 +69,8 @@ def result_of(
         parameters=_facts(subject.space),
         fields={pattern.name: _pattern_text(pattern) for pattern in subject.space.patterns},
         stages=(*stages, *_spread_stages(findings)),
-        **found,
-        notes=(*findings.notes, *_start_note(subject.design)),
         provenance=_provenance(prepared, seconds),
+        **found,
     )
 
 

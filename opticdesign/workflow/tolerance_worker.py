@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -18,6 +16,7 @@ import opticdesign
 from opticdesign.data.source import load_split
 from opticdesign.design import Design, Tolerance
 from opticdesign.errors import RunError
+from opticdesign.processes import one_thread
 from opticdesign.run import open_run
 from opticdesign.storage import sha256_file
 from opticdesign.tolerance.bench import build_bench
@@ -27,7 +26,7 @@ from opticdesign.tolerance.space import Space, build_space
 from opticdesign.tolerance.store import json_sha256
 from opticdesign.workflow.optimise import choose_device, load_trained, patch_set
 
-__all__ = ["Request", "Subject", "judge_shard", "load_subject", "one_thread"]
+__all__ = ["Request", "Subject", "judge_shard", "load_subject"]
 
 _ONE_AT_A_TIME = Lock()  # a worker of a scheduler may have several threads, an instrument is for one
 _CALIBRATION_PATCHES = 32
@@ -142,14 +141,3 @@ def _source_sha256() -> str:
     sources = {path.relative_to(root).as_posix(): path for path in root.rglob("*.py")}
     judging = {name: sha256_file(path) for name, path in sources.items() if not name.startswith(_NOT_JUDGING)}
     return json_sha256(judging)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread in this context."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

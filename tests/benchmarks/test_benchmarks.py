@@ -13,10 +13,12 @@ from torch import Tensor
 
 from benchmarks.__main__ import main
 from benchmarks.agreement import agreement, reference
-from benchmarks.contenders import FLOOR, OURS, PEERS, Ours, contender, missing
+from benchmarks.contenders import FLOOR, GRAPHED, OURS, PEERS, WAYS, BatchFloor, Floor, Ours, contender, missing, rivals
+from benchmarks.plan import Plan, rows
 from benchmarks.scene import Scene, Work
 from benchmarks.table import Row, markdown_page, print_table, speed_target
 from benchmarks.timing import interleave, median_ratio
+from opticdesign.graphs import GraphedCascade
 
 SMALL = Work(size=64, layers=2, batch=2, padding=1.0)
 USABLE = [name for name in PEERS if not missing(name)]
@@ -38,10 +40,63 @@ def test_quick_run_writes_rows_and_machine(tmp_path: Path, capfd: pytest.Capture
 
 
 @pytest.mark.parametrize("padding", [1.0, 1.5])
-def test_floor_computes_our_field(padding: float) -> None:
+@pytest.mark.parametrize("kind", [Floor, BatchFloor])
+def test_floor_computes_our_field(padding: float, kind: type[Floor | BatchFloor]) -> None:
     scene = Scene(Work(size=64, layers=3, batch=2, padding=padding))
-    floor, ours = contender(FLOOR, scene), contender(OURS, scene)
+    floor, ours = kind(scene), contender(OURS, scene)
     torch.testing.assert_close(floor.forward(), ours.forward(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(floor.gradient(), Floor(scene).gradient(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_gpu_compares_every_way_with_eager_calls_and_with_the_bound_on_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The table only: nothing is measured."""
+    names = (OURS, *rivals("cuda"))
+    proof = {"equal": True, "error": 0.01, "field": 1e-6, "gradient": 1e-6, "remark": ""}
+    answers = {
+        "prove_equal": lambda asked: {name: proof for name in names},
+        "compare_speed": lambda asked: dict.fromkeys(
+            ("forward", "forward+backward"), dict.fromkeys(asked["names"], 2.0)
+        ),
+        "growth_of_time": lambda asked: 1.0,
+    }
+
+    def ask(plan: Plan, task: str, work: Work, *_: object, **more: object) -> object:
+        assert work.device == "cuda"
+        return 5 * 8 * work.size**2 * work.batch if task == "peak_memory" else answers[task](more)
+
+    monkeypatch.setattr("benchmarks.plan._ask", ask)
+    table = list(rows(Plan(32, 1, quick=True, device="cuda"), lambda line: None))
+    for way in WAYS:
+        own = [row for row in table if row.case.endswith(f", {way}")]
+        assert {(row.against, row.target, row.reached) for row in own} == {
+            ("eager cuFFT calls", None, None), ("eager cuFFT calls", 3.0, False), ("10 fields", 1.0, True)
+        }  # fmt: skip
+    assert {row.against for row in table} >= {FLOOR, "LightRidge", "TorchOptics"}
+    assert "Chromatix" not in {row.against for row in table}
+
+
+def test_a_graph_of_the_eager_cascade_computes_our_field_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a capture that records nothing."""
+    monkeypatch.setattr(
+        "benchmarks.contenders.GraphedCascade", lambda *given: GraphedCascade(*given, lambda optics, samples: optics)
+    )
+    scene = Scene(SMALL)
+    found = agreement(contender(GRAPHED, scene), Ours(scene), reference(scene))
+    assert found.equal and found.field < 1e-5 and found.gradient is not None and found.gradient < 1e-5
+
+
+def test_no_gpu_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--device", "cuda"])
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_the_page_says_on_what_a_gpu_was_measured_or_that_none_was() -> None:
+    assert "Nothing here was measured on a GPU." in markdown_page([], {"cpu": "some CPU"}, "")
+    assert "gpu some GPU" in (page := markdown_page([], {"gpu": "some GPU"}, "")) and "Nothing here" not in page
 
 
 @pytest.mark.parametrize("name", USABLE)
@@ -77,8 +132,20 @@ def test_ratio_is_the_median_of_rounds_whatever_the_machine_does_between_them() 
     times = {"a": [2.0, 20.0, 2.0], "b": [1.0, 10.0, 4.0]}
     assert median_ratio(times, "a", "b") == 2.0
     runs: list[str] = []
-    interleave({"a": lambda: runs.append("a"), "b": lambda: runs.append("b")}, rounds=2)
-    assert runs == ["a", "b", "a", "b", "b", "a"]
+    interleave({"a": lambda: runs.append("a"), "b": lambda: runs.append("b")}, rounds=2, shortest=0.0)
+    assert "".join(runs) == "aabbabba"
+
+
+def test_short_runs_are_repeated_and_their_mean_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"now": 0.0}
+    monkeypatch.setattr("benchmarks.timing.time.perf_counter", lambda: clock["now"])
+
+    def nap() -> None:
+        clock["now"] += 0.01
+
+    times = interleave({"nap": nap}, rounds=2, shortest=0.1)
+    assert times["nap"] == pytest.approx([0.01, 0.01])
+    assert clock["now"] == pytest.approx(0.01 * (2 + 2 * 10))
 
 
 def test_targets_hold_only_where_the_peer_is_no_more_right() -> None:

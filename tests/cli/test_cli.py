@@ -2,18 +2,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opticdesign.cli import run_command
 from opticdesign.run import Run, open_run
 
 ROOT = Path(__file__).parents[2]
@@ -21,37 +19,10 @@ DESIGN = str(ROOT / "designs" / "d2nn5.toml")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    returncode: int
-    stdout: str
-    stderr: str
+Command = Callable[..., Any]
 
 
-@pytest.fixture
-def command(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Outcome]:
-    """Runs a command line in this process, in a folder of its own; starting torch each time would take seconds."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["opticdesign", *map(str, arguments)])
-        capfd.readouterr()
-        code = run_command()
-        return Outcome(code, *capfd.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def run_copy(trained_run: Run, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
-
-
-def test_help_names_every_command(command: Callable[..., Outcome]) -> None:
+def test_help_names_every_command(command: Command) -> None:
     done = command("--help")
     assert done.returncode == 0
     for name in ("optimize", "evaluate", "export", "verify", "check", "init", "schema", "show", "doctor"):
@@ -65,19 +36,19 @@ def test_help_imports_no_heavy_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_wrong_option_exits_2_without_traceback(command: Callable[..., Outcome]) -> None:
+def test_wrong_option_exits_2_without_traceback(command: Command) -> None:
     done = command("optimize", DESIGN, "--colour")
     assert done.returncode == 2
     assert "No such option" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_wrong_device_exits_2(command: Callable[..., Outcome]) -> None:
+def test_wrong_device_exits_2(command: Command) -> None:
     done = command("optimize", DESIGN, "--device", "tpu", "--plan")
     assert done.returncode == 2
     assert "tpu" in done.stderr and "auto" in done.stderr
 
 
-def test_broken_design_exits_2_and_writes_nothing(command: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_broken_design_exits_2_and_writes_nothing(command: Command, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text(Path(DESIGN).read_text().replace('"632.8 nm"', '"632.8 kg"'))
     done = command("optimize", broken)
@@ -88,18 +59,14 @@ def test_broken_design_exits_2_and_writes_nothing(command: Callable[..., Outcome
     assert [path.name for path in tmp_path.iterdir()] == ["broken.toml"]
 
 
-def test_optimize_prints_the_folder_on_stdout_only(
-    command: Callable[..., Outcome], tmp_path: Path, tiny_settings: list[str]
-) -> None:
+def test_optimize_prints_the_folder_on_stdout_only(command: Command, tmp_path: Path, tiny_settings: list[str]) -> None:
     done = command("optimize", DESIGN, *tiny_settings, "--quick", "--seed", 7, "--output", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'run'}\n"
     assert open_run(tmp_path / "run").design.training.seed == 7
 
 
-def test_optimize_plan_writes_nothing(
-    command: Callable[..., Outcome], tmp_path: Path, tiny_settings: list[str]
-) -> None:
+def test_optimize_plan_writes_nothing(command: Command, tmp_path: Path, tiny_settings: list[str]) -> None:
     done = command("optimize", DESIGN, *tiny_settings, "--plan")
     assert done.returncode == 0, done.stderr
     for part in ("time", "memory", "disk", "metrics.jsonl"):
@@ -107,9 +74,17 @@ def test_optimize_plan_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_optimize_plan_looks_at_the_run_to_start_from(
+    command: Command, tmp_path: Path, tiny_settings: list[str]
+) -> None:
+    done = command("optimize", DESIGN, *tiny_settings, "--plan", "--from", tmp_path)
+    assert done.returncode == 2
+    assert "not a run folder" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_signal_saves_and_says_how_to_resume(
-    command: Callable[..., Outcome], tmp_path: Path, tiny_settings: list[str], number: signal.Signals
+    command: Command, tmp_path: Path, tiny_settings: list[str], number: signal.Signals
 ) -> None:
     folder = tmp_path / "run"
     long = ["--set", "training.stages.decoder.steps=100000"]
@@ -127,7 +102,7 @@ def test_stop_signal_saves_and_says_how_to_resume(
     assert plan.returncode == 0, plan.stderr
 
 
-def test_export_and_verify_say_what_they_did(command: Callable[..., Outcome], run_copy: Path) -> None:
+def test_export_and_verify_say_what_they_did(command: Command, run_copy: Path) -> None:
     exported = command("export", run_copy, "--gds", "--slm")
     assert exported.returncode == 0, exported.stderr
     assert "gds/d2nn5.gds" in exported.stdout and "slm/layer1.png" in exported.stdout
@@ -143,9 +118,7 @@ def test_export_and_verify_say_what_they_did(command: Callable[..., Outcome], ru
     assert all(stage == quantised for stage in read_back)
 
 
-def test_export_writes_every_format_when_none_is_named(
-    command: Callable[..., Outcome], run_copy: Path, tmp_path: Path
-) -> None:
+def test_export_writes_every_format_when_none_is_named(command: Command, run_copy: Path, tmp_path: Path) -> None:
     done = command("export", run_copy, "--to", tmp_path / "files", "--json")
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)
@@ -154,7 +127,7 @@ def test_export_writes_every_format_when_none_is_named(
     assert command("verify", run_copy, "--to", tmp_path / "files").returncode == 0
 
 
-def test_verify_names_the_place_of_a_changed_pixel(command: Callable[..., Outcome], run_copy: Path) -> None:
+def test_verify_names_the_place_of_a_changed_pixel(command: Command, run_copy: Path) -> None:
     from PIL import Image
 
     assert command("export", run_copy, "--slm").returncode == 0
@@ -169,13 +142,13 @@ def test_verify_names_the_place_of_a_changed_pixel(command: Callable[..., Outcom
     assert "Traceback" not in done.stderr
 
 
-def test_verify_without_export_says_what_to_run(command: Callable[..., Outcome], run_copy: Path) -> None:
+def test_verify_without_export_says_what_to_run(command: Command, run_copy: Path) -> None:
     done = command("verify", run_copy)
     assert done.returncode == 2
     assert "run export first" in done.stderr
 
 
-def test_check_prints_numbers_limits_and_remedies(command: Callable[..., Outcome]) -> None:
+def test_check_prints_numbers_limits_and_remedies(command: Command) -> None:
     done = command("check", DESIGN, "--json")
     assert done.returncode == 0, done.stderr
     checks = {entry["name"]: entry for entry in json.loads(done.stdout)}
@@ -183,15 +156,13 @@ def test_check_prints_numbers_limits_and_remedies(command: Callable[..., Outcome
     assert "3.83" in checks["thin element"]["found"] and checks["thin element"]["remedy"]
 
 
-def test_check_fails_a_feature_the_process_cannot_print(command: Callable[..., Outcome]) -> None:
+def test_check_fails_a_feature_the_process_cannot_print(command: Command) -> None:
     done = command("check", DESIGN, "--set", 'fabrication.min_feature="1 um"')
     assert done.returncode == 1
     assert "fail" in done.stdout and "smaller features" in done.stdout
 
 
-def test_init_writes_a_design_that_reads_and_never_replaces_one(
-    command: Callable[..., Outcome], tmp_path: Path
-) -> None:
+def test_init_writes_a_design_that_reads_and_never_replaces_one(command: Command, tmp_path: Path) -> None:
     assert command("init", tmp_path / "mine.toml").returncode == 0
     assert (tmp_path / "mine.toml").read_text() == Path(DESIGN).read_text()
     (tmp_path / "mine.toml").write_text("keep")
@@ -200,12 +171,12 @@ def test_init_writes_a_design_that_reads_and_never_replaces_one(
     assert (tmp_path / "mine.toml").read_text() == "keep"
 
 
-def test_schema_is_the_one_in_the_docs(command: Callable[..., Outcome]) -> None:
+def test_schema_is_the_one_in_the_docs(command: Command) -> None:
     done = command("schema")
     assert json.loads(done.stdout) == json.loads((ROOT / "docs" / "design.schema.json").read_text())
 
 
-def test_show_design_prints_a_design_file(command: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_show_design_prints_a_design_file(command: Command, tmp_path: Path) -> None:
     done = command("show", DESIGN, "--set", "optics.layers=3")
     assert done.returncode == 0, done.stderr
     (tmp_path / "again.toml").write_text(done.stdout)
@@ -213,20 +184,20 @@ def test_show_design_prints_a_design_file(command: Callable[..., Outcome], tmp_p
     assert "layers = 3" in done.stdout
 
 
-def test_show_run_tells_its_state(command: Callable[..., Outcome], trained_run: Run) -> None:
+def test_show_run_tells_its_state(command: Command, trained_run: Run) -> None:
     done = command("show", trained_run.folder, "--json")
     facts = json.loads(done.stdout)
     assert facts["status"] == "complete" and facts["design"]["name"] == "d2nn5"
 
 
 @pytest.mark.parametrize("name", ["evaluate", "export", "verify", "show"])
-def test_missing_run_exits_2(command: Callable[..., Outcome], tmp_path: Path, name: str) -> None:
+def test_missing_run_exits_2(command: Command, tmp_path: Path, name: str) -> None:
     done = command(name, tmp_path / "nothing")
     assert done.returncode == 2
     assert "not a run folder" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_doctor_names_versions_and_exporters(command: Callable[..., Outcome]) -> None:
+def test_doctor_names_versions_and_exporters(command: Command) -> None:
     facts = json.loads(command("doctor", "--json").stdout)
     assert {"gds", "heightmap", "slm"} <= facts["exporters"].keys()
     assert "torch" in facts["packages"]

@@ -1,50 +1,18 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 
-from opticdesign.cli import run_command
-from opticdesign.run import Run, open_run
+from opticdesign.run import open_run
 from tests.design_texts import D2NN5
 
-
-@dataclass(frozen=True)
-class Outcome:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """Runs a command line in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["opticdesign", *map(str, arguments)])
-        capfd.readouterr()
-        code = run_command()
-        return Outcome(code, *capfd.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def run_copy(trained_run: Run, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+Command = Callable[..., Any]
 
 
 @pytest.fixture

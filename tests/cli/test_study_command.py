@@ -7,47 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from study_texts import SMALL, STUDY, write_study
 
-from opticdesign.cli import run_command
 from opticdesign.run import open_run
 from opticdesign.workflow import study_cell
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    returncode: int
-    stdout: str
-    stderr: str
+Command = Callable[..., Any]
 
 
-@pytest.fixture
-def command(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Outcome]:
-    """Runs a command line in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "240")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["opticdesign", *map(str, arguments)])
-        capfd.readouterr()
-        code = run_command()
-        return Outcome(code, *capfd.readouterr())
-
-    return run
-
-
-def test_study_prints_and_writes_its_table_and_continues_for_nothing(
-    command: Callable[..., Outcome], tmp_path: Path
-) -> None:
+def test_study_prints_and_writes_its_table_and_continues_for_nothing(command: Command, tmp_path: Path) -> None:
     path = write_study(tmp_path, SMALL)
     done = command("study", path, "--device", "cpu")
     assert done.returncode == 0, done.stderr
@@ -55,23 +30,23 @@ def test_study_prints_and_writes_its_table_and_continues_for_nothing(
         assert part in done.stdout
     assert "95 % interval over images only" in done.stdout and "quick" not in done.stdout
     folder = tmp_path / "runs" / "studies" / "small"
-    assert {"table.json", "table.csv", "table.md", "A-seed0"} <= {path.name for path in folder.iterdir()}
+    assert {"small.json", "small.csv", "small.md", "A-seed0"} <= {path.name for path in folder.iterdir()}
     begun = time.monotonic()
     again = command("study", path, "--device", "cpu", "--json")
     assert time.monotonic() - begun < 10
-    assert json.loads(again.stdout) == json.loads((folder / "table.json").read_text("utf-8"))
+    assert json.loads(again.stdout) == json.loads((folder / "small.json").read_text("utf-8"))
 
 
-def test_quick_study_is_marked_everywhere(command: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_quick_study_is_marked_everywhere(command: Command, tmp_path: Path) -> None:
     done = command("study", write_study(tmp_path, SMALL), "--quick", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "quick: smoke budget, no result" in done.stdout
     folder = tmp_path / "runs" / "studies" / "small-quick"
-    assert json.loads((folder / "table.json").read_text("utf-8"))["quick"] is True
+    assert json.loads((folder / "small-quick.json").read_text("utf-8"))["quick"] is True
     assert open_run(folder / "A-seed0").quick
 
 
-def test_values_asked_for_reach_every_design(command: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_values_asked_for_reach_every_design(command: Command, tmp_path: Path) -> None:
     path = write_study(tmp_path, SMALL)
     asked = ("study", path, "--device", "cpu", "--output", tmp_path / "out")
     done = command(*asked, "--set", "training.stages.joint.steps=1")
@@ -82,7 +57,7 @@ def test_values_asked_for_reach_every_design(command: Callable[..., Outcome], tm
     assert "made with another design" in other.stderr and "another --output" in other.stderr
 
 
-def test_broken_study_exits_2_and_writes_nothing(command: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_broken_study_exits_2_and_writes_nothing(command: Command, tmp_path: Path) -> None:
     path = write_study(tmp_path, SMALL.replace("designs/tiny.toml", "designs/none.toml"))
     done = command("study", path)
     assert done.returncode == 2
@@ -93,14 +68,14 @@ def test_broken_study_exits_2_and_writes_nothing(command: Callable[..., Outcome]
 
 
 def test_failed_row_exits_1_and_stands_in_the_table(
-    command: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(study_cell, "score_constant", lambda *arguments: 1 / 0)
     done = command("study", write_study(tmp_path, SMALL), "--device", "cpu")
     assert done.returncode == 1
-    assert "none failed, seed 0: internal error: ZeroDivisionError" in done.stdout
+    assert "failed: none, seed 0: internal error: ZeroDivisionError" in done.stdout
     assert "A has no floor in this table" in done.stdout
-    table = json.loads((tmp_path / "runs" / "studies" / "small" / "table.json").read_text("utf-8"))
+    table = json.loads((tmp_path / "runs" / "studies" / "small" / "small.json").read_text("utf-8"))
     assert table["rows"][1]["problems"] and table["rows"][0]["scores"]
 
 
@@ -128,7 +103,7 @@ def test_stop_signal_saves_and_the_same_command_continues(tmp_path: Path, worker
             run = open_run(out / f"A-seed{seed}")
             assert run.info["status"] == "stopped"
             assert run.load()[1]["total"] > 2
-        assert not (out / "table.json").exists()
+        assert not (out / "small.json").exists()
 
 
 def _last_steps(out: Path, workers: int) -> bool:

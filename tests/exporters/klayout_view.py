@@ -8,12 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 from klayout import db
 
-from opticdesign.export import ExportJob
+from opticdesign.design import Export
+from opticdesign.export import ExportJob, export_design, verify_files
 
 FORMATS = {"gds": "gds/d2nn5.gds", "oasis": "oasis/d2nn5.oas"}
 Tag = tuple[int, int]
+every_format = pytest.mark.parametrize("name", FORMATS)
 
 
 def layout_of(path: Path) -> db.Layout:
@@ -87,3 +90,33 @@ def painted(layout: db.Layout, job: ExportJob) -> np.ndarray:
             covers[here] += 1
     assert covers.max() <= 1
     return levels
+
+
+def spec(**layout: object) -> Export:
+    """What an export is asked for, by keys of its layout."""
+    return Export.model_validate({"layout": layout})
+
+
+def write(job: ExportJob, name: str, folder: Path) -> tuple[db.Layout, dict]:
+    """Export in one format, read back and compare, and give klayout's view and the options in the manifest."""
+    manifest = export_design(job, [name], folder, {})
+    (check,) = verify_files(folder, job.levels, job.process, job.openings)
+    assert check.ok, check.problems
+    np.testing.assert_array_equal(check.readback.levels, job.levels)
+    if job.openings is not None:
+        np.testing.assert_array_equal(check.readback.openings, job.openings)
+    return layout_of(folder / FORMATS[name]), manifest.record(name).options
+
+
+def check_relief(job: ExportJob, pitch: Fraction, regions: dict, origins: list[tuple[int, int]]) -> None:
+    """Every pixel of every die is drawn once where it should be, and nothing else is."""
+    x, y = edges(job.levels.shape[2], pitch), edges(job.levels.shape[1], pitch)
+    found = {tag: region for tag, region in regions.items() if tag[0] < 100}
+    expected = {tag: pixel_region(plane, x, y) for tag, plane in planes(job) if plane.any()}
+    assert found.keys() == expected.keys()
+    for tag, one in expected.items():
+        all_dies = db.Region()
+        for origin in origins:
+            all_dies += one.moved(*origin)
+        assert (found[tag] ^ all_dies).is_empty()
+        assert found[tag].area() == all_dies.area()  # no overlap

@@ -51,11 +51,13 @@ def boxes_of(plane: np.ndarray, value: int) -> db.Region:
     return db.Region(boxes).merged()
 
 
-def foreign(path: Path, shapes: dict[tuple[int, int], db.Region], dbu_um: float = DBU_UM) -> Path:
+def foreign(
+    path: Path, shapes: dict[tuple[int, int], db.Region], dbu_um: float = DBU_UM, cell: str = "FOREIGN"
+) -> Path:
     """A layout from elsewhere: a top cell of klayout with regions by layer and datatype."""
     layout = db.Layout()
     layout.dbu = dbu_um
-    top = layout.create_cell("FOREIGN")
+    top = layout.create_cell(cell)
     for (layer, datatype), region in shapes.items():
         top.shapes(layout.layer(layer, datatype)).insert(region)
     layout.write(str(path))
@@ -176,10 +178,19 @@ def test_masks_elsewhere_are_found_if_they_fill_their_size(make_job, tmp_path):
         assert "the masks begin at" in masks.notes[0]
 
 
-def test_masks_smaller_than_the_design_are_told(make_job, tmp_path):
+@pytest.mark.parametrize("corner", [0, 7 * PITCH])
+def test_masks_smaller_than_the_design_are_refused_unless_their_cell_says_where_they_are(corner, make_job, tmp_path):
     job = make_job(8, (1, 20, 20))
-    path = foreign(tmp_path / "small.gds", {(1, 2): db.Region(db.Box(0, 0, 5 * PITCH, 5 * PITCH))})
-    assert "shapes reach over 1.582 µm × 1.582 µm of 6.328 µm × 6.328 µm" in read_masks(import_job(job, path))[0].notes
+    shapes = {(1, 2): db.Region(db.Box(corner, corner, corner + 5 * PITCH, corner + 5 * PITCH))}
+    told = "shapes reach over 1.582 µm × 1.582 µm of 6.328 µm × 6.328 µm"
+    with pytest.raises(DataError, match=rf"{told}(.|\n)*optics.neurons(.|\n)*call their cell DIE"):
+        read_masks(import_job(job, foreign(tmp_path / "small.gds", shapes)))
+    masks, _ = read_masks(import_job(job, foreign(tmp_path / "die.gds", shapes, cell="DIE")))
+    assert told in masks.notes
+    first = corner // PITCH
+    expected = np.zeros((20, 20), np.uint8)
+    expected[15 - first : 20 - first, first : first + 5] = 2
+    np.testing.assert_array_equal(levels_of(masks, job)[0], expected)
 
 
 def test_masks_larger_than_the_design_are_refused(make_job, tmp_path):
@@ -196,7 +207,7 @@ def test_masks_larger_than_the_design_are_refused(make_job, tmp_path):
 def test_two_levels_in_a_pixel_are_refused_and_placed(make_job, tmp_path):
     job = make_job(8, (1, 8, 8))
     shapes = {
-        (1, 2): db.Region(db.Box(0, 0, 5 * PITCH, PITCH)),
+        (1, 2): db.Region(db.Box(0, 0, 5 * PITCH, 8 * PITCH)),
         (1, 3): db.Region(db.Box(4 * PITCH, 0, 8 * PITCH, PITCH)),
     }
     with pytest.raises(DataError, match="mask 1 row 7 column 4 has 2 levels"):

@@ -7,19 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from klayout import db
-from klayout_view import FORMATS, layout_of
+from klayout_view import FORMATS, layout_of, spec
 from test_damage import mutant
 
-from opticdesign.design import Export
 from opticdesign.errors import VerificationError
 from opticdesign.export import ExportJob, export_design, exporters, verify_files
 from opticdesign.manifest import MANIFEST_NAME, load_manifest
 
 UNIT = 1582  # database units in a pixel
-
-
-def spec(**layout: object) -> Export:
-    return Export.model_validate({"layout": layout})
 
 
 class Edited:
@@ -119,12 +114,15 @@ def test_a_moved_rectangle_is_refused(change, why, dot):
     assert problem.startswith(f"{dot.file}: byte ") and why in problem
 
 
+UNKNOWN = [(3, 8), (3, 0), (4, 1), (0, 1), (104, 0), (101, 1), (201, 0), (201, 1)]
+
+
 @pytest.mark.parametrize(
-    ("layer", "datatype"), [(3, 8), (3, 0), (4, 1), (0, 1), (104, 0), (101, 1), (201, 0), (201, 1), (40000, 1)]
+    ("name", "layer", "datatype"),
+    [(name, *tag) for name in FORMATS for tag in UNKNOWN] + [("oasis", 40000, 1)],  # GDSII has no such layer
+    indirect=["name"],
 )
 def test_an_unknown_layer_is_refused(layer, datatype, dot):
-    if dot.name == "gds" and layer > 32767:
-        pytest.skip("GDSII has no such layer")
     dot.insert(db.Box(0, 0, UNIT, UNIT), layer, datatype)
     (problem,) = dot.problems()
     assert f"layout layer {layer} datatype {datatype} stands for nothing" in problem

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 
 import imageio.v3 as imageio
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from png_bytes import encoded, filtered
 
 from opticdesign.errors import UsageError, VerificationError
 from opticdesign.export import export_design, exporters, verify_files
@@ -25,32 +24,6 @@ PNG, SCALE = "png16/layer2.png", "png16/scale.json"
 
 def read(folder):
     return exporters()["png16"].read(folder, load_manifest(folder))
-
-
-def encoded(lines: bytes, shape: tuple[int, int]) -> bytes:
-    """A 16-bit grey PNG file around filtered lines."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", shape[1], shape[0], 16, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-
-
-def filtered(image: np.ndarray, kinds: list[int]) -> bytes:
-    """Lines filtered by the definition in the specification, byte by byte; the pixel to the left is two bytes back."""
-    raw = image.astype(">u2").view(np.uint8).astype(int)
-    padded = np.pad(raw, ((1, 0), (2, 0)))
-    result = bytearray()
-    for row, kind in enumerate(kinds, start=1):
-        result.append(kind)
-        for column in range(2, padded.shape[1]):
-            left, up, corner = padded[row, column - 2], padded[row - 1, column], padded[row - 1, column - 2]
-            guess = left + up - corner
-            paeth = min((left, up, corner), key=lambda value: abs(guess - value))
-            predicted = (0, left, up, (left + up) // 2, paeth)[kind]
-            result.append((padded[row, column] - predicted) % 256)
-    return bytes(result)
 
 
 @pytest.mark.parametrize("levels", [2, 3, 8, 256])
@@ -137,7 +110,7 @@ def test_a_scale_that_is_no_json_object_is_refused(text, small_of):
 @pytest.mark.parametrize("kind", range(5))
 def test_every_filter_of_16_bits_is_undone(kind):
     image = np.random.default_rng(kind).integers(0, 65536, (6, 11), dtype=np.uint16)
-    data = encoded(filtered(image, [kind] * 6), image.shape)
+    data = encoded(filtered(image, [kind] * 6), image.shape, form=bytes((16, 0, 0, 0, 0)))
     np.testing.assert_array_equal(read_png(data, "x.png", (6, 11), depth=16), image)
 
 

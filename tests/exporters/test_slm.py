@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import io
 import math
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from png_bytes import SIGNATURE, chunk, encoded, filtered
 
 from opticdesign.errors import UsageError, VerificationError
 from opticdesign.export import export_design, verify_files
 from opticdesign_exporters.png_reader import read_png
 
 PNG = "slm/layer2.png"
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def encoded(lines: bytes, shape: tuple[int, int], *extra: bytes, form: bytes = bytes((8, 0, 0, 0, 0))) -> bytes:
-    """A PNG file around filtered lines."""
-    head = chunk(b"IHDR", struct.pack(">II", shape[1], shape[0]) + form)
-    return SIGNATURE + head + b"".join(extra) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-
-
-def filtered(image: np.ndarray, kinds: list[int]) -> bytes:
-    """Lines filtered by the definition in the specification, byte by byte."""
-    padded = np.pad(image.astype(int), ((1, 0), (1, 0)))
-    result = bytearray()
-    for row, kind in enumerate(kinds, start=1):
-        result.append(kind)
-        for column in range(1, padded.shape[1]):
-            left, up, corner = padded[row, column - 1], padded[row - 1, column], padded[row - 1, column - 1]
-            guess = left + up - corner
-            paeth = min((left, up, corner), key=lambda value: abs(guess - value))
-            predicted = (0, left, up, (left + up) // 2, paeth)[kind]
-            result.append((padded[row, column] - predicted) % 256)
-    return bytes(result)
 
 
 def problems(folder, job):

@@ -9,7 +9,7 @@ from torch import Tensor
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 from opticdesign.propagation import BandLimitedAngularSpectrum, Propagator, RayleighSommerfeld
-from opticdesign.tolerance.hops import perturbed_hop
+from opticdesign.tolerance.hops import Moves, Way
 from opticdesign.tolerance.tilts import defocus_per_m, tilt_orders
 
 WAVELENGTH, Z, N = 632.8e-9, 6e-6, 40
@@ -41,7 +41,9 @@ def tilted(hop: Propagator, scale: float, order: int | None = None) -> Tensor:
     both = slopes(scale)
     order = int(tilt_orders(hop, both)[0]) if order is None else order
     shift = torch.zeros((1, 2), dtype=torch.float64)
-    return perturbed_hop(hop, NONE, LENGTH, shift, NONE, both, order)(field()[None, None])[0, 0]
+    way = Way(hop)
+    tilted_way = way.perturbed(way.transfer(NONE, LENGTH, both[0]), LENGTH, Moves(shift, NONE, both, order))
+    return tilted_way(field()[None, None])[0, 0]
 
 
 def direct(scale: float) -> Tensor:

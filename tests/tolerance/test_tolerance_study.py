@@ -47,7 +47,7 @@ def test_a_linear_metric_has_the_yield_and_percentiles_of_its_normal_distributio
     assert share.low < norm.sf(19.0, 20.0, 2.0) < share.high
     fifth = found.summaries["psnr_db"].percentiles["5"]
     assert fifth.low < norm.ppf(0.05, 20.0, 2.0) < fifth.high
-    assert found.nominal == {"psnr_db": 20.0, "mae_rad": 20.0}
+    assert {name: one.nominal for name, one in found.summaries.items()} == {"psnr_db": 20.0, "mae_rad": 20.0}
     assert found.summaries["mae_rad"].lower_is_better and found.allowed_drop == 1.0
     assert found.yield_found.least == 0.5 and found.yield_found.enough
     assert found.convergence.samples[-1] == len(found.draws.metrics["psnr_db"]) == len(found.draws.values["gap"]) == 400
@@ -59,8 +59,8 @@ def test_what_matters_comes_first_everywhere(tmp_path: Path) -> None:
     groups = [row for row in found.ranking if row.of == "group"]
     assert parameters[0].name == "gap" and parameters[0].spearman_signed.value == pytest.approx(1.0)
     assert groups[0].name == "gap" and groups[0].total.value == pytest.approx(1.0, abs=0.2)
-    assert found.budget[0].group == "gap"
-    assert found.budget[0].deviations["gap"] == pytest.approx(0.5e-6, rel=1e-3)
+    assert found.budget.rows[0].group == "gap" and found.budget.factor == 1.0
+    assert found.budget.rows[0].deviations["gap"] == pytest.approx(0.5e-6, rel=1e-3)
     assert [row.group for row in found.inverse if row.scale is not None] == ["gap"]
     assert [curve.parameter for curve in found.curves] == list(SPACE.names)
 
@@ -103,29 +103,51 @@ def test_inverse_limits_are_for_the_drop_to_the_specification(tmp_path: Path) ->
             return {name: np.repeat(column[:, None], 2, axis=1) for name in self.metrics}
 
     study = Study(runner_of(tmp_path, Symmetric()), SPACE, TOLERANCE, PLAN, REACHES)
-    limits = {row.group: row for row in study.findings().inverse}
-    assert limits["gap"].drop == 1.0
+    found = study.findings()
+    limits = {row.group: row for row in found.inverse}
+    assert found.allowed_drop == 1.0
     assert limits["gap"].scale == pytest.approx(1.0, rel=0.25)  # 8 draws of a root mean square
     assert limits["index"].scale is None and limits["shift"].scale is None
 
 
-def test_the_proposed_budget_is_tried_on_draws(tmp_path: Path) -> None:
-    class Symmetric(Device):
+class Crossed(Device):
+    """PSNR falls with each error, and fast with two together."""
+
+    def evaluate(self, values: np.ndarray, indices: list[int]) -> dict[str, np.ndarray]:
+        sizes = np.abs(values[:, :4] / [1e-6, 1e-6, 1e-6, 1e-3])
+        column = 20.0 - sizes.sum(axis=1) - 9.0 * sizes[:, 0] * sizes[:, 1]
+        return {name: np.repeat(column[:, None], 2, axis=1) for name in self.metrics}
+
+
+@pytest.mark.parametrize(("least_yield", "share"), [(0.5, 0.5), (None, 0.95)])
+def test_the_budget_is_for_the_yield_asked_for_and_holds_on_draws(
+    tmp_path: Path, least_yield: float | None, share: float
+) -> None:
+    tolerance = Tolerance(metric="psnr_db", spec=19.0, least_yield=least_yield)
+    found = Study(runner_of(tmp_path, Crossed()), SPACE, tolerance, PLAN, REACHES).findings()
+    budget = found.budget
+    assert budget.share == share and budget.holds and budget.factor < 1.0 < budget.allocated.bound
+    scales = {row.group: row.scale for row in budget.rows}
+    values = drawn_values(SPACE, PLAN, 0, 400) * [scales[group] for group in SPACE.groups]
+    lost = 20.0 - Crossed().evaluate(values, [])["psnr_db"].mean(axis=1)
+    assert np.mean(lost <= 1.0) == pytest.approx(share, abs=0.1)
+    assert f"× {budget.factor:.3g}, as proposed, {100 * share:.1f} % lose" in found.notes[-1]
+
+
+def test_notes_say_where_a_budget_holds_as_allocated_and_where_none_does(tmp_path: Path) -> None:
+    class Cliff(Device):
         def evaluate(self, values: np.ndarray, indices: list[int]) -> dict[str, np.ndarray]:
-            column = 20.0 - np.abs(values[:, :4] / [1e-6, 1e-6, 1e-6, 1e-3]).sum(axis=1)
+            column = 20.0 - 5.0 * (np.count_nonzero(values[:, :4], axis=1) > 1)
             return {name: np.repeat(column[:, None], 2, axis=1) for name in self.metrics}
 
-    found = Study(runner_of(tmp_path, Symmetric()), SPACE, TOLERANCE, PLAN, REACHES).findings()
-    (note,) = [note for note in found.notes if "proposed budget" in note]
-    scales = {row.group: row.scale for row in found.budget}
-    mean = np.sqrt(2 / np.pi) * (scales["gap"] + 2 * scales["shift"]) + 0.5 * scales["index"]
-    lost = float(note.split("lose ")[1].split(" dB")[0])
-    assert lost == pytest.approx(mean, rel=0.1) and "1.00 dB may be lost" in note
+    assert study_in(tmp_path / "kept").findings().notes[-1].endswith("1.00 dB may be lost.")
+    found = Study(runner_of(tmp_path / "none", Cliff()), SPACE, TOLERANCE, PLAN, REACHES).findings()
+    assert not found.budget.holds and found.notes[-1].endswith("no budget was found that holds.")
 
 
 def test_a_nominal_that_misses_the_limit_has_no_limits_and_no_budget(tmp_path: Path) -> None:
     found = study_in(tmp_path, tolerance=Tolerance(metric="psnr_db", spec=25.0, least_yield=0.5)).findings()
-    assert found.allowed_drop == -5.0 and found.inverse == () and found.budget == ()
+    assert found.allowed_drop == -5.0 and found.inverse == () and found.budget is None
     assert not found.yield_found.enough
     assert any("misses the limit" in note for note in found.notes)
 
@@ -146,10 +168,15 @@ def test_a_study_of_patterns_alone_has_no_parameters_to_turn(tmp_path: Path) -> 
     space = Space((), (Pattern("height_noise", "m", 6e-9, 0.0),))
     plan = replace(PLAN, samples=14, sobol=8)
     found = Study(runner_of(tmp_path, Noisy()), space, TOLERANCE, plan, REACHES).findings()
-    assert found.curves == () and found.inverse == () and found.budget == () and found.draws.values == {}
+    assert found.curves == () and found.inverse == () and found.budget is None and found.draws.values == {}
     assert found.yield_found.passed == 4
     assert [row.name for row in found.ranking] == ["per-pixel patterns"]
-    assert any("height_noise" in note for note in found.notes)
+    assert not any("without per-pixel" in note for note in found.notes)
+
+
+def test_notes_name_the_patterns_that_limits_are_without(tmp_path: Path) -> None:
+    space = replace(SPACE, patterns=(Pattern("height_noise", "m", 6e-9, 0.0),))
+    assert any("(height noise)" in note for note in study_in(tmp_path, space=space).findings().notes)
 
 
 @pytest.mark.parametrize(("samples", "said"), [(58, "59 are needed"), (59, "draw 1 from the worst of 59")])

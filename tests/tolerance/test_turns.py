@@ -20,6 +20,10 @@ def spectrum() -> Tensor:
     return noise * torch.exp(-((fy / 0.25) ** 2) - (fx / 0.25) ** 2)
 
 
+def unscaled() -> Tensor:
+    return spectrum() / spectrum().numel()
+
+
 def read_at(y: Tensor, x: Tensor) -> Tensor:
     """The window's waves summed at places, from the middle of the field."""
     fy, fx = (frequency.reshape(*frequency.shape, 1, 1) for frequency in WINDOW.frequencies_per_m())
@@ -29,7 +33,7 @@ def read_at(y: Tensor, x: Tensor) -> Tensor:
 
 def turned(angle: float) -> Tensor:
     turn = turn_of(torch.tensor([angle], dtype=torch.float64), GRID, WINDOW, spectrum())
-    return turn.ended(turn.begun(spectrum()[None, None]), GRID.shape)[0, 0]
+    return turn.field(unscaled()[None, None], GRID.shape)[0, 0]
 
 
 def error(found: Tensor, expected: Tensor) -> float:
@@ -50,14 +54,18 @@ def test_no_turn_changes_nothing() -> None:
     torch.testing.assert_close(turned(0.0), torch.fft.ifft2(spectrum())[:20, :23])
 
 
-def test_small_turns_take_two_shears_and_keep_their_power() -> None:
+def test_small_turns_take_two_shears_and_large_ones_three() -> None:
     small, large = (
         turn_of(torch.tensor([angle], dtype=torch.float64), GRID, WINDOW, spectrum()) for angle in (1e-3, 0.1)
     )
     assert small.first is None
     assert large.first is not None
-    for turn in (small, large):
-        window = turn.ended(turn.begun(spectrum()[None, None]), WINDOW.shape)
+
+
+def test_turns_keep_the_power_of_a_window() -> None:
+    for angle in (1e-3, 0.1):
+        turn = turn_of(torch.tensor([angle], dtype=torch.float64), WINDOW, WINDOW, spectrum())
+        window = turn.field(unscaled()[None, None], WINDOW.shape)
         assert window.abs().square().sum().item() == pytest.approx(
             torch.fft.ifft2(spectrum()).abs().square().sum().item(), rel=1e-12
         )
@@ -67,5 +75,5 @@ def test_one_draw_of_a_turn_is_its_row() -> None:
     angles = torch.tensor([1e-3, 0.1], dtype=torch.float64)
     both = turn_of(angles, GRID, WINDOW, spectrum())
     one = both.of_draw(1)
-    field = both.ended(both.begun(spectrum().expand(2, 1, *WINDOW.shape)), GRID.shape)
-    torch.testing.assert_close(one.ended(one.begun(spectrum()[None, None]), GRID.shape)[0], field[1])
+    field = both.field(unscaled().repeat(2, 1, 1, 1), GRID.shape)
+    torch.testing.assert_close(one.field(unscaled()[None, None], GRID.shape)[0], field[1])

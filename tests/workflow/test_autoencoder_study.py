@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,18 +13,29 @@ import pytest
 import torch
 from design_texts import ROOT
 
+from opticdesign.autoencoder_study import load_autoencoder_study
 from opticdesign.autoencoders import PAIRS
 from opticdesign.errors import DataError, StudyStopped
 from opticdesign.workflow.autoencoder_figure import autoencoder_figure
 from opticdesign.workflow.autoencoder_table import CONSTANT, PCA, AutoencoderResult
 from opticdesign.workflow.autoencoders import run_autoencoder_study
+from opticdesign.workflow.study import StudyOptions
 
 SHIPPED = ROOT / "designs" / "studies" / "autoencoders.toml"
 GRID = 8 * 2 * 2  # pairs, latent sizes, seeds
 
 
-def silent(line: str) -> None:
-    """Hear nothing."""
+def run(
+    folder: Path,
+    *changes: str,
+    quick: bool = False,
+    workers: int = 1,
+    news: Callable[[str], None] = lambda line: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> AutoencoderResult:
+    """The shipped study with changes, in a folder."""
+    options = StudyOptions(torch.device("cpu"), folder, quick, workers)
+    return run_autoencoder_study(load_autoencoder_study(SHIPPED, changes), options, news, stop)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +64,7 @@ def changes(digits: Path) -> tuple[str, ...]:
 def finished(changes: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AutoencoderResult]:
     """Folder and result of the study; nothing changes the folder."""
     folder = tmp_path_factory.mktemp("study")
-    return folder, run_autoencoder_study(SHIPPED, folder, False, 1, silent, changes=changes)
+    return folder, run(folder, *changes)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -109,7 +121,8 @@ def test_files_hold_what_was_returned(finished: tuple[Path, AutoencoderResult]) 
     lines = (folder / "autoencoders.md").read_text("utf-8").splitlines()
     headings, cells = result.table()
     assert lines[2] == "| " + " | ".join(headings) + " |"
-    assert lines[4:] == [*("| " + " | ".join(row) + " |" for row in cells), "", *(f"- {n}" for n in result.notes)]
+    notes = ["", "**Notes**", "", *(f"- {note}" for note in result.notes)]
+    assert lines[4:] == [*("| " + " | ".join(row) + " |" for row in cells), *notes]
 
 
 def test_row_is_the_mean_over_the_seeds_that_are_filed(finished: tuple[Path, AutoencoderResult]) -> None:
@@ -129,7 +142,7 @@ def test_row_is_the_mean_over_the_seeds_that_are_filed(finished: tuple[Path, Aut
 def test_two_workers_file_the_same_bytes(
     finished: tuple[Path, AutoencoderResult], changes: tuple[str, ...], tmp_path: Path
 ) -> None:
-    result = run_autoencoder_study(SHIPPED, tmp_path, False, 2, silent, changes=changes)
+    result = run(tmp_path, *changes, workers=2)
     assert contents(tmp_path) == contents(finished[0])
     assert result == finished[1]
 
@@ -138,7 +151,7 @@ def test_threads_of_the_caller_are_left_as_they_were(changes: tuple[str, ...], t
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        run_autoencoder_study(SHIPPED, tmp_path, True, 1, silent, changes=[*changes, "latents=[2]", "seeds=[3]"])
+        run(tmp_path, *changes, "latents=[2]", "seeds=[3]", quick=True)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -158,7 +171,7 @@ def test_second_run_trains_only_what_is_missing_or_damaged(
     (place / swapped).write_bytes(expected[flipped])
     (place / flipped).write_text(expected[flipped].decode().replace('"ssim": [0.', '"ssim": [1.'))
     (place / cut).write_bytes(expected[cut][:100])
-    run_autoencoder_study(SHIPPED, tmp_path, False, 1, heard.append, changes=changes)
+    run(tmp_path, *changes, news=heard.append)
     assert heard[0] == f"{GRID - 4} of {GRID} trainings are filed already"
     assert len(heard) == 5
     assert contents(tmp_path) == expected
@@ -167,17 +180,17 @@ def test_second_run_trains_only_what_is_missing_or_damaged(
 def test_another_seed_is_added_to_what_is_there(changes: tuple[str, ...], tmp_path: Path) -> None:
     heard: list[str] = []
     small = [*changes, "latents=[2]", "seeds=[3]"]
-    run_autoencoder_study(SHIPPED, tmp_path, False, 1, silent, changes=small)
-    run_autoencoder_study(SHIPPED, tmp_path, False, 1, heard.append, changes=[*small, "seeds=[3, 4]"])
+    run(tmp_path, *small)
+    run(tmp_path, *small, "seeds=[3, 4]", news=heard.append)
     assert heard[0] == "8 of 16 trainings are filed already"
     assert len(contents(tmp_path)) == 16
 
 
 def test_results_of_another_budget_are_kept_apart(changes: tuple[str, ...], tmp_path: Path) -> None:
     small = [*changes, "latents=[2]", "seeds=[3]"]
-    run_autoencoder_study(SHIPPED, tmp_path, False, 1, silent, changes=small)
+    run(tmp_path, *small)
     heard: list[str] = []
-    run_autoencoder_study(SHIPPED, tmp_path, False, 1, heard.append, changes=[*small, "training.steps=4"])
+    run(tmp_path, *small, "training.steps=4", news=heard.append)
     assert len(heard) == 8
     assert len(list(tmp_path.glob("results/*"))) == 2
 
@@ -187,23 +200,29 @@ def test_study_stopped_files_what_is_trained_and_goes_on_from_there(
 ) -> None:
     heard: list[str] = []
     with pytest.raises(StudyStopped):
-        run_autoencoder_study(
-            SHIPPED, tmp_path, False, 1, heard.append, changes=changes, stop_asked=lambda: len(heard) >= 3
-        )
+        run(tmp_path, *changes, news=heard.append, stop=lambda: len(heard) >= 3)
     filed = contents(tmp_path)
     assert 3 <= len(filed) < GRID
     assert not (tmp_path / "autoencoders.json").exists()
-    result = run_autoencoder_study(SHIPPED, tmp_path, False, 1, silent, changes=changes)
+    result = run(tmp_path, *changes)
     assert filed.items() <= contents(tmp_path).items()
     assert result == finished[1]
 
 
+def test_a_quick_table_leaves_that_of_the_whole_study(changes: tuple[str, ...], tmp_path: Path) -> None:
+    small = [*changes, "latents=[2]", "seeds=[3]"]
+    run(tmp_path, *small)
+    before = (tmp_path / "autoencoders.json").read_bytes()
+    run(tmp_path, *small, quick=True)
+    assert (tmp_path / "autoencoders.json").read_bytes() == before
+
+
 def test_quick_study_is_marked_everywhere(changes: tuple[str, ...], tmp_path: Path) -> None:
-    result = run_autoencoder_study(SHIPPED, tmp_path, True, 1, silent, changes=[*changes, "seeds=[3]"])
+    result = run(tmp_path, *changes, "seeds=[3]", quick=True)
     assert result.quick
     assert result.notes[0] == "quick: smoke budget, no result"
-    assert "- quick: smoke budget, no result" in (tmp_path / "autoencoders.md").read_text("utf-8")
-    assert ",True\n" in (tmp_path / "autoencoders.csv").read_text("utf-8")
+    assert "- quick: smoke budget, no result" in (tmp_path / "autoencoders-quick.md").read_text("utf-8")
+    assert ",True\n" in (tmp_path / "autoencoders-quick.csv").read_text("utf-8")
     strips = {domain: {"true": torch.zeros(1, 12, 12)} for domain in ("image", "phase")}
     assert "quick (smoke budget)" in autoencoder_figure(result, strips, 2).get_suptitle()
 
@@ -223,13 +242,13 @@ def test_figure_has_a_line_for_every_pair_and_floor(finished: tuple[Path, Autoen
 
 def test_too_few_digits_for_the_split_are_refused(changes: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"40 digits for a split of \(0.98, 0.01, 0.01\)"):
-        run_autoencoder_study(SHIPPED, tmp_path, False, 1, silent, changes=[*changes, "split=[0.98, 0.01, 0.01]"])
+        run(tmp_path, *changes, "split=[0.98, 0.01, 0.01]")
 
 
 def test_shipped_study_runs_on_its_own_digits_at_the_smoke_budget(tmp_path: Path) -> None:
     """More numbers in the code give better images, and every pair does better than the constant image."""
     changes = ["latents=[2, 16]", "seeds=[0]", "training.steps=40"]
-    result = run_autoencoder_study(SHIPPED, tmp_path, True, 1, silent, changes=changes)
+    result = run(tmp_path, *changes, quick=True)
     assert sum(result.images) == 1797
     for pair in PAIRS:
         (floor,), (small, large) = result.of(pair.domain, CONSTANT), result.of(pair.domain, pair.name)

@@ -123,6 +123,12 @@ def test_unknown_format_and_missing_export_are_clear(trained_run: Run, tmp_path:
         verify(trained_run, CPU, tmp_path)
 
 
+def test_a_run_that_another_process_works_in_is_not_exported(exported: Run, tmp_path: Path) -> None:
+    with open_run(exported.folder).locked(), pytest.raises(RunError, match="another process is working in this run"):
+        export(exported, ("gds",), tmp_path / "files")
+    assert not (tmp_path / "files").exists()
+
+
 def test_a_file_the_user_changed_is_not_overwritten(exported: Run) -> None:
     path = exported.folder / "exports" / "slm" / "layer1.png"
     path.write_bytes(b"mine")

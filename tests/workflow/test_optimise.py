@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from opticdesign import storage
 from opticdesign.design import Design
 from opticdesign.errors import RunError, UsageError
 from opticdesign.run import Run, open_run
-from opticdesign.storage import newest_checkpoint
+from opticdesign.storage import load_checkpoint, sha256_file
 from opticdesign.workflow.optimise import (
     Options,
     Stopped,
@@ -91,15 +92,21 @@ def test_resume_falls_back_when_the_newest_checkpoint_is_damaged(
     listen, stop = stop_after(12)
     with pytest.raises(Stopped, match="can be resumed"):
         optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
-    newest = newest_checkpoint(tmp_path / "run" / "checkpoints")
-    assert newest is not None
-    path = newest / "tensors.safetensors"
+    *_, path = sorted((tmp_path / "run" / "checkpoints").glob("step-*/tensors.safetensors"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     resumed = run_to_end(tiny_design, tmp_path / "run", resume=True)
     first, second = tensors_of(trained_run), tensors_of(resumed)
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_run_reads_its_checkpoint_once(trained_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(storage, "load_checkpoint", lambda place: read.append(place) or load_checkpoint(place))
+    tensors, position, digest = trained_run.load()
+    assert len(read) == 1 and position["total"] == 15 and tensors
+    assert digest == sha256_file(read[0] / "tensors.safetensors")
 
 
 def test_resume_refuses_another_design(tiny_design: Design, tmp_path: Path) -> None:
@@ -231,6 +238,13 @@ def test_a_source_of_other_optics_is_refused_and_nothing_is_written(
     with pytest.raises(UsageError, match=message):
         run_to_end(other, tmp_path / "run", start_from=trained_run.folder)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_refuses_a_source_that_does_not_fit(tiny_design: Design, trained_run: Run, tmp_path: Path) -> None:
+    other = tiny_design.model_copy(update={"optics": tiny_design.optics.model_copy(update={"layers": 1})})
+    with pytest.raises(UsageError, match="not of the kind and size"):
+        plan_optimisation(other, CPU, trained_run.folder)
+    assert plan_optimisation(tiny_design, CPU, trained_run.folder).seconds > 0.0
 
 
 def test_a_source_that_is_no_finished_run_is_refused_and_nothing_is_written(

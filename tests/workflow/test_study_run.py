@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -13,7 +13,7 @@ import pytest
 import torch
 from study_texts import SMALL, STUDY, write_study
 
-from opticdesign.errors import DivergenceError, RunError, StudyStopped
+from opticdesign.errors import DivergenceError, RunError, StudyStopped, UsageError
 from opticdesign.run import open_run
 from opticdesign.study import load_study
 from opticdesign.workflow import study as grid
@@ -22,6 +22,7 @@ from opticdesign.workflow.optimise import Options, optimise
 from opticdesign.workflow.study import StudyOptions, run_study, study_folder
 from opticdesign.workflow.study_cell import Outcome
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
 CPU = torch.device("cpu")
 ONE_SEED = STUDY.replace("seeds = [0, 1]", "seeds = [0]")
 
@@ -37,18 +38,8 @@ def record(folder: Path) -> dict:
     return json.loads((folder / "score.json").read_text())
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_pictures() -> Iterator[None]:
-    """Run folders with empty pictures: drawing them would take most of the time."""
-    from matplotlib.figure import Figure
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", lambda figure, file, **how: None)
-        yield
-
-
 @pytest.fixture(scope="module")
-def trained(_no_pictures: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outcome], list[str]]:
+def trained(no_pictures: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outcome], list[str]]:
     """A finished study of two seeds; tests that change files work on a copy."""
     folder = tmp_path_factory.mktemp("study")
     write_study(folder)
@@ -61,14 +52,6 @@ def copy(trained: tuple[Path, list[Outcome], list[str]], tmp_path: Path) -> Path
     shutil.copytree(trained[0], tmp_path / "copy")
     write_study(tmp_path / "copy", ONE_SEED)
     return tmp_path / "copy"
-
-
-@pytest.fixture
-def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object) -> None:
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(study_cell, "optimise", refuse)
 
 
 def test_every_row_and_seed_has_an_outcome_in_the_study_s_order(trained: tuple[Path, list[Outcome], list[str]]) -> None:
@@ -184,6 +167,17 @@ def test_a_changed_design_is_refused_before_anything_is_trained(copy: Path, scor
         run(copy)
     assert caught.value.exit_code == 2
     assert "--output" in caught.value.remedy and "remove this folder" in caught.value.remedy
+
+
+@pytest.mark.parametrize("change", ["optics.layers=2", "optics.cell=16", 'light.wavelength=\\"550 nm\\"'])
+def test_a_row_that_cannot_start_from_its_row_is_refused_before_anything_is_trained(
+    tmp_path: Path, change: str, no_training: None
+) -> None:
+    text = ONE_SEED.replace('set = ["training.stages.joint.steps=2"]', f'set = ["{change}"]')
+    write_study(tmp_path, text)
+    with pytest.raises(UsageError, match=r"row B is from A: its (optics|masks|light)"):
+        run(tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("scored", [True, False])

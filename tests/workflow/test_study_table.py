@@ -22,7 +22,7 @@ from opticdesign.workflow.study_table import (
     claims,
     crossed_interval,
     tabulate,
-    write_tables,
+    write_table,
 )
 
 METRICS = ("psnr_db", "ssim", "ssim_rescaled", "mae_rad", "mae_free_rad")
@@ -159,7 +159,7 @@ def test_a_failed_seed_is_left_out_of_the_means_and_told(study: TableStudy) -> N
         for outcome in outcomes(study, LEVELS)
     ]
     table = tabulate(study, found, quick=False)
-    assert table.failed
+    assert [row.mark for row in table.rows] == ["failed", "", "floor", "floor", "floor"]
     assert table.rows[0].seeds == (0,)
     assert table.rows[0].problems == ("seed 1: diverged\n  remedy: x",)
 
@@ -178,14 +178,14 @@ def test_a_row_that_failed_altogether_has_no_scores_and_is_no_floor(study: Table
 
 
 def test_files_hold_the_same_table(table: StudyTable, tmp_path: Path) -> None:
-    write_tables(tmp_path / "out", table)
-    assert json.loads((tmp_path / "out" / "table.json").read_text()) == json.loads(json.dumps(asdict(table)))
-    with (tmp_path / "out" / "table.csv").open(newline="", encoding="utf-8") as file:
+    write_table(tmp_path / "out", table)
+    assert json.loads((tmp_path / "out" / "small.json").read_text()) == json.loads(json.dumps(asdict(table)))
+    with (tmp_path / "out" / "small.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["row"] for row in rows] == [row.name for row in table.rows]
     assert float(rows[0]["psnr_field_low"]) == table.rows[0].scores["psnr_field"].low
     assert (rows[0]["paper_other_data_psnr_patch"], rows[1]["paper_other_data_psnr_patch"]) == ("16.9", "")
-    lines = (tmp_path / "out" / "table.md").read_text("utf-8").splitlines()
+    lines = (tmp_path / "out" / "small.md").read_text("utf-8").splitlines()
     heads, ruler, *body = [line for line in lines if line.startswith("|")]
     assert {line.count("|") for line in (heads, ruler, *body)} == {heads.count("|")}
     assert PAPER in heads and "other data" in PAPER
@@ -194,14 +194,14 @@ def test_files_hold_the_same_table(table: StudyTable, tmp_path: Path) -> None:
 
 
 def test_quick_is_marked_in_every_file(study: TableStudy, tmp_path: Path) -> None:
-    write_tables(tmp_path / "out", tabulate(study, outcomes(study, LEVELS), quick=True))
-    assert json.loads((tmp_path / "out" / "table.json").read_text())["quick"] is True
-    assert "quick: smoke budget, no result" in (tmp_path / "out" / "table.md").read_text("utf-8")
-    with (tmp_path / "out" / "table.csv").open(newline="", encoding="utf-8") as file:
+    write_table(tmp_path / "out", tabulate(study, outcomes(study, LEVELS), quick=True))
+    assert json.loads((tmp_path / "out" / "small-quick.json").read_text())["quick"] is True
+    assert "quick: smoke budget, no result" in (tmp_path / "out" / "small-quick.md").read_text("utf-8")
+    with (tmp_path / "out" / "small-quick.csv").open(newline="", encoding="utf-8") as file:
         assert {row["quick"] for row in csv.DictReader(file)} == {"True"}
 
 
 def test_markdown_keeps_its_columns_whatever_a_title_holds(tmp_path: Path) -> None:
     study = load_study(write_study(tmp_path, STUDY.replace("trained further", "a | b")))
-    write_tables(tmp_path / "out", tabulate(study, outcomes(study, LEVELS), quick=False))
-    assert "a \\| b" in (tmp_path / "out" / "table.md").read_text("utf-8")
+    write_table(tmp_path / "out", tabulate(study, outcomes(study, LEVELS), quick=False))
+    assert "a \\| b" in (tmp_path / "out" / "small.md").read_text("utf-8")

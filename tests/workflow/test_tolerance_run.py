@@ -60,10 +60,11 @@ def test_nominal_is_the_quantised_design_bit_for_bit(done: tuple[Run, ToleranceR
 def test_every_part_of_the_result_is_there(done: tuple[Run, ToleranceResult, Path]) -> None:
     _, result, folder = done
     assert {curve.group for curve in result.curves} == {"gap", "layer_shift"}
-    assert {row.group for row in result.inverse} == {row.group for row in result.budget} == {"gap", "layer_shift"}
+    assert {row.group for row in result.inverse} == {row.group for row in result.budget.rows} == {"gap", "layer_shift"}
     assert {row.name for row in result.compensators} == {"refocus", "re-register", "decoder re-tune"}
     for row in result.compensators[:4]:
         assert all(after >= before for before, after in zip(row.before, row.after, strict=True))
+    assert result.budget.holds and result.budget.proposed.bound <= result.allowed_drop
     assert result.fields.keys() == {"height_noise"}
     assert result.summaries["psnr_db"].deviation > 0.0
     assert "</html>" in (folder / "report.html").read_text("utf-8")
@@ -97,6 +98,7 @@ def test_two_workers_give_the_table_of_one_bit_for_bit(done: tuple[Run, Toleranc
     result, folder = study(copy, workers=2)
     assert same_table(copy, folder, done)
     assert result.inverse == done[1].inverse and result.compensators == done[1].compensators
+    assert result.budget == done[1].budget
 
 
 @pytest.mark.slow

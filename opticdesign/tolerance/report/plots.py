@@ -73,14 +73,13 @@ def histogram_plot(result: ToleranceResult) -> Plot:
     """How the judged metric spreads over the draws, with the nominal value and the limit."""
     values, measure = np.asarray(result.draws.metrics[result.metric]), metric(result.metric)
     summary = result.summaries[result.metric]
-    limit = result.yield_found.spec.limit if result.yield_found else None
-    marks = [(summary.nominal, INK, "solid"), *([(limit, BAD, "dashed")] if limit is not None else [])]
+    limit = result.yield_found.spec.limit
 
     def paint(axes: Axes) -> None:
         count = int(np.clip(math.ceil(2.0 * len(values) ** (1.0 / 3.0)), 5, 40))  # Rice's rule
         axes.hist(values, bins=count, color=ACCENT, alpha=0.75, edgecolor="none", rwidth=0.94)
         axes.grid(axis="x", visible=False)
-        for place, colour, dashes in marks:
+        for place, colour, dashes in ((summary.nominal, INK, "solid"), (limit, BAD, "dashed")):
             axes.axvline(place, color=colour, linestyle=dashes, linewidth=1.4)
         axes.set(xlabel=measure.heading, ylabel="draws")
 
@@ -88,10 +87,11 @@ def histogram_plot(result: ToleranceResult) -> Plot:
         f"Histogram of {measure.label} over {result.samples} draws, from {measure.text(summary.minimum)} to "
         f"{measure.text(summary.maximum)}; nominal {measure.text(summary.nominal)}"
     )
-    keys = [Key("--ink", f"nominal {measure.text(summary.nominal)}")]
-    if limit is not None:
-        keys.append(Key("--bad", f"limit {measure.text(limit)}", "4 3"))
-    return Plot(draw(paint, label), f"{measure.label} of each draw, the mean over the test images.", tuple(keys))
+    keys = (
+        Key("--ink", f"nominal {measure.text(summary.nominal)}"),
+        Key("--bad", f"limit {measure.text(limit)}", "4 3"),
+    )
+    return Plot(draw(paint, label), f"{measure.label} of each draw, the mean over the test images.", keys)
 
 
 def yield_plot(result: ToleranceResult) -> Plot:
@@ -103,19 +103,16 @@ def yield_plot(result: ToleranceResult) -> Plot:
             curve.limits, 100.0 * np.asarray(curve.low), 100.0 * np.asarray(curve.high), color=ACCENT, alpha=0.2, lw=0
         )
         axes.plot(curve.limits, 100.0 * np.asarray(curve.share), color=ACCENT)
-        if found:
-            axes.axvline(found.spec.limit, color=BAD, linestyle="dashed", linewidth=1.4)
+        axes.axvline(found.spec.limit, color=BAD, linestyle="dashed", linewidth=1.4)
         axes.set(xlabel=f"limit on {measure.heading}", ylabel="yield / %", ylim=(-2.0, 102.0))
 
-    label = f"Yield against the limit on {measure.label}, with exact 95 % bounds"
-    keys = [Key("--accent", "share of draws, band: exact 95 % bounds")]
-    if found:
-        label += f"; {share(found.share.value)} at {measure.text(found.spec.limit)}"
-        keys.append(Key("--bad", f"limit {measure.text(found.spec.limit)}", "4 3"))
+    limit = measure.text(found.spec.limit)
+    label = f"Yield against the limit on {measure.label}, with exact 95 % bounds; {share(found.share.value)} at {limit}"
+    keys = (Key("--accent", "share of draws, band: exact 95 % bounds"), Key("--bad", f"limit {limit}", "4 3"))
     caption = (
         "Yield for every limit that might be asked for; the band is Clopper’s and Pearson’s, for each limit by itself."
     )
-    return Plot(draw(paint, label), caption, tuple(keys))
+    return Plot(draw(paint, label), caption, keys)
 
 
 def ranking_plot(ranking: Sequence[Ranking], judged: str) -> Plot | None:
@@ -207,7 +204,7 @@ def _curve_plot(
         curves[0].unit, [value - nominal[one.parameter] for one in curves for value in one.values]
     )
     margin = 0.05 * ((span[1] - span[0]) or 1.0)
-    limit = result.yield_found.spec.limit if result.yield_found else None
+    limit = result.yield_found.spec.limit
 
     def paint(axes: Axes) -> None:
         for place, curve in reversed(list(enumerate(curves))):
@@ -215,7 +212,7 @@ def _curve_plot(
             colour, dashes = (SERIES[place], _DASHES[place]) if place < _NAMED else (MUTED, "solid")
             width = 1.6 if place < _NAMED else 0.5
             axes.plot(deviations, curve.metrics[judged], color=colour, linestyle=dashes, linewidth=width)
-        if limit is not None and span[0] - margin <= limit <= span[1] + margin:
+        if span[0] - margin <= limit <= span[1] + margin:
             axes.axhline(limit, color=BAD, linestyle="dashed", linewidth=1.0)
         axes.set(ylim=(span[0] - margin, span[1] + margin))
         axes.locator_params(axis="x", nbins=5)

@@ -15,8 +15,10 @@ from opticdesign.tolerance.quantities import (
     quantity,
     range_text,
     rounded,
+    share,
+    tolerance_text,
 )
-from opticdesign.tolerance.result import Estimate, ParameterFacts, ToleranceResult, WorstDraw
+from opticdesign.tolerance.result import BudgetLoss, Estimate, ParameterFacts, ToleranceResult, WorstDraw
 from opticdesign.tolerance.space import COMPENSATORS
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ranking_table",
     "spread_table",
     "stage_table",
+    "trial_table",
     "worst_table",
 ]
 
@@ -96,9 +99,7 @@ def spread_table(result: ToleranceResult) -> Table:
         )
     headings = ("nominal", "mean", "st. dev.", *(f"{percent} %" for percent in percents), "least … most")
     columns = (Column("metric", number=False), *map(Column, headings))
-    return Table(
-        "spread", f"Percentiles over {result.samples} draws, 95 % intervals below", columns, tuple(rows), False
-    )
+    return Table("spread", f"Percentiles over {result.samples} draws, with 95 % intervals", columns, tuple(rows), False)
 
 
 def ranking_table(result: ToleranceResult) -> Table | None:
@@ -145,12 +146,14 @@ def inverse_table(result: ToleranceResult) -> Table | None:
     )
     headings = ("group", "tolerance as given", "factor", "limit")
     columns = tuple(Column(heading, number=heading == "factor") for heading in headings)
-    caption = f"Where each group alone costs {measure.text(result.inverse[0].drop)} of {measure.label}" if rows else ""
+    caption = f"Where each group alone costs {measure.text(result.allowed_drop)} of {measure.label}"
     return Table("inverse", caption, columns, rows) if rows else None
 
 
 def budget_table(result: ToleranceResult) -> Table | None:
     """The proposed tolerances."""
+    if result.budget is None:
+        return None
     facts, measure = _facts(result), metric(result.metric)
     rows = tuple(
         (
@@ -161,21 +164,45 @@ def budget_table(result: ToleranceResult) -> Table | None:
             Cell(deviations_text(row.deviations, facts)),
             _number(measure, row.proposed_drop),
         )
-        for row in result.budget
+        for row in result.budget.rows
     )
     columns = (
         Column("group", number=False),
         Column("tolerance as given", number=False),
-        Column("its cost"),
+        Column("its cost alone"),
         Column("factor"),
         Column("tolerance proposed", number=False),
-        Column("its cost"),
+        Column("its cost alone"),
     )
-    caption = (
-        f"Proposed tolerances; costs in {measure.heading}, together at most "
-        f"{measure.text(result.allowed_drop)} as the root of the sum of their squares"
+    state = "Proposed tolerances" if result.budget.holds else "Tolerances tried last, which DO NOT hold"
+    return Table("budget", f"{state}; costs in {measure.heading}", columns, rows)
+
+
+def trial_table(result: ToleranceResult) -> Table | None:
+    """What draws lose with the tolerances as they were allocated, and with those proposed."""
+    if result.budget is None:
+        return None
+    budget, measure = result.budget, metric(result.metric)
+    rows = [_trial("as the curves allocate them", 1.0, budget.allocated, measure)]
+    if budget.factor < 1.0:
+        rows.append(_trial("as proposed" if budget.holds else "as tried last", budget.factor, budget.proposed, measure))
+    most = f"{share(budget.share)} of draws lose at most"
+    headings = ("common factor", "mean loss", most, "greatest loss")
+    return Table(
+        "trial",
+        f"All tolerances together on {budget.draws} draws: losses in {measure.heading}, of which "
+        f"{measure.number(result.allowed_drop)} may be lost",
+        (Column("tolerances", number=False), *map(Column, headings)),
+        tuple(rows),
+        sortable=False,
     )
-    return Table("budget", caption, columns, rows) if rows else None
+
+
+def _trial(name: str, factor: float, loss: BudgetLoss | None, measure: Metric) -> tuple[Cell, ...]:
+    first = (Cell(name, "" if loss else "some draws cannot be simulated"), Cell(f"× {rounded(factor)}", sort=factor))
+    if loss is None:
+        return (*first, _NOTHING, _NOTHING, _NOTHING)
+    return (*first, *(_number(measure, value) for value in (loss.mean, loss.bound, loss.greatest)))
 
 
 def compensator_table(result: ToleranceResult) -> Table | None:
@@ -188,7 +215,7 @@ def compensator_table(result: ToleranceResult) -> Table | None:
         rows.append(
             (
                 Cell(row.name),
-                Cell(row.draws, f"{len(row.indices)} draws"),
+                Cell(row.draws, _unbroken(f"{len(row.indices)} draws")),
                 _number(measure, mean(row.before)) if row.before else _NOTHING,
                 _number(measure, mean(row.after)) if row.after else _NOTHING,
                 _number(measure, mean(gains)) if gains else _NOTHING,
@@ -265,13 +292,8 @@ def parameter_table(result: ToleranceResult) -> Table:
 
 def deviations_text(deviations: Mapping[str, float], facts: Mapping[str, ParameterFacts]) -> str:
     """Tolerances of a group's parameters as "±2 µm; ±0.1 mrad", each of them once; no sign where one end is nominal."""
-    texts = list(dict.fromkeys(_tolerance(size, facts[name]) for name, size in deviations.items()))
+    texts = list(dict.fromkeys(tolerance_text(size, facts[name]) for name, size in deviations.items()))
     return "; ".join(texts[:_LISTED]) + (" …" if len(texts) > _LISTED else "") or MISSING
-
-
-def _tolerance(size: float, parameter: ParameterFacts) -> str:
-    sign = "±" if parameter.low < parameter.nominal < parameter.high else ""
-    return f"{sign}{quantity(size, parameter.unit)}"
 
 
 def _divided(deviations: Mapping[str, float], factor: float) -> dict[str, float]:
@@ -282,7 +304,7 @@ def _divided(deviations: Mapping[str, float], factor: float) -> dict[str, float]
 def _settings(name: str, values: Sequence[float]) -> str:
     """How far one adjustment went over the draws."""
     ends = [quantity(end, "m" if name in COMPENSATORS else "", 2, sign=True) for end in (min(values), max(values))]
-    return f"{name} {' … '.join(dict.fromkeys(ends))}"
+    return f"{name} {_unbroken(' … '.join(dict.fromkeys(ends)))}"
 
 
 def _facts(result: ToleranceResult) -> dict[str, ParameterFacts]:
@@ -306,7 +328,12 @@ def _remoteness(parameter: ParameterFacts, value: float) -> float:
 
 
 def _moved(parameter: ParameterFacts, value: float) -> str:
-    return quantity(value - parameter.nominal, parameter.unit, 3, sign=True)
+    return _unbroken(quantity(value - parameter.nominal, parameter.unit, 3, sign=True))
+
+
+def _unbroken(text: str) -> str:
+    """A text that stays on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _number(measure: Metric, value: float) -> Cell:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opticdesign.tolerance.budget import propose_budget
+from opticdesign.tolerance.budget import Goal, allocate, propose_budget
 from opticdesign.tolerance.inverse import inverse_limits
 from opticdesign.tolerance.result import (
     CompensatorRow,
@@ -108,7 +108,14 @@ def example_study(judged: str = "psnr_db", draws: int = DRAWS) -> ToleranceResul
         ),
         curves=one_at_a_time,
         inverse=inverse_limits(bench, space, judged, allowed, seed, draws=16, steps=8),
-        budget=propose_budget(one_at_a_time, space, judged, allowed),
+        budget=propose_budget(
+            bench,
+            allocate(one_at_a_time, space, judged, allowed),
+            Goal(judged, allowed, 0.95),
+            seed,
+            draws=32,
+            steps=3,
+        ),
         allowed_drop=allowed,
         compensators=_compensators(found[judged], NOMINAL[judged], worst),
         worst=tuple(
@@ -184,5 +191,9 @@ def renamed(result: ToleranceResult, old: str, new: str) -> ToleranceResult:
         curves=tuple(replace(one, parameter=one.parameter.replace(old, new)) for one in result.curves),
         worst=tuple(replace(draw, values=over(draw.values)) for draw in result.worst),
         inverse=tuple(replace(limit, deviations=over(limit.deviations)) for limit in result.inverse),
-        budget=tuple(replace(row, deviations=over(row.deviations)) for row in result.budget),
+        budget=result.budget
+        and replace(
+            result.budget,
+            rows=tuple(replace(row, deviations=over(row.deviations)) for row in result.budget.rows),
+        ),
     )

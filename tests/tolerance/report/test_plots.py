@@ -61,11 +61,9 @@ def test_label_cannot_leave_its_attribute() -> None:
     assert read(draw(line, label)).get("aria-label") == label
 
 
-def test_histogram_and_yield_mark_the_limit_only_where_there_is_one() -> None:
-    result = example_study()
+def test_histogram_and_yield_mark_the_limit() -> None:
     for make in (plots.histogram_plot, plots.yield_plot):
-        assert "limit 23.00 dB" in [key.name for key in make(result).keys]
-        assert "limit 23.00 dB" not in [key.name for key in make(replace(result, yield_found=None)).keys]
+        assert "limit 23.00 dB" in [key.name for key in make(example_study()).keys]
 
 
 def test_histogram_holds_draws_that_are_all_alike() -> None:

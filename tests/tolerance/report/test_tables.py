@@ -19,6 +19,7 @@ TABLES = {
         ("sobol", tables.group_table),
         ("inverse", tables.inverse_table),
         ("budget", tables.budget_table),
+        ("trial", tables.trial_table),
         ("compensators", tables.compensator_table),
         ("worst", tables.worst_table),
         ("parameters", tables.parameter_table),
@@ -92,7 +93,7 @@ def test_gain_of_a_compensator_is_positive_where_it_helps_whichever_way_the_metr
 def test_compensators_say_how_far_they_moved() -> None:
     moved = column(TABLES["compensators"], "moved by")
     assert moved[0].startswith("refocus ")
-    assert moved[0].endswith(" µm")
+    assert moved[0].endswith("\N{NO-BREAK SPACE}µm")
     assert "; image shift x " in moved[2]
     assert moved[4] == MISSING
 
@@ -120,12 +121,13 @@ def test_alike_parameters_share_a_row() -> None:
 
 
 def test_parts_that_are_not_there_have_no_table() -> None:
-    bare = replace(example_study(), ranking=(), inverse=(), budget=(), compensators=())
+    bare = replace(example_study(), ranking=(), inverse=(), budget=None, compensators=())
     for make in (
         tables.ranking_table,
         tables.group_table,
         tables.inverse_table,
         tables.budget_table,
+        tables.trial_table,
         tables.compensator_table,
     ):
         assert make(bare) is None
@@ -137,3 +139,26 @@ def test_many_ranges_of_one_group_are_not_all_written_out() -> None:
     text = tables.deviations_text({name: int(name) * 1e-6 for name in facts}, facts)
     assert text == "±1 µm; ±2 µm; ±3 µm …"
     assert tables.deviations_text({}, facts) == MISSING
+
+
+def test_trial_of_a_budget_shows_losses_as_allocated_and_as_proposed() -> None:
+    budget, table = example_study().budget, TABLES["trial"]
+    assert budget and budget.factor < 1.0 and budget.allocated
+    assert table and table.caption.endswith("PSNR / dB, of which 1.60 may be lost")
+    assert column(table, "tolerances") == ["as the curves allocate them", "as proposed"]
+    assert column(table, "common factor") == ["× 1", f"× {budget.factor:.3g}"]
+    most = [float(text) for text in column(table, "95.0 % of draws lose at most")]
+    assert most == pytest.approx([budget.allocated.bound, budget.proposed.bound], abs=0.005)
+    assert most[1] <= 1.6 < most[0]
+
+
+def test_budget_that_needs_no_factor_or_does_not_hold_says_so() -> None:
+    result = example_study()
+    assert result.budget
+    kept = replace(result, budget=replace(result.budget, factor=1.0))
+    assert column(tables.trial_table(kept), "tolerances") == ["as the curves allocate them"]
+    broken = replace(result, budget=replace(result.budget, holds=False, allocated=None))
+    table = tables.budget_table(broken)
+    assert table and "DO NOT hold" in table.caption
+    assert column(tables.trial_table(broken), "tolerances")[1] == "as tried last"
+    assert column(tables.trial_table(broken), "mean loss")[0] == MISSING
