@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.layout_writers import FORMATS, OURS, WRITERS
-from benchmarks.machine import machine
+from benchmarks.machine import machine, machine_line
 
 __all__ = ["Case", "Measured", "cases", "main", "measure_all", "page"]
 
@@ -157,7 +157,7 @@ _HEADINGS = ("masks", "format", "writer", "time (over ours)", "size (over ours)"
 def page(rows: Sequence[Measured], about: dict[str, object], options: str) -> str:
     """A page of documentation with all rows."""
     lines = ["| " + " | ".join(_cells(one, rows)) + " |" for one in rows]
-    facts = "; ".join(f"{key} {value}" for key, value in about.items() if key != "malloc")
+    facts = machine_line({key: value for key, value in about.items() if key != "malloc"})
     return _PAGE.format(
         options=options,
         machine=facts,

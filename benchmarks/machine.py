@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from benchmarks.contenders import PEERS, missing
 
-__all__ = ["MALLOC_SETTINGS", "machine"]
+__all__ = ["MALLOC_SETTINGS", "machine", "machine_line"]
 
 # glibc gives large blocks back to the system when they are freed, and takes page faults when they return; raised
 # thresholds keep them
@@ -35,6 +36,21 @@ def machine(threads: int, device: str = "cpu") -> dict[str, object]:
         "malloc": MALLOC_SETTINGS,
         "versions": {name: "not installed" if name in gone else _version(name) for name in packages},
     }
+
+
+def machine_line(about: Mapping[str, object]) -> str:
+    """The facts of a machine for a reader; a fact that has parts as "name: part 1, part 2", empty parts by name."""
+    return "; ".join(
+        f"{name}: {_parts(value)}" if isinstance(value, Mapping) else f"{name} {value}" for name, value in about.items()
+    )
+
+
+def _parts(facts: Mapping[str, object]) -> str:
+    """Parts side by side, as "torch 2.13.0, chromatix not installed"; the parts of a part in brackets."""
+    return ", ".join(
+        f"{name}{f' ({_parts(value)})' if value else ''}" if isinstance(value, Mapping) else f"{name} {value}"
+        for name, value in facts.items()
+    )
 
 
 def _cpu() -> str:

@@ -124,7 +124,8 @@ def _remark(proof: dict[str, Any], name: str) -> str:
 
 def _growth_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
     base = replace(plan.base, batch=1)
-    for larger in (replace(base, layers=10), replace(base, size=plan.size * (2 if plan.quick else 4))):
+    more = [replace(base, layers=10), replace(base, batch=8)]
+    for larger in [*more, *(replace(base, size=plan.size * times) for times in ((2,) if plan.quick else (2, 4, 8)))]:
         tell(f"growth from {base} to {larger}")
         ratio = _ask(plan, "growth_of_time", base, larger=asdict(larger), rounds=plan.rounds)
         yield Row(f"time of {larger} over {base}", "N log N per hop", ratio, most=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contenders import FLOOR, WAYS
+from benchmarks.machine import machine_line
 from benchmarks.scene import Work
 
 __all__ = ["Row", "markdown_page", "print_table", "speed_target"]
@@ -128,5 +129,4 @@ def markdown_page(rows: list[Row], about: Mapping[str, Any], options: str) -> st
         target = "" if row.target is None else f"{'≤' if row.most else '≥'} {row.target:g}"
         lines.append(f"| {row.case} | {row.against} | {ratio} | {target} | {row.remark} |")
     gpu = _ON_A_GPU if "gpu" in about else _ON_A_CPU
-    facts = "; ".join(f"{key} {value}" for key, value in about.items())
-    return _PAGE.format(options=options, machine=facts, gpu=gpu, rows="\n".join(lines))
+    return _PAGE.format(options=options, machine=machine_line(about), gpu=gpu, rows="\n".join(lines))

@@ -15,6 +15,8 @@ __all__ = ["PreparedTransfer", "cascade", "prepared"]
 
 _TOGETHER = 8  # samples sent at once where launching a kernel costs as much as running it
 _LINE = 64  # bytes of a cache line
+_CACHE = 5 * 2**18  # bytes that a core's own cache holds, or nearly
+_FEWEST = 32  # columns of a block: with fewer, the transforms of one are too short a piece of work
 Transform = Callable[..., Tensor]
 
 
@@ -97,15 +99,17 @@ class _Windows:
 class _CachedWindows(_Windows):
     """The same for single samples on a CPU, axis by axis.
 
-    Rows that hold no field are not transformed, nor those that are cropped away. What is transformed along columns
-    lies in memory whose rows are an odd number of cache lines long: of a power of two all samples of a column would
-    compete for a few places of the cache. The transfer function is stored column by column, as the spectrum comes out.
+    Rows that hold no field are not transformed, nor those that are cropped away. Columns go in blocks that fit the
+    cache there, through the transfer function and back: larger pieces cost their memory's way three times, and where
+    the allocator gives it back in between, as much again. A block lies in memory whose rows are an odd number of cache
+    lines long: of a power of two all samples of a column would compete for a few places of the cache. The transfer
+    function is stored column by column, as the spectrum comes out.
     """
 
     def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
         self._rows, self._columns = shape
         self._input = like.new_empty((samples, self._rows, window[1]))
-        self._tall = _spread(window[0], window[1], like)
+        self._tall = _spread(window[0], _block(window, like), like)
         self._wide = _spread(window[1], self._rows, like).mT
         for margin in (self._input[..., self._columns :], self._tall[self._rows :]):
             margin.zero_()
@@ -121,10 +125,20 @@ class _CachedWindows(_Windows):
         return self._send(transfer, partial(torch.fft.ifft, norm="forward"), torch.fft.fft)
 
     def _send(self, transfer: Tensor, there: Transform, home: Transform) -> Tensor:
-        self._tall[: self._rows].copy_(there(self._input[0]))
-        spectrum = there(self._tall, dim=-2).mul_(transfer)
-        self._wide.copy_(home(spectrum, dim=-2)[: self._rows])
+        rows, width = there(self._input[0]), self._tall.shape[1]
+        for first in range(0, rows.shape[1], width):
+            block = slice(first, first + width)
+            tall = self._tall[:, : rows.shape[1] - first]
+            tall[: self._rows].copy_(rows[:, block])
+            spectrum = there(tall, dim=-2).mul_(transfer[:, block])
+            self._wide[:, block].copy_(home(spectrum, dim=-2)[: self._rows])
         return home(self._wide)[None, :, : self._columns]
+
+
+def _block(window: tuple[int, int], like: Tensor) -> int:
+    """Columns of a window (wy, wx) that go through the cache together."""
+    fit = _CACHE // (window[0] * like.element_size())
+    return window[1] if fit >= window[1] else max(fit // _FEWEST * _FEWEST, _FEWEST)
 
 
 def _spread(rows: int, columns: int, like: Tensor) -> Tensor:

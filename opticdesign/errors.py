@@ -130,4 +130,4 @@ class StorageError(OpticDesignError):
 
 
 class StudyStopped(Exception):  # noqa: N818 (not an error: the user asked for it)
-    """A study was stopped safely before its end; the same command continues it."""
+    """A study or an evaluation was stopped safely before its end; the same command continues it."""

@@ -173,10 +173,11 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
     now = datetime.now(UTC)
     folder = output or parent / design.name / f"{now:%Y%m%dT%H%M%S}-{design.digest()[:8]}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        resume = ", or add --resume to continue the run in it" if (folder / "run.json").exists() else ""
         raise RunError(
             f"{folder}: already there",
             expected="a folder that does not exist yet, or an empty one",
-            remedy="choose another --output, or add --resume to continue the run in it",
+            remedy=f"choose another --output{resume}",
         )
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +211,9 @@ def open_run(path: Path) -> Run:
         info = json.loads((folder / "run.json").read_text("utf-8"))
         design = load_design(folder / "design.toml")
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: not a run folder", expected=expected, remedy="check the path") from error
+        message = "not a run folder" if path.exists() else "no such folder"
+        remedy = "name a run folder, or make one: opticdesign optimize DESIGN"
+        raise RunError(f"{path}: {message}", expected=expected, remedy=remedy) from error
     except DesignError as error:
         raise RunError(
             f"{folder}: its design does not read\n{error}", expected=expected, remedy="restore design.toml"

@@ -24,6 +24,7 @@ __all__ = [
     "save_checkpoint",
     "sha256_file",
     "storage_errors",
+    "try_folder",
     "write_bytes",
     "write_json",
     "write_text",
@@ -51,6 +52,18 @@ def storage_errors(path: Path) -> Iterator[None]:
             expected="a place that can be written and read",
             remedy="free space on the disk, check the permissions, or choose another folder",
         ) from error
+
+
+def try_folder(folder: Path) -> None:
+    """Make a folder where there is none, and write into it, before long work whose result it is to hold.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0")
 
 
 def sha256_file(path: Path) -> str:

@@ -57,10 +57,12 @@ def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
 
 @pytest.mark.parametrize("kind", [_Windows, _CachedWindows])
 @pytest.mark.parametrize("padding", [1.0, 1.5])
+@pytest.mark.parametrize("cache", [1, 2**20])
 def test_every_kind_of_window_gives_the_elements_one_by_one(
-    monkeypatch: pytest.MonkeyPatch, kind: type[_Windows], padding: float
+    monkeypatch: pytest.MonkeyPatch, kind: type[_Windows], padding: float, cache: int
 ) -> None:
-    grid = Grid((24, 20), (316.4e-9, 316.4e-9))
+    grid = Grid((24, 50), (316.4e-9, 316.4e-9))
+    monkeypatch.setattr("opticdesign.cascade._CACHE", cache)  # of a small one, windows are wider than a block
     field, masks, _ = scene(grid.shape, 2, 3)
     hops = [AngularSpectrum(grid, WAVELENGTH, 3.4e-6, padding=padding, dtype=torch.complex128)] * 3
     monkeypatch.setattr("opticdesign.cascade._suitable", lambda device, padded: kind)

@@ -182,6 +182,13 @@ def test_profiles_run_along_the_marked_row_in_radians_and_micrometres() -> None:
     assert right.get_xlim() == (0.0, 20.0)
 
 
+def test_profile_keeps_away_from_the_rim_where_a_frame_would_hide_its_line() -> None:
+    image = torch.zeros(16, 16)
+    image[0, ::2], image[15, ::2], image[5, ::2] = 3.0, 2.0, 1.0
+    assert structured_row(image) == 5
+    assert structured_row(image[:1]) == 0
+
+
 def test_profiles_are_told_apart_and_named_in_the_legend() -> None:
     systems = {f"system {index}": TARGETS[0] for index in range(24)}
     figure = figure_of("profiles", TARGETS[0], systems, PITCH, "line")

@@ -21,6 +21,7 @@ from opticdesign.storage import (
     save_checkpoint,
     sha256_file,
     storage_errors,
+    try_folder,
     write_bytes,
     write_json,
     write_text,
@@ -220,3 +221,12 @@ def test_checkpoint_that_fails_in_the_middle_leaves_the_ones_before(
         save_checkpoint(tmp_path, TENSORS, position(6))
     assert names(tmp_path) == [before.name]
     assert newest_total(tmp_path) == 5
+
+
+def test_a_folder_is_tried_without_a_trace(tmp_path: Path) -> None:
+    try_folder(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    (tmp_path / "file").write_text("keep")
+    with pytest.raises(StorageError, match="file: "):
+        try_folder(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "keep"

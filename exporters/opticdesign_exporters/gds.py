@@ -36,7 +36,7 @@ class GdsExporter:
         (folder / self.name).mkdir()
         path = f"{self.name}/{job.file_name}.gds"
         write_gds(folder / path, job.file_name, layout.raster.unit_m, layout.cells())
-        file = ExportedFile(path, layout.summary, f"database unit {layout.raster.unit_m:.1e} m")
+        file = ExportedFile(path, layout.summary, f"database unit {layout.raster.unit_m * 1e9:g} nm")
         return WrittenFiles([file, *write_tables(layout, folder, self.name)], layout.options)
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:

@@ -77,7 +77,11 @@ class _Reader:
         self.outlines: dict[int, Ints] = {}
 
     def fail(self, offset: int, why: str) -> NoReturn:
-        raise VerificationError(f"{self.path}: byte {offset}: {why}", remedy="export again")
+        raise VerificationError(
+            f"{self.path}: byte {offset}: {why}",
+            expected="a whole GDSII file of boundaries, plain placements and texts",
+            remedy="export again",
+        )
 
     def record(self, *allowed: str) -> _Record:
         """The next record, which must be one of `allowed`."""

@@ -52,7 +52,7 @@ class OasisExporter:
         (folder / self.name).mkdir()
         path = f"{self.name}/{job.file_name}.oas"
         library.write_oas(folder / path, compression_level=6, validation="crc32")
-        file = ExportedFile(path, layout.summary, f"database unit {layout.raster.unit_m:.1e} m")
+        file = ExportedFile(path, layout.summary, f"database unit {layout.raster.unit_m * 1e9:g} nm")
         return WrittenFiles([file, *write_tables(layout, folder, self.name)], layout.options)
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:

@@ -38,7 +38,9 @@ class Cursor:
     def fail(self, why: str, at: int | None = None) -> NoReturn:
         """Refuse what is at a byte, or here."""
         raise VerificationError(
-            f"{self.place}: byte {self.position if at is None else at}: {why}", remedy="export again"
+            f"{self.place}: byte {self.position if at is None else at}: {why}",
+            expected="a whole OASIS file of rectangles, polygons, plain placements and texts",
+            remedy="export again",
         )
 
     @property

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from opticdesign.cli.options import DesignFile, Device, Json, RunFolder, Setting, app, print_json, read_design
 from opticdesign.errors import UsageError
+
+if TYPE_CHECKING:
+    from opticdesign.workflow.optimise import Progress
 
 __all__ = ["check", "doctor", "evaluate", "init", "optimize", "schema", "show"]
 
@@ -54,10 +58,10 @@ def optimize(
         if not workers.leads:
             assist(loaded, options, stop)
             return
-        typer.echo(f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}", err=True)
+        heading = f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}"
         try:
             with progress_listener() as listen:
-                run = optimise(loaded, options, listen, stop)
+                run = optimise(loaded, options, _announced(heading, listen), stop)
         except Stopped as stopped:  # in here, so that this process leaves together with those that assist
             run = stopped.run
     if not run.complete:
@@ -68,18 +72,35 @@ def optimize(
     typer.echo(f"next: opticdesign evaluate {run.folder}", err=True)
 
 
+def _announced(heading: str, listen: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """A listener that first says what is trained, once the first step shows that it can be."""
+    headings = [heading]
+
+    def hear(news: Progress) -> None:
+        while headings:
+            typer.echo(headings.pop(), err=True)
+        listen(news)
+
+    return hear
+
+
 @app.command()
 def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> None:
-    """Score RUN on its test data, beside floors whose decoders are trained equally long."""
-    from opticdesign.cli.progress import floor_listener
+    """Score RUN on its test data, beside floors whose decoders are trained equally long; again to continue."""
+    from opticdesign.cli.progress import StopRequest, floor_listener
     from opticdesign.cli.tables import evaluation_table, print_table
+    from opticdesign.errors import StudyStopped
     from opticdesign.run import open_run
     from opticdesign.workflow.evaluate import evaluate as evaluate_run
     from opticdesign.workflow.optimise import choose_device
 
     opened = open_run(run)
-    with floor_listener() as listen:
-        result = evaluate_run(opened, choose_device(device), listen)
+    try:
+        with StopRequest() as stop, floor_listener() as listen:
+            result = evaluate_run(opened, choose_device(device), listen, stop)
+    except StudyStopped as stopped:
+        typer.echo(f"{stopped}; the same command continues it", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         print_json(asdict(result))
     else:
@@ -119,7 +140,10 @@ def init(
         )
     packaged = resources.files("opticdesign") / "_designs" / "d2nn5.toml"
     checkout = Path(__file__).parents[2] / "designs" / "d2nn5.toml"
-    write_text(path, (packaged if packaged.is_file() else checkout).read_text("utf-8"))
+    text = (packaged if packaged.is_file() else checkout).read_text("utf-8")
+    # the schema's place and the file's name are those of the checkout
+    text = text.partition("\n")[2].replace("`opticdesign check designs/d2nn5.toml`", "`opticdesign check`", 1)
+    write_text(path, text)
     typer.echo(str(path))
     typer.echo(f"next: opticdesign check {path}", err=True)
 

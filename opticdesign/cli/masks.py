@@ -42,6 +42,8 @@ def drc(
         for note in result.notes:
             typer.echo(note)
     typer.echo(f"written to {folder}: report.json, violations.csv and, for klayout, violations.lyrdb", err=True)
+    for remedy in result.remedies():
+        typer.echo(f"remedy for {remedy}", err=True)
     if not result.ok:
         raise typer.Exit(1)
 

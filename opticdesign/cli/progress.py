@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 if TYPE_CHECKING:
     from opticdesign.workflow.optimise import Progress as TrainingProgress
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["StopRequest", "floor_listener", "progress_listener", "tolerance_listener"]
 
 _PLAIN_SECONDS = 15.0
+_BAR = 12  # characters
 
 
 class StopRequest:
@@ -111,11 +113,21 @@ def _bars() -> Iterator[Callable[[str, int, int, bool], None]]:
 
         yield plain
         return
-    bar = Progress(BarColumn(20), TextColumn("{task.description}"), TimeElapsedColumn(), console=console)
-    with bar:
+    with _live_bar(console) as bar:
         task: TaskID = bar.add_task("starting")
 
         def live(text: str, done: int, total: int, _important: bool) -> None:
             bar.update(task, description=text, completed=done, total=total)
 
         yield live
+
+
+def _live_bar(console: Console) -> Progress:
+    """Bar, time and text; in a narrow terminal the text takes a second line, and nothing is cut."""
+    return Progress(
+        BarColumn(_BAR, table_column=Column(min_width=_BAR)),
+        TimeElapsedColumn(Column(no_wrap=True, min_width=len("0:00:00"))),
+        TextColumn("{task.description}", table_column=Column(ratio=1)),
+        console=console,
+        expand=True,
+    )

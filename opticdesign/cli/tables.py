@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from opticdesign.cli.fitting import fitted
 from opticdesign.tolerance.quantities import metric
 
 if TYPE_CHECKING:
@@ -42,11 +45,12 @@ QUICK = " — quick: smoke budget, no result"
 
 
 def print_table(table: Table) -> None:
-    """Print a table on standard output; as wide as it needs where that is no terminal."""
+    """Print a table on standard output: as wide as it needs where that is no terminal, else in parts that fit."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=240)
-    console.print(table)
+    for part in fitted(table, console.width):
+        console.print(part)
 
 
 def new_table(title: str, *columns: str) -> Table:
@@ -61,11 +65,51 @@ def new_table(title: str, *columns: str) -> Table:
 
 def check_table(checks: Sequence[Check]) -> Table:
     """Verdict, number, limit and remedy of each check."""
-    table = new_table("design check", "check", "verdict", "found", "limit", "remedy")
-    for entry in checks:
+    from rich.markup import escape
+
+    table = new_table("design check", "check", "verdict", "found, limit and remedy")
+    for entry in _folded(checks):
         colour = _COLOURS[entry.verdict]
-        table.add_row(entry.name, f"[{colour}]{entry.verdict}[/{colour}]", entry.found, entry.limit, entry.remedy)
+        lines = [escape(entry.found), f"[dim]limit: {escape(entry.limit)}[/dim]"]
+        if entry.remedy:
+            lines.append(f"remedy: {escape(entry.remedy)}")
+        table.add_row(escape(entry.name), f"[{colour}]{entry.verdict}[/{colour}]", "\n".join(lines))
     return table
+
+
+def _folded(checks: Sequence[Check]) -> Iterator[Check]:
+    """Checks, neighbours of one kind as one where what they found differs in a word at most."""
+    group: list[Check] = []
+    for entry in (*checks, None):
+        if group and (entry is None or not _alike(group[0], entry)):
+            ends = [group[0].name, group[-1].name] if len(group) > 2 else [one.name for one in group]
+            name = _joined(ends, " … " if len(group) > 2 else ", ")
+            yield replace(group[0], name=name, found=_joined([one.found for one in group], ", "))
+            group = []
+        if entry is not None:
+            group.append(entry)
+
+
+def _alike(one: Check, other: Check) -> bool:
+    same = (one.verdict, one.limit, one.remedy) == (other.verdict, other.limit, other.remedy)
+    before, after = one.found.split(), other.found.split()
+    apart = sum(a != b for a, b in zip(before, after, strict=False))
+    return same and one.name.split()[0] == other.name.split()[0] and len(before) == len(after) and apart <= 1
+
+
+def _joined(texts: Sequence[str], between: str) -> str:
+    """Texts, the first and last words that all of them have said once: "0.2%, 0.3% of the power"."""
+    words = [text.split() for text in texts]
+    start, end = (_shared_words(rows) for rows in (words, [row[::-1] for row in words]))
+    if len(set(texts)) == 1:
+        return texts[0]
+    middles = [" ".join(row[start : len(row) - end]) for row in words]
+    return " ".join(filter(None, (*words[0][:start], between.join(middles), *words[0][len(words[0]) - end :])))
+
+
+def _shared_words(rows: Sequence[Sequence[str]]) -> int:
+    """How many words all rows begin with."""
+    return sum(1 for _ in takewhile(lambda words: len(set(words)) == 1, zip(*rows, strict=False)))
 
 
 def plan_table(plan: Plan) -> Table:

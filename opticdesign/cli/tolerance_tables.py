@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opticdesign.cli.tables import QUICK, new_table
-from opticdesign.tolerance.quantities import metric, quantity, share
+from opticdesign.tolerance.quantities import counted, metric, quantity, share
 from opticdesign.tolerance.report import tables
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def tolerance_tables(result: ToleranceResult) -> Iterator[Table]:
     found = (
         replace(tables.stage_table(result), caption=_heading(result)),
         tables.spread_table(result),
-        ranking and replace(ranking, rows=ranking.rows[:_RANKED]),
+        ranking and _strongest(ranking),
         tables.group_table(result),
         tables.inverse_table(result),
         tables.budget_table(result),
@@ -38,14 +38,22 @@ def tolerance_tables(result: ToleranceResult) -> Iterator[Table]:
     return (_in_terminal(table) for table in found if table)
 
 
+def _strongest(ranking: tables.Table) -> tables.Table:
+    """The first rows of a ranking, without those whose place may be chance."""
+    told = [row for row in ranking.rows if row[0].note != tables.UNTOLD]
+    if untold := len(ranking.rows) - len(told):
+        ranking = replace(ranking, caption=f"{ranking.caption}; 0 lies in the intervals of {untold} more")
+    return replace(ranking, rows=tuple(told[:_RANKED]))
+
+
 def _heading(result: ToleranceResult) -> str:
     """What was studied, and the yield."""
     found, measure = result.yield_found, metric(result.metric)
     sign, text = ("≤" if found.spec.lower_is_better else "≥"), measure.text(found.spec.limit)
     least = "" if found.least is None else f", at least {share(found.least)} asked for"
     return (
-        f"{result.name}: {result.samples} draws, {result.images} test images in each, seed {result.seed}"
-        f"{QUICK if result.quick else ''}\n"
+        f"{result.name}: {counted(result.samples, 'draw')}, {counted(result.images, 'test image')} in each, "
+        f"seed {result.seed}{QUICK if result.quick else ''}\n"
         f"yield, {measure.label} {sign} {text}: {share(found.share.value)} "
         f"[{share(found.share.low)}, {share(found.share.high)}], {found.passed} of {found.samples}{least}"
     )
@@ -70,11 +78,12 @@ def tolerance_lines(result: ToleranceResult) -> list[str]:
 
 
 def replay_table(found: Replay) -> Table:
-    """One draw: its parameters, and its metrics beside those the study holds."""
+    """One draw: its parameters, and its metrics beside those the study holds, to the last digit where they differ."""
     state = "equal to the study's" if found.same else "DIFFERENT from the study's"
     table = new_table(f"draw {found.draw.index}, {state}", "what", "value", "in the study")
     for name, value in found.draw.values.items():
         table.add_row(name, quantity(value, found.units[name], 6), "")
     for name, value in found.draw.metrics.items():
-        table.add_row(metric(name).heading, repr(value), repr(found.stored[name]))
+        shown = metric(name).number if found.same else repr
+        table.add_row(metric(name).heading, shown(value), shown(found.stored[name]))
     return table

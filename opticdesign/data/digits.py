@@ -78,7 +78,7 @@ def stand_in_digits() -> NDArray[np.uint8]:
         raise UsageError(
             "the stand-in digits come with scikit-learn, which is not installed",
             expected="scikit-learn, or idx files of digits",
-            remedy='pip install "opticdesign[studies]", or set data.kind = "idx" and data.path',
+            remedy='pip install -c constraints.txt -e ".[studies]" in the checkout, or take data.kind = "idx"',
         ) from problem
     small = torch.from_numpy(load_digits().images).float()[:, None]  # 0 … 16
     large = functional.interpolate(small, (_SIDE, _SIDE), mode="bilinear", align_corners=False)[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from opticdesign.data.folder import load_fields
@@ -24,11 +25,10 @@ def load_split(design: Design) -> Split:
     data, optics = design.data, design.optics
     if isinstance(data, SyntheticData):
         shape = (int(_SYNTHETIC_SIZE * optics.shape[0]), int(_SYNTHETIC_SIZE * optics.shape[1]))
+        seeds = [stream_seed(design.training.seed, "field", i) for i in range(data.fields)]
         fields = [
-            synthetic_field(
-                shape, optics.sample_pitch, design.light.wavelength, stream_seed(design.training.seed, "field", i)
-            )
-            for i in range(data.fields)
+            replace(synthetic_field(shape, optics.sample_pitch, design.light.wavelength, seed), name=f"synthetic {i}")
+            for i, seed in enumerate(seeds, start=1)
         ]
         held_out = max(1, data.fields // 6)
         return Split(fields[2 * held_out :], fields[:held_out], fields[held_out : 2 * held_out])

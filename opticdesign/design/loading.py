@@ -74,6 +74,7 @@ def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str]
     source = printable(str(path))
     text = _read(Path(path), source, example)
     data = _parse(text, source, example)
+    _refuse_other_kind(data, model, source)
     changes = [_override(entry) for entry in overrides]
     for change in sorted(changes, key=lambda change: not change.sets_kind):  # a kind decides what the other keys mean
         _apply(change, data, model)
@@ -137,6 +138,17 @@ def _parse(text: str, source: str, example: str) -> dict[str, Any]:
     twice = "twice" in reason or "overwrite" in reason or "mutate" in reason
     remedy = "keep one of the two" if twice else 'text and quantities stand in quotes, as in wavelength = "632.8 nm"'
     raise _error(source, f"not TOML: {one_line(reason)}", value=shown, expected="key = value", remedy=remedy, line=line)
+
+
+def _refuse_other_kind(data: Mapping[str, Any], model: type[BaseModel], source: str) -> None:
+    """Refuse a study where a design is wanted, and the reverse, by one word instead of one for each key."""
+    design = bool(data.keys() & {"light", "optics"})
+    if model is Design and "kind" in data and not design:
+        remedy = f"opticdesign study {source}"
+        raise _error(source, "this is a study, not a design", expected="a design file", remedy=remedy)
+    if model is not Design and design and "kind" not in data:
+        remedy = f"opticdesign optimize {source}"
+        raise _error(source, "this is a design, not a study", expected="a study file", remedy=remedy)
 
 
 def _override(entry: str) -> _Override:

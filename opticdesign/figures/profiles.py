@@ -41,7 +41,7 @@ def draw_profiles(path: Path, target: Tensor, systems: Mapping[str, Tensor], pit
 
 
 def profiles_figure(target: Tensor, systems: Mapping[str, Tensor], pitch_m: float, title: str) -> Figure:
-    """The true phase with its most structured row marked, and beside it the phase along that row.
+    """The true phase, the most structured row of its middle half marked, and beside it the phase along that row.
 
     Args:
         target: true phase over 2π, (y, x).
@@ -70,8 +70,9 @@ def profiles_figure(target: Tensor, systems: Mapping[str, Tensor], pitch_m: floa
 
 
 def structured_row(target: Tensor) -> int:
-    """The row of an image (y, x) along which its values spread the most (standard deviation)."""
-    return int(target.std(dim=1, correction=0).argmax())
+    """The row of an image (y, x), of the middle half, along which its values spread the most (standard deviation)."""
+    first, last = len(target) // 4, len(target) - len(target) // 4  # at the rim a line is hidden by the frame
+    return first + int(target[first:last].std(dim=1, correction=0).argmax())
 
 
 def _picture(axes: Axes, target: Tensor, row: int, pitch_m: float) -> None:

@@ -134,7 +134,7 @@ class PerturbedMasks:
         sigma_m = (dev[group] / _FWHM).repeat_interleave(values.shape[1])
         flat = values.reshape(1, -1, *values.shape[-2:])
         for dim in (-2, -1):
-            weights = blur_weights(sigma_m, self.grid.pitch_m[dim]).to(flat)
+            weights = blur_weights(sigma_m, self.grid.pitch_m[dim], flat.shape[dim] - 1).to(flat)
             reach = weights.shape[1] // 2
             pad = (reach, reach, 0, 0) if dim == -1 else (0, 0, reach, reach)
             kernel = weights[:, None, None, :] if dim == -1 else weights[:, None, :, None]
@@ -143,7 +143,7 @@ class PerturbedMasks:
         return flat.reshape(values.shape)
 
 
-def blur_weights(sigma_m: Tensor, pitch_m: float) -> Tensor:
+def blur_weights(sigma_m: Tensor, pitch_m: float, farthest: int) -> Tensor:
     """How a blurred step function, each sample the mean over its width, is made of the samples: float64 (n, 2r + 1).
 
     The weight k samples away is a triangle convolved with the Gaussian: the second difference of ∫∫Gaussian,
@@ -152,9 +152,12 @@ def blur_weights(sigma_m: Tensor, pitch_m: float) -> Tensor:
     Args:
         sigma_m: standard deviations in metres (n,); 0 gives no blur.
         pitch_m: width of a sample.
+        farthest: samples between the edges of a mask, beyond which all is as at the edge: the weights of a wider blur
+            end there, the outermost ones being those of all that is farther.
     """
     reach = torch.ceil(_REACH * sigma_m / pitch_m)[:, None] + 1.0
-    place = torch.arange(-int(reach.max()) - 1, int(reach.max()) + 2, dtype=torch.float64)
+    most = min(int(reach.max()), farthest)
+    place = torch.arange(-most - 1, most + 2, dtype=torch.float64)
     x = place * pitch_m
     sigma = sigma_m.clamp(min=1e-6 * pitch_m)[:, None]
     ratio = x / sigma
@@ -162,6 +165,10 @@ def blur_weights(sigma_m: Tensor, pitch_m: float) -> Tensor:
     twice = x * torch.special.ndtr(ratio) + sigma * density
     # each ends where it would alone, whatever widths stand beside it
     weights = torch.diff(twice, n=2) / pitch_m * (place[1:-1].abs() <= reach)
+    if most:
+        beyond = 0.5 * (1.0 - weights.sum(1)) * (reach[:, 0] > most)
+        weights[:, 0] += beyond
+        weights[:, -1] += beyond
     return weights / weights.sum(1, keepdim=True)
 
 

@@ -12,6 +12,7 @@ from opticdesign.tolerance.result import Estimate, ParameterFacts
 __all__ = [
     "MISSING",
     "Metric",
+    "counted",
     "interval_text",
     "metric",
     "quantity",
@@ -29,8 +30,10 @@ _PREFIXES = MappingProxyType(
     {
         "m": (("m", 1.0), ("mm", 1e-3), ("µm", 1e-6), ("nm", 1e-9), ("pm", 1e-12)),
         "rad": (("rad", 1.0), ("mrad", 1e-3), ("µrad", 1e-6)),
+        "1": (("%", 1e-2), ("ppm", 1e-6)),
     }
 )
+_SMALLEST_PERCENT = 1e-3  # "0.15 %" is easier to read than "1500 ppm"
 
 
 @dataclass(frozen=True)
@@ -103,17 +106,21 @@ def _trimmed(text: str) -> str:
 
 
 def suited_unit(unit: str, sizes: Iterable[float]) -> tuple[str, float]:
-    """The unit, and how many SI units it is, in which the largest of some sizes is at least one.
+    """The unit, and how many SI units it is, in which the largest of some sizes is at least one, or 0.1 %.
 
     Args:
-        unit: an SI unit, or empty for plain numbers.
+        unit: an SI unit, "1" for ratios, or empty for other plain numbers.
         sizes: SI values.
     """
     known = _PREFIXES.get(unit, ((unit, 1.0),))
     largest = max((abs(size) for size in sizes if math.isfinite(size)), default=0.0)
     if largest == 0.0:
         return known[0]
-    return next((pair for pair in known if float(f"{largest:.3g}") >= pair[1] * (1.0 - 1e-9)), known[-1])
+    least = {"%": _SMALLEST_PERCENT}
+    return next(
+        ((name, size) for name, size in known if float(f"{largest:.3g}") >= least.get(name, size) * (1.0 - 1e-9)),
+        known[-1],
+    )
 
 
 def quantity(value: float, unit: str, digits: int = 3, sign: bool = False) -> str:
@@ -125,6 +132,11 @@ def quantity(value: float, unit: str, digits: int = 3, sign: bool = False) -> st
     """
     symbol, size = suited_unit(unit, [value])
     return f"{rounded(value / size, digits, sign)} {symbol}".rstrip()
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are of what: "1 draw", "2 draws"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def range_text(parameter: ParameterFacts) -> str:

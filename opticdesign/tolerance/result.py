@@ -48,7 +48,7 @@ class ParameterFacts:
     Args:
         name: for example "gap 2".
         group: parameters of one group are scaled, ranked and budgeted together, for example "gap".
-        unit: SI unit of its values, empty for a plain number.
+        unit: SI unit of its values, "1" for a ratio, empty for another plain number.
         nominal: its value as designed.
         low: its 2.5th percentile.
         high: its 97.5th percentile.

@@ -96,7 +96,7 @@ class Parameter:
     Args:
         name: for example "gap 2".
         group: parameters of one kind, for example "gap"; its name in [tolerance].
-        unit: SI unit, "m", "rad" or "" for a plain number.
+        unit: SI unit, "m", "rad", "1" for a ratio or "" for another plain number.
         spread: how it is distributed.
         nominal: its value as designed.
         place: where it stands in the array of its group, for example (layer, axis), counted from 0; axis 0 is y.
@@ -238,7 +238,8 @@ def _parameters(design: Design, name: str, error: Table) -> list[Parameter]:
     axes = group_axes(design, name)
     if isinstance(error, EtchError) and error.per == "wafer":
         axes = ()
-    unit = "m" if isinstance(error, LengthError | BlurError) else "rad" if isinstance(error, AngleError) else ""
+    number = "" if name == "index" else "1"  # all others are ratios
+    unit = "m" if isinstance(error, LengthError | BlurError) else "rad" if isinstance(error, AngleError) else number
     # the first bit mask is what the others are laid on
     ranges = [range(what == "bit" and name.startswith("overlay"), count) for what, count in axes]
     return [

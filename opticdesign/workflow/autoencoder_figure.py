@@ -44,7 +44,7 @@ def autoencoder_figure(result: AutoencoderResult, strips: Mapping[Domain, Mappin
     for place, domain in zip(axes, _TITLES, strict=True):
         _lines(place[0], result, domain, "psnr_db", f"PSNR / dB, {_TITLES[domain]}")
         _lines(place[1], result, domain, "ssim", f"SSIM, {_TITLES[domain]}")
-        place[0].legend(fontsize=SMALL, frameon=False)
+        place[0].legend(fontsize=SMALL, framealpha=0.9)
         _strip(place[2], strips[domain], f"reconstructed from {latent} numbers, first seed")
     return figure
 

@@ -36,7 +36,7 @@ from opticdesign.metrics import psnr_db, ssim
 from opticdesign.processes import one_thread
 from opticdesign.randomness import numpy_stream
 from opticdesign.run import environment
-from opticdesign.storage import write_text
+from opticdesign.storage import try_folder, write_text
 from opticdesign.workflow.autoencoder_figure import draw_autoencoders
 from opticdesign.workflow.autoencoder_table import CONSTANT, PCA, AutoencoderResult, AutoencoderRow
 from opticdesign.workflow.study import StudyOptions, study_folder
@@ -109,6 +109,7 @@ def run_autoencoder_study(
     digest = study.digest(hashlib.sha256(f"{grey.shape}".encode() + grey.tobytes()).hexdigest())
     digits = _split(grey, study)
     folder = output / "results" / digest[:16]
+    try_folder(output)
     scores = _all_scores(study, digits, folder, options.workers, on_news, stop_asked)
     result = AutoencoderResult(
         name=study.name,

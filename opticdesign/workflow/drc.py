@@ -21,6 +21,17 @@ __all__ = ["PLACED", "RuleCheck", "RuleRow", "check_design_rules", "shape_classe
 
 PLACED = 500  # violations that are placed, of each rule on each class of shapes of a mask: random masks have millions
 
+_NARROW = (
+    "larger neurons (optics.pitch), a stage with `feature`, or fabrication.min_feature as the process really has it"
+)
+_REMEDIES: dict[Rule, str] = {
+    "width": _NARROW,
+    "gap": _NARROW,
+    "area": _NARROW,
+    "corner": "a stage with `variation` leaves fewer of them; ask the fab what becomes of corners that touch",
+    "aspect": "larger neurons (optics.pitch), or fabrication.max_aspect_ratio as the process really has it",
+}
+
 
 @dataclass(frozen=True)
 class RuleRow:
@@ -65,6 +76,13 @@ class RuleCheck:
     def ok(self) -> bool:
         """Whether no rule is broken."""
         return not any(finding.total for _, finding in self.findings)
+
+    def remedies(self) -> Iterator[str]:
+        """What can be done about each rule that is broken, a line for all that share it."""
+        broken = {finding.rule for _, finding in self.findings if finding.total}
+        for remedy in dict.fromkeys(_REMEDIES.values()):
+            if rules := [rule for rule in RULES if rule in broken and _REMEDIES[rule] == remedy]:
+                yield f"{', '.join(rules)}: {remedy}"
 
     def rows(self) -> Iterator[RuleRow]:
         """Every rule on every mask layer."""
@@ -128,7 +146,7 @@ def shape_classes(levels: npt.NDArray[np.uint8], process: FabricationProcess, la
 
 
 def _notes(job: ExportJob) -> Iterator[str]:
-    yield f"at most {PLACED} violations of a rule are placed for each class of shapes of a mask; all are counted"
+    yield f"all violations are counted; the files say where the first {PLACED} are, of each rule on each level or bit"
     yield "marks, labels and frame are not checked"
     if job.openings is not None:
         cell = format_length(job.pitch_m / job.spec.layout.halftone)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +19,7 @@ import torch
 from opticdesign.data import Split
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
+from opticdesign.errors import StudyStopped
 from opticdesign.evaluation import METRICS, Score, interval
 from opticdesign.figures import draw_comparison, draw_field, draw_panel, draw_profiles
 from opticdesign.floors import floors_of
@@ -21,15 +27,17 @@ from opticdesign.metrics import ssim_map
 from opticdesign.microscope import Microscope
 from opticdesign.reconstruction import reconstruct
 from opticdesign.run import Run
-from opticdesign.storage import write_json, write_text
+from opticdesign.storage import newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
 from opticdesign.system import build_microscope, build_process
-from opticdesign.training import Trainer
+from opticdesign.tolerance.store import json_sha256
+from opticdesign.training import Trainer, TrainingPosition
 from opticdesign.workflow.optimise import TEST_PATCHES, batch_source, load_trained, patch_set
 from opticdesign.workflow.score import ImageScores, Judged, TestSet, judge, score_constant, test_set
 
 __all__ = ["Evaluation", "Row", "evaluate", "fit_power"]
 
 _SHOWN = 3  # patches that figures show
+_PACKAGES = ("opticdesign", "torch", "numpy")
 
 
 @dataclass(frozen=True)
@@ -60,24 +68,46 @@ class Evaluation:
     start: str | None = None
 
 
-def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], None]) -> Evaluation:
+def evaluate(
+    run: Run,
+    device: torch.device,
+    on_step: Callable[[str, int, int], None],
+    stop_asked: Callable[[], bool],
+) -> Evaluation:
     """Score a run and its floors on the test data, and write table and figures to RUN/evaluation.
 
     The floors' decoders see the same batches, noise, objectives and rates for as many steps as the design's decoder
-    does in this run. Without a decoder, the scale of a floor's image is the best for the training data.
+    does in this run. Without a decoder, the scale of a floor's image is the best for the training data. What they have
+    learned is kept in RUN/evaluation/floors, from where the next evaluation goes on.
 
     Args:
         run: a complete run.
         device: where to compute.
         on_step: hears the row's name, the step and the number of steps while a floor is trained.
+        stop_asked: whether the user asked to stop; the floor being trained is kept as far as it is.
+
+    Raises:
+        StudyStopped: `stop_asked` became true; the same call continues.
+        UsageError: the run is not complete.
+        RunError: another process works in the run folder.
+        DataError, DivergenceError, StorageError: as their names say.
     """
+    with run.locked():
+        try_folder(run.folder / "evaluation")
+        return _evaluate(run, device, on_step, stop_asked)
+
+
+def _evaluate(
+    run: Run, device: torch.device, on_step: Callable[[str, int, int], None], stop_asked: Callable[[], bool]
+) -> Evaluation:
     design, seed = run.design, run.design.training.seed
-    split = load_split(design)
-    test = test_set(design, split)
     microscope, _ = load_trained(run, device)
+    split = load_split(design)
+    test, seen = test_set(design, split), _data_sha256(split)
     judged = {"this design": judge(microscope, test, design)}
     for name, floor_design in floors_of(design):
-        floor = _trained_floor(floor_design, split, device, partial(on_step, name))
+        kept = _KeptFloor(run.folder / "evaluation" / "floors" / re.sub(r"\W+", "-", name), floor_design, seen)
+        floor = _trained_floor(kept, split, device, partial(on_step, name), stop_asked)
         judged[name] = judge(floor, test, floor_design)
     rows = [_row(name, found.scores, seed) for name, found in judged.items()]
     rows.insert(1, _row("constant image", score_constant(split, test), seed))
@@ -89,13 +119,67 @@ def evaluate(run: Run, device: torch.device, on_step: Callable[[str, int, int], 
     return result
 
 
+@dataclass(frozen=True)
+class _KeptFloor:
+    """What the decoder of a floor has learned so far, as a checkpoint.
+
+    Args:
+        folder: where it is kept.
+        design: the floor, its seed among it.
+        data: SHA-256 of what it is trained on.
+    """
+
+    folder: Path
+    design: Design
+    data: str
+
+    def _key(self, trainer: Trainer) -> str:
+        """Hash of all that it depends on; the run's masks and weights are not among it."""
+        versions = {name: metadata.version(name) for name in _PACKAGES}
+        weights = getattr(trainer.perceptual, "sha256", None)
+        return json_sha256([self.design.digest(), self.data, weights, versions])
+
+    def restore(self, trainer: Trainer) -> None:
+        """Continue from what is kept, unless it is of something else or cannot be read."""
+        found = newest_checkpoint(self.folder)
+        if found is not None and found.position.get("key") == self._key(trainer):
+            stage, step, total = (found.position[name] for name in ("stage", "step", "total"))
+            trainer.restore(found.tensors, TrainingPosition(stage, step, total))
+        elif self.folder.exists():
+            shutil.rmtree(self.folder)  # steps are counted anew, and the newest checkpoint is the one of most steps
+
+    def save(self, trainer: Trainer) -> None:
+        """Keep what is learned by now."""
+        save_checkpoint(self.folder, trainer.state(), {**vars(trainer.position), "key": self._key(trainer)})
+
+
+def _data_sha256(split: Split) -> str:
+    """Hash of the fields that decoders are trained on."""
+    parts = [(field.amplitude, field.phase_rad, field.valid) for field in split.train]
+    return json_sha256([[sha256(part.tobytes()).hexdigest() for part in field] for field in parts])
+
+
 def _trained_floor(
-    floor: Design, split: Split, device: torch.device, on_step: Callable[[int, int], None]
+    kept: _KeptFloor,
+    split: Split,
+    device: torch.device,
+    on_step: Callable[[int, int], None],
+    stop_asked: Callable[[], bool],
 ) -> Microscope:
-    """A microscope with fixed masks whose decoder is trained as the design's was."""
+    """A microscope with fixed masks whose decoder is trained as the design's was, from where it was left."""
+    floor = kept.design
     trainer = Trainer(floor, build_microscope(floor), batch_source(floor, split), device)
+    kept.restore(trainer)
+    begun = trainer.position
     for report in trainer.steps():
         on_step(report.total, trainer.total_steps)
+        if stop_asked() and report.total < trainer.total_steps:
+            kept.save(trainer)
+            raise StudyStopped(f"stopped safely in {kept.folder.parent}")
+    if trainer.position != begun:
+        kept.save(trainer)  # by now without moments of the optimiser
+    if stop_asked():
+        raise StudyStopped(f"stopped safely in {kept.folder.parent}")
     if trainer.microscope.decoder is None:
         fit_power(trainer.microscope, floor, split)
     return trainer.averaged()

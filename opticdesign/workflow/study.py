@@ -18,6 +18,7 @@ from opticdesign.errors import StudyStopped
 from opticdesign.floors import floor_design
 from opticdesign.processes import open_processes
 from opticdesign.quantisation_study import QuantisationStudy
+from opticdesign.storage import try_folder
 from opticdesign.study import StudyRow, TableStudy
 from opticdesign.system import build_optics
 from opticdesign.workflow.optimise import quick_design
@@ -101,9 +102,11 @@ def run_cells(
     Raises:
         StudyStopped: `stop_asked` became true.
         RunError: a folder holds the run of another design.
+        StorageError: their folder cannot be written.
     """
     for cell in cells:
         refuse_changed(cell)
+    try_folder(cells[0].folder.parent)
     threads = max(1, torch.get_num_threads() // workers)
     with tempfile.TemporaryDirectory(prefix="opticdesign-") as place, open_processes(workers, threads) as executor:
         sign = Path(place) / "stop"  # what other processes see of a request to stop
@@ -165,20 +168,22 @@ def _scheduled(
 ) -> list[Outcome]:
     """The outcomes of cells, at most so many at a time, each after the one it starts from.
 
-    A process that dies takes the others with it. Whatever ran then is tried once more, alone, which shows who it was.
+    Cells that were not begun when the user asked to stop are stopped, without a word on each. A process that dies takes
+    the others with it. Whatever ran then is tried once more, alone, which shows who it was.
     """
     waiting, done = list(cells), dict[tuple[str, int], Outcome]()
     running: dict[Future[Outcome], Cell] = {}
     suspects: set[tuple[str, int]] = set()
     begun = time.monotonic()
     while waiting or running:
-        stop = stopping()
+        if stopping():
+            waiting.clear()
         for cell in [cell for cell in waiting if cell.start is None or (cell.start, cell.seed) in done]:
             alone = any((one.row, one.seed) in suspects for one in (cell, *running.values()))
             if len(running) >= (1 if alone else most):
                 break
             waiting.remove(cell)
-            running[_begun(cell, done.get((cell.start or "", cell.seed)), stop, submit)] = cell
+            running[_begun(cell, done.get((cell.start or "", cell.seed)), submit)] = cell
         finished, _ = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
         for future in finished:
             cell = running.pop(future)
@@ -188,22 +193,18 @@ def _scheduled(
                 waiting.insert(0, cell)
                 continue
             done[key] = outcome = _result(future, cell)
-            on_news(_news(outcome, len(done), len(cells), time.monotonic() - begun))
-    return [done[cell.row, cell.seed] for cell in cells]
+            ended = sum(not one.stopped for one in done.values())
+            on_news(_news(outcome, ended, len(cells), time.monotonic() - begun))
+    return [done.get((cell.row, cell.seed), Outcome(cell.row, cell.seed, stopped=True)) for cell in cells]
 
 
-def _begun(
-    cell: Cell, before: Outcome | None, stop: bool, submit: Callable[[Cell], Future[Outcome]]
-) -> Future[Outcome]:
+def _begun(cell: Cell, before: Outcome | None, submit: Callable[[Cell], Future[Outcome]]) -> Future[Outcome]:
     """The future of a cell; one that cannot begin is over at once."""
-    if stop or (before is not None and before.stopped):
-        outcome = Outcome(cell.row, cell.seed, stopped=True)
-    elif before is not None and before.scores is None:
-        outcome = Outcome(cell.row, cell.seed, problem=f"it starts from {before.row}, which failed")
-    else:
+    if before is None or before.scores is not None:
         return submit(cell)
     future: Future[Outcome] = Future()
-    future.set_result(outcome)
+    problem = f"it starts from {before.row}, which failed"
+    future.set_result(Outcome(cell.row, cell.seed, problem="" if before.stopped else problem, stopped=before.stopped))
     return future
 
 

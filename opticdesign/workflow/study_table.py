@@ -270,7 +270,8 @@ def _cells(row: TableRow) -> list[str]:
     paper = row.paper
     if paper is None:
         return [*cells, ""]
-    psnr, ssim = (f"{paper[f'{name}_field']:g} / {paper[f'{name}_patch']:g}" for name in ("psnr", "ssim"))
+    pairs = (("psnr", ".2f"), ("ssim", ".3f"))
+    psnr, ssim = (f"{paper[f'{name}_field']:{form}} / {paper[f'{name}_patch']:{form}}" for name, form in pairs)
     return [*cells, f"{psnr}, {ssim}"]
 
 

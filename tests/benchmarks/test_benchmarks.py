@@ -171,7 +171,9 @@ def test_table_marks_missed_targets_and_peers_that_are_missing() -> None:
 
 def test_page_has_every_row_and_the_machine_and_marks_missed_targets() -> None:
     rows = [Row("speed", "LightRidge", 1.1, 1.3, remark="error 1e-2"), Row("speed", FLOOR, 1.05, 1.1, most=True)]
-    page = markdown_page(rows, {"cpu": "some CPU"}, "256², 2 threads")
+    about = {"cpu": "some CPU", "malloc": {"default": {}, "raised": {"TOP": "1"}}, "versions": {"torch": "2"}}
+    page = markdown_page(rows, about, "256², 2 threads")
     assert "| speed | LightRidge | **1.10** | ≥ 1.3 | error 1e-2 |" in page
     assert f"| speed | {FLOOR} | 1.05 | ≤ 1.1 |  |" in page
-    assert "cpu some CPU" in page and "256², 2 threads" in page
+    assert "\ncpu some CPU; malloc: default, raised (TOP 1); versions: torch 2\n" in page
+    assert "256², 2 threads" in page

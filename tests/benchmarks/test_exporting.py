@@ -55,7 +55,9 @@ def test_the_page_has_ratios_limits_and_what_failed() -> None:
         Measured(one, "slow", "gds", remark="stopped after 30 min"),
         Measured(five, OURS, "gds", 1.25, 10_000_000, 20_000_000, True),
     ]
-    lines = [line for line in page(rows, {"cpu": "some CPU"}, "quick").splitlines() if line.startswith("| random")]
+    about: dict[str, object] = {"cpu": "some CPU", "malloc": {"default": {}}, "versions": {"gdstk": "1"}}
+    assert "\ncpu some CPU; versions: gdstk 1\n" in page(rows, about, "quick")
+    lines = [line for line in page(rows, about, "quick").splitlines() if line.startswith("| random")]
     assert lines[0] == "| random, 1 × 256² | gds | ours | 0.5 s | 2 MB | 10 MB |  |"
     assert "5 s (10×) | 8 MB (4×)" in lines[1] and "other areas" in lines[1]
     assert lines[2].endswith("| – | – | – | stopped after 30 min |")

@@ -41,4 +41,4 @@ def command(
 
 @pytest.fixture
 def run_copy(trained_run: Run, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+    return Path(shutil.copytree(trained_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("evaluation")))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from opticdesign.design import load_design
 from opticdesign.run import Run, open_run
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,58 @@ def test_optimize_prints_the_folder_on_stdout_only(command: Command, tmp_path: P
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'run'}\n"
     assert open_run(tmp_path / "run").design.training.seed == 7
+
+
+def test_training_is_not_said_to_begin_where_it_cannot(
+    command: Command, tmp_path: Path, tiny_settings: list[str]
+) -> None:
+    done = command("optimize", DESIGN, *tiny_settings, "--quick", "--from", tmp_path / "none")
+    assert done.returncode == 2 and "training on" not in done.stderr
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    taken = command("optimize", DESIGN, *tiny_settings, "--quick", "--output", tmp_path / "mine")
+    assert taken.returncode == 2 and "training on" not in taken.stderr
+    assert "already there" in taken.stderr and "--resume" not in taken.stderr
+    begun = command("optimize", DESIGN, *tiny_settings, "--quick", "--device", "cpu", "--output", tmp_path / "run")
+    assert begun.stderr.count("d2nn5: training on cpu, quick: smoke budget") == 1
+    again = command("optimize", DESIGN, *tiny_settings, "--quick", "--output", tmp_path / "run")
+    assert "add --resume" in again.stderr
+
+
+def test_a_study_is_no_design_and_the_reverse(command: Command) -> None:
+    study = ROOT / "designs" / "studies" / "table1.toml"
+    for name in ("check", "optimize"):
+        done = command(name, study)
+        assert done.returncode == 2
+        assert f"remedy:   opticdesign study {study}" in done.stderr and "remove it" not in done.stderr
+    for settings in ((), ("--quick",)):
+        reverse = command("study", DESIGN, *settings)
+        assert reverse.returncode == 2
+        assert f"remedy:   opticdesign optimize {DESIGN}" in reverse.stderr and "remove it" not in reverse.stderr
+
+
+def test_evaluate_stops_safely_and_the_same_command_continues(
+    command: Command, run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opticdesign.workflow import evaluate as workflow
+
+    begun: list[str] = []
+    judge = workflow.judge
+
+    def stop_soon(*arguments: Any) -> Any:  # as a user does before the first floor
+        begun.append("")
+        if len(begun) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return judge(*arguments)
+
+    monkeypatch.setattr(workflow, "judge", stop_soon)
+    stopped = command("evaluate", run_copy, "--device", "cpu")
+    assert stopped.returncode == 130
+    assert f"stopped safely in {run_copy / 'evaluation' / 'floors'}; the same command continues it" in stopped.stderr
+    assert not (run_copy / "evaluation" / "evaluation.json").exists()
+    done = command("evaluate", run_copy, "--device", "cpu", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["rows"]) == 6
 
 
 def test_optimize_plan_writes_nothing(command: Command, tmp_path: Path, tiny_settings: list[str]) -> None:
@@ -164,7 +217,9 @@ def test_check_fails_a_feature_the_process_cannot_print(command: Command) -> Non
 
 def test_init_writes_a_design_that_reads_and_never_replaces_one(command: Command, tmp_path: Path) -> None:
     assert command("init", tmp_path / "mine.toml").returncode == 0
-    assert (tmp_path / "mine.toml").read_text() == Path(DESIGN).read_text()
+    text = (tmp_path / "mine.toml").read_text()
+    assert load_design(tmp_path / "mine.toml") == load_design(DESIGN)
+    assert "../docs" not in text and "designs/d2nn5.toml" not in text  # what is there only in a checkout
     (tmp_path / "mine.toml").write_text("keep")
     again = command("init", tmp_path / "mine.toml")
     assert again.returncode == 2 and "already there" in again.stderr
@@ -194,7 +249,10 @@ def test_show_run_tells_its_state(command: Command, trained_run: Run) -> None:
 def test_missing_run_exits_2(command: Command, tmp_path: Path, name: str) -> None:
     done = command(name, tmp_path / "nothing")
     assert done.returncode == 2
-    assert "not a run folder" in done.stderr and "Traceback" not in done.stderr
+    assert "no such folder" in done.stderr and "Traceback" not in done.stderr
+    empty = command(name, tmp_path)
+    assert empty.returncode == 2
+    assert "not a run folder" in empty.stderr and "opticdesign optimize DESIGN" in empty.stderr
 
 
 def test_doctor_names_versions_and_exporters(command: Command) -> None:

@@ -34,8 +34,10 @@ def test_drc_exits_1_when_a_rule_is_broken_and_writes_its_files(command: Command
     done = command("drc", run_copy, "--min-feature", "700 nm")
     assert done.returncode == 1
     assert "rules are BROKEN" in done.stdout
-    for part in ("width", "gap", "corner", "area", "aspect", "≥ 700 nm", "316.4 nm", "0.49 µm²", "at most 500"):
+    for part in ("width", "gap", "corner", "area", "aspect", "≥ 700 nm", "316.4 nm", "0.49 µm²", "the first 500"):
         assert part in done.stdout
+    assert "remedy for width, gap, area: larger neurons" in done.stderr
+    assert "remedy for corner: " in done.stderr
     names = ["report.json", "violations.csv", "violations.lyrdb"]
     assert sorted(path.name for path in (run_copy / "drc").iterdir()) == names
     assert json.loads((run_copy / "drc" / "report.json").read_text())["ok"] is False
@@ -68,6 +70,17 @@ def test_import_trains_the_decoder(command: Command, importing: list[object], tm
     assert done.returncode == 0, done.stderr
     assert "decoder: trained" in done.stderr
     assert open_run(tmp_path / "imported").info["status"] == "complete"
+
+
+@pytest.mark.parametrize("suffix", ["gds", "oas"])
+def test_import_of_what_is_no_layout_says_what_one_is(
+    suffix: str, command: Command, importing: list[object], tmp_path: Path
+) -> None:
+    false = tmp_path / f"false.{suffix}"
+    false.write_text("no layout")
+    done = command("import", false, *importing[2:])
+    assert done.returncode == 2
+    assert f"{false}: byte 0: " in done.stderr and "expected: a whole " in done.stderr
 
 
 @pytest.mark.parametrize(

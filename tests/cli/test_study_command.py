@@ -26,7 +26,7 @@ def test_study_prints_and_writes_its_table_and_continues_for_nothing(command: Co
     path = write_study(tmp_path, SMALL)
     done = command("study", path, "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    for part in ("optics and decoder", "constant", "paper (other data)", "16.1 / 16.9, 0.58 / 0.6", "A "):
+    for part in ("optics and decoder", "constant", "paper (other data)", "16.10 / 16.90, 0.580 / 0.600", "A "):
         assert part in done.stdout
     assert "95 % interval over images only" in done.stdout and "quick" not in done.stdout
     folder = tmp_path / "runs" / "studies" / "small"

@@ -131,7 +131,8 @@ def test_a_damaged_result_is_told(command: Callable[..., Outcome], folder: Path,
 def test_a_study_of_very_few_draws_is_whole(command: Callable[..., Outcome], folder: Path, samples: int) -> None:
     done = command("tolerance", folder, *OPTIONS, *ERRORS, "--samples", samples, "--sobol", 2)
     assert done.returncode == 0, done.stderr
-    assert f"The worst {samples} of {samples} draws" in done.stdout
+    assert f"The worst {samples} of {samples} draw{'s' * (samples > 1)}" in done.stdout
+    assert "; 0 lies in the intervals of " in " ".join(done.stdout.split())
 
 
 def test_stopping_says_how_to_go_on(

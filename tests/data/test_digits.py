@@ -83,4 +83,4 @@ def test_stand_in_digits_without_scikit_learn_say_what_to_install(monkeypatch: p
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(UsageError, match="scikit-learn, which is not installed") as caught:
         stand_in_digits()
-    assert "opticdesign[studies]" in caught.value.remedy
+    assert 'pip install -c constraints.txt -e ".[studies]"' in caught.value.remedy

@@ -17,6 +17,11 @@ def test_synthetic_fields_differ_and_are_dealt_out(tiny_design: Design) -> None:
     assert all(not np.array_equal(a, b) for i, a in enumerate(phases) for b in phases[:i])
 
 
+def test_synthetic_fields_have_short_names_of_their_own(tiny_design: Design) -> None:
+    names = [field.name for part in load_split(tiny_design) for field in part]
+    assert sorted(names) == [f"synthetic {number}" for number in range(1, 7)]
+
+
 def test_synthetic_fields_depend_on_the_seed_only(tiny_design: Design) -> None:
     other = load_design(D2NN5, [*TINY, "optics.layers=4", "training.batch=5"])
     np.testing.assert_array_equal(load_split(tiny_design).test[0].phase_rad, load_split(other).test[0].phase_rad)

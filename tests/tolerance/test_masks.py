@@ -103,14 +103,32 @@ def test_a_blur_of_an_edge_is_that_of_the_relief_averaged_over_samples() -> None
 
 def test_blur_weights_are_one_sample_without_a_blur_and_end_alike_in_company() -> None:
     sigma = torch.tensor([0.0, 0.1e-6, 0.9e-6], dtype=torch.float64)
-    weights = blur_weights(sigma, 0.3e-6)
+    weights = blur_weights(sigma, 0.3e-6, 100)
     middle = weights.shape[1] // 2
     torch.testing.assert_close(weights.sum(1), torch.ones(3, dtype=torch.float64))
     assert weights[0, middle].item() == pytest.approx(1.0)
-    alone = blur_weights(sigma[1:2], 0.3e-6)
+    alone = blur_weights(sigma[1:2], 0.3e-6, 100)
     reach = alone.shape[1] // 2
     torch.testing.assert_close(weights[1, middle - reach : middle + reach + 1], alone[0])
     assert not weights[1, : middle - reach].any()
+
+
+def test_a_blur_wider_than_a_mask_sees_its_edges_beyond_it_and_costs_no_more() -> None:
+    line = torch.rand(12, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    sigma = torch.tensor([40e-6, 1e-3], dtype=torch.float64)
+    whole = blur_weights(sigma[:1], 0.3e-6, 10**6)[0]
+    reach = len(whole) // 2
+    padded = torch.cat([line[:1].expand(reach), line, line[-1:].expand(reach)])
+    expected = torch.stack([(padded[at : at + len(whole)] * whole).sum() for at in range(12)])
+    cut = blur_weights(sigma, 0.3e-6, 11)
+    assert cut.shape == (2, 23)
+    padded = torch.cat([line[:1].expand(11), line, line[-1:].expand(11)])
+    found = torch.stack([(padded[at : at + 23] * cut[0]).sum() for at in range(12)])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)  # beyond 4 standard deviations
+    levels = torch.randint(8, (1, 12, 12), generator=torch.Generator().manual_seed(6))
+    heights = masks(levels=levels).heights(errors(DESIGN, {"blur": 1.0}))[0, 0]
+    corners = masks(levels=levels).heights(errors(DESIGN, {}))[0, 0, [0, 0, -1, -1], [0, -1, 0, -1]]
+    torch.testing.assert_close(heights, corners.mean().expand(12, 12), rtol=1e-3, atol=1e-12)
 
 
 def test_crosstalk_smears_phases_as_a_blur_smears_heights() -> None:

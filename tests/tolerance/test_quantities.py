@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from opticdesign.tolerance.quantities import (
     MISSING,
+    counted,
     interval_text,
     metric,
     quantity,
     range_text,
     rounded,
     share,
+    span_text,
     suited_unit,
 )
 from opticdesign.tolerance.result import Estimate, ParameterFacts
@@ -81,6 +83,17 @@ def test_quantity_of_a_plain_number_has_no_unit() -> None:
 def test_range_is_about_the_nominal_value(nominal: float, low: float, high: float, text: str) -> None:
     unit = "" if text.endswith("1") else "m"
     assert range_text(ParameterFacts("gap", "gap", unit, nominal, low, high, "")) == text
+
+
+def test_ratios_are_in_per_cent_or_millionths() -> None:
+    assert quantity(0.0196, "1") == "1.96 %"
+    assert quantity(1.26e-3, "1") == "0.126 %"
+    assert quantity(-9.68e-4, "1", sign=True) == "−968 ppm"
+    assert span_text(-0.019, 0.019, "1") == "±1.9 %"
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "draw") for number in (0, 1, 2)] == ["0 draws", "1 draw", "2 draws"]
 
 
 def test_metrics_have_their_unit_and_digits() -> None:

@@ -15,7 +15,7 @@ from design_texts import ROOT
 
 from opticdesign.autoencoder_study import load_autoencoder_study
 from opticdesign.autoencoders import PAIRS
-from opticdesign.errors import DataError, StudyStopped
+from opticdesign.errors import DataError, StorageError, StudyStopped
 from opticdesign.workflow.autoencoder_figure import autoencoder_figure
 from opticdesign.workflow.autoencoder_table import CONSTANT, PCA, AutoencoderResult
 from opticdesign.workflow.autoencoders import run_autoencoder_study
@@ -243,6 +243,17 @@ def test_figure_has_a_line_for_every_pair_and_floor(finished: tuple[Path, Autoen
 def test_too_few_digits_for_the_split_are_refused(changes: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"40 digits for a split of \(0.98, 0.01, 0.01\)"):
         run(tmp_path, *changes, "split=[0.98, 0.01, 0.01]")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(
+    changes: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr("opticdesign.workflow.autoencoders._train", lambda *args: begun.append(args))
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(StorageError, match="out: "):
+        run(tmp_path / "out", *changes)
+    assert not begun
 
 
 def test_shipped_study_runs_on_its_own_digits_at_the_smoke_budget(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def first_box(layout: kdb.Layout, plane: int) -> tuple[kdb.Shapes, kdb.Shape, in
 
 def test_what_is_verified_is_what_was_evaluated(exported: Run) -> None:
     """Export equals evaluate: the metrics of the quantised masks are those of the table, from file and from memory."""
-    design_row = evaluate(exported, CPU, lambda name, step, steps: None).rows[0]
+    design_row = evaluate(exported, CPU, lambda name, step, steps: None, lambda: False).rows[0]
     result = verify(exported, CPU, None)
     assert result.ok
     quantised = result.stages[1].metrics

@@ -181,7 +181,7 @@ def test_an_import_that_is_stopped_is_resumed_with_its_masks(
 def test_an_imported_run_is_evaluated_exported_verified_checked_and_started_from(
     imported: Run, tiny_design: Design, tmp_path: Path
 ) -> None:
-    table = evaluate(imported, CPU, lambda name, step, steps: None)
+    table = evaluate(imported, CPU, lambda name, step, steps: None, lambda: False)
     assert table.rows[0].name == "this design" and set(table.rows[0].patches) == set(METRICS)
     export(imported, (), tmp_path / "exports")
     assert verify(imported, CPU, tmp_path / "exports").ok

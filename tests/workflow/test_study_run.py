@@ -13,7 +13,7 @@ import pytest
 import torch
 from study_texts import SMALL, STUDY, write_study
 
-from opticdesign.errors import DivergenceError, RunError, StudyStopped, UsageError
+from opticdesign.errors import DivergenceError, RunError, StorageError, StudyStopped, UsageError
 from opticdesign.run import open_run
 from opticdesign.study import load_study
 from opticdesign.workflow import study as grid
@@ -125,6 +125,31 @@ def test_a_stopped_study_goes_on_to_the_same_scores(copy: Path, tmp_path: Path) 
     for row in ("A", "B", "B-clear"):
         expected, found = record(copy / "out" / f"{row}-seed0"), record(tmp_path / "out" / f"{row}-seed0")
         assert found["checkpoint_sha256"] == expected["checkpoint_sha256"]
+
+
+def test_the_count_of_a_stopped_study_is_of_what_has_ended(copy: Path) -> None:
+    study = load_study(copy / "study.toml")
+    cells = list(grid._cells(study, StudyOptions(CPU, copy / "out")))
+    begun: list[str] = []
+
+    def submit(cell: study_cell.Cell) -> Future[Outcome]:
+        begun.append(cell.row)
+        future: Future[Outcome] = Future()
+        scores = study_cell.ImageScores({"psnr_db": [20.0], "ssim": [0.5]}, {}) if len(begun) == 1 else None
+        future.set_result(Outcome(cell.row, cell.seed, scores, stopped=scores is None))
+        return future
+
+    news: list[str] = []
+    outcomes = grid._scheduled(cells, 1, submit, news.append, lambda: len(begun) > 1)
+    assert [outcome.stopped for outcome in outcomes].count(True) == 4
+    assert [line[:5] for line in news] == ["[1/5,", "[1/5,"] and news[1].endswith(" seed 0: stopped")
+
+
+def test_a_study_tries_its_folder_before_anything_is_trained(tmp_path: Path, no_training: None) -> None:
+    write_study(tmp_path, SMALL)
+    (tmp_path / "out").write_text("in the way")
+    with pytest.raises(StorageError, match="out: "):
+        run(tmp_path)
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_from_the_right_run_again(copy: Path) -> None:

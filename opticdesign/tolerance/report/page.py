@@ -152,7 +152,7 @@ def _matters_most(result: ToleranceResult) -> _Tile | None:
         first = result.budget.rows[0]
         return _Tile(label, first.group.replace("_", " "), f"alone it costs {measure.text(first.drop)}")
     for row in result.ranking:
-        if row.spearman is not None:
+        if row.spearman is not None and tables.told_apart(row):
             return _Tile(label, row.name, f"rank correlation {row.spearman.value:.2f}")
     return None
 

@@ -10,18 +10,28 @@ from statistics import mean, median
 from opticdesign.tolerance.quantities import (
     MISSING,
     Metric,
+    counted,
     interval_text,
     metric,
     quantity,
     range_text,
     rounded,
     share,
+    suited_unit,
     tolerance_text,
 )
-from opticdesign.tolerance.result import BudgetLoss, Estimate, ParameterFacts, ToleranceResult, WorstDraw
+from opticdesign.tolerance.result import (
+    BudgetLoss,
+    Estimate,
+    ParameterFacts,
+    Ranking,
+    ToleranceResult,
+    WorstDraw,
+)
 from opticdesign.tolerance.space import COMPENSATORS
 
 __all__ = [
+    "UNTOLD",
     "Cell",
     "Column",
     "Table",
@@ -35,10 +45,13 @@ __all__ = [
     "ranking_table",
     "spread_table",
     "stage_table",
+    "told_apart",
     "trial_table",
     "worst_table",
 ]
 
+UNTOLD = "not told from none"
+"""Remark on a parameter whose intervals hold zero."""
 _LISTED = 3  # different ranges of one group that are written out
 
 
@@ -78,7 +91,13 @@ def stage_table(result: ToleranceResult) -> Table:
         found = [_number(metric(name), stage.metrics[name]) if name in stage.metrics else _NOTHING for name in names]
         rows.append((Cell(stage.name, stage.note), *found))
     headings = (Column("design", number=False), *(Column(metric(name).heading) for name in names))
-    return Table("stages", f"Mean over {result.images} test images at each step", headings, tuple(rows), sortable=False)
+    return Table(
+        "stages",
+        f"Mean over {counted(result.images, 'test image')} at each step",
+        headings,
+        tuple(rows),
+        sortable=False,
+    )
 
 
 def spread_table(result: ToleranceResult) -> Table:
@@ -99,14 +118,20 @@ def spread_table(result: ToleranceResult) -> Table:
         )
     headings = ("nominal", "mean", "st. dev.", *(f"{percent} %" for percent in percents), "least … most")
     columns = (Column("metric", number=False), *map(Column, headings))
-    return Table("spread", f"Percentiles over {result.samples} draws, with 95 % intervals", columns, tuple(rows), False)
+    return Table(
+        "spread",
+        f"Percentiles over {counted(result.samples, 'draw')}, with 95 % intervals",
+        columns,
+        tuple(rows),
+        False,
+    )
 
 
 def ranking_table(result: ToleranceResult) -> Table | None:
-    """Spearman rank correlations of all parameters."""
+    """Spearman rank correlations of all parameters; a remark where they are not told from none."""
     rows = tuple(
         (
-            Cell(row.name),
+            Cell(row.name, "" if told_apart(row) else UNTOLD),
             _correlation(row.spearman),
             _correlation(row.spearman_signed) if row.spearman_signed is not None else _NOTHING,
         )
@@ -116,6 +141,12 @@ def ranking_table(result: ToleranceResult) -> Table | None:
     columns = (Column("parameter", number=False), Column("of |deviation|"), Column("of its value"))
     caption = f"Spearman rank correlation with {metric(result.metric).label}"
     return Table("ranking", caption, columns, rows) if rows else None
+
+
+def told_apart(row: Ranking) -> bool:
+    """Whether one of the intervals of a parameter's correlations leaves out zero."""
+    found = (one for one in (row.spearman, row.spearman_signed) if one is not None)
+    return any(one.low > 0.0 or one.high < 0.0 for one in found)
 
 
 def group_table(result: ToleranceResult) -> Table | None:
@@ -190,7 +221,7 @@ def trial_table(result: ToleranceResult) -> Table | None:
     headings = ("common factor", "mean loss", most, "greatest loss")
     return Table(
         "trial",
-        f"All tolerances together on {budget.draws} draws: losses in {measure.heading}, of which "
+        f"All tolerances together on {counted(budget.draws, 'draw')}: losses in {measure.heading}, of which "
         f"{measure.number(result.allowed_drop)} may be lost",
         (Column("tolerances", number=False), *map(Column, headings)),
         tuple(rows),
@@ -215,7 +246,7 @@ def compensator_table(result: ToleranceResult) -> Table | None:
         rows.append(
             (
                 Cell(row.name),
-                Cell(row.draws, _unbroken(f"{len(row.indices)} draws")),
+                Cell(row.draws, _unbroken(counted(len(row.indices), "draw"))),
                 _number(measure, mean(row.before)) if row.before else _NOTHING,
                 _number(measure, mean(row.after)) if row.after else _NOTHING,
                 _number(measure, mean(gains)) if gains else _NOTHING,
@@ -248,7 +279,7 @@ def worst_table(result: ToleranceResult) -> Table:
     )
     headings = ("rank", "draw", *(metric(name).heading for name in names))
     columns = (*map(Column, headings), Column("furthest off", number=False))
-    return Table("worst", f"The worst {len(rows)} of {result.samples} draws", columns, rows)
+    return Table("worst", f"The worst {len(rows)} of {counted(result.samples, 'draw')}", columns, rows)
 
 
 def draw_table(result: ToleranceResult, draw: WorstDraw) -> Table:
@@ -303,8 +334,9 @@ def _divided(deviations: Mapping[str, float], factor: float) -> dict[str, float]
 
 def _settings(name: str, values: Sequence[float]) -> str:
     """How far one adjustment went over the draws."""
-    ends = [quantity(end, "m" if name in COMPENSATORS else "", 2, sign=True) for end in (min(values), max(values))]
-    return f"{name} {_unbroken(' … '.join(dict.fromkeys(ends)))}"
+    symbol, size = suited_unit("m" if name in COMPENSATORS else "", values)
+    ends = dict.fromkeys(rounded(end / size, 2, sign=True) for end in (min(values), max(values)))
+    return f"{name} {_unbroken(' … '.join(ends))}" + (f"\N{NO-BREAK SPACE}{symbol}" if any(values) and symbol else "")
 
 
 def _facts(result: ToleranceResult) -> dict[str, ParameterFacts]:

@@ -34,13 +34,13 @@ LAYERS, DRAWS = 5, 200
 
 
 def example_space() -> Space:
-    parameters = [Parameter(f"etch depth bit {bit}", "etch_depth", "", Normal(0.015)) for bit in (1, 2, 3)]
+    parameters = [Parameter(f"etch depth bit {bit}", "etch_depth", "1", Normal(0.015)) for bit in (1, 2, 3)]
     for layer in range(1, LAYERS + 1):
         parameters += [Parameter(f"layer shift {layer} {axis}", "layer_shift", "m", Normal(2e-7)) for axis in "yx"]
         parameters += [Parameter(f"tilt {layer} {axis}", "tilt", "rad", Normal(1e-3)) for axis in "yx"]
     parameters += [Parameter(f"gap {gap}", "gap", "m", Normal(1.5e-6)) for gap in range(1, LAYERS + 2)]
     parameters += [
-        Parameter("wavelength", "wavelength", "", Normal(0.002)),
+        Parameter("wavelength", "wavelength", "1", Normal(0.002)),
         Parameter("blur", "blur", "m", Uniform(0.0, 1e-7)),
     ]
     return Space(tuple(parameters))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from opticdesign.errors import StorageError
 from opticdesign.tolerance.report import write_report
-from opticdesign.tolerance.result import ToleranceResult
+from opticdesign.tolerance.result import Estimate, ToleranceResult
 
 _VOID = {"meta", "link", "img", "br"}
 CUT = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0"
@@ -259,6 +259,9 @@ def test_what_matters_most_is_told_by_sobol_else_by_cost_else_by_rank(tmp_path: 
         (replace(result, ranking=ranks, budget=None), f"{ranks[0].name} rank correlation"),
     ):
         assert f"matters most {said}" in written(changed, tmp_path).words
+    unsure = Estimate(0.1, -0.1, 0.3)
+    untold = tuple(replace(row, spearman=unsure, spearman_signed=unsure) for row in ranks)
+    assert "matters most" not in written(replace(result, ranking=untold, budget=None), tmp_path).words
 
 
 def test_limit_that_was_not_reached_says_so(document: Document) -> None:

@@ -9,6 +9,7 @@ from example_study import example_study
 from opticdesign.tolerance.quantities import MISSING
 from opticdesign.tolerance.report import tables
 from opticdesign.tolerance.report.tables import Table
+from opticdesign.tolerance.result import Estimate, Ranking
 
 TABLES = {
     name: make(example_study())
@@ -67,11 +68,11 @@ def test_spread_has_percentiles_and_their_intervals() -> None:
 
 def test_limits_and_proposals_stand_beside_the_tolerance_as_given() -> None:
     given = {
-        "etch depth": "±0.0294",
+        "etch depth": "±2.94 %",
         "layer shift": "±392 nm",
         "tilt": "±1.96 mrad",
         "gap": "±2.94 µm",
-        "wavelength": "±0.00392",
+        "wavelength": "±0.392 %",
         "blur": "97.5 nm",
     }
     for name in ("inverse", "budget"):
@@ -96,6 +97,25 @@ def test_compensators_say_how_far_they_moved() -> None:
     assert moved[0].endswith("\N{NO-BREAK SPACE}µm")
     assert "; image shift x " in moved[2]
     assert moved[4] == MISSING
+
+
+def test_both_ends_of_an_adjustment_have_one_unit() -> None:
+    row = example_study().compensators[0]
+    for settings, text in (((0.0, 4.7e-7), "0 … +470 nm"), ((0.0, 0.0), "0"), ((-1.1e-6, 6.3e-7), "−1.1 … +0.63 µm")):
+        rows = (replace(row, settings={"refocus": settings}),)
+        moved = column(tables.compensator_table(replace(example_study(), compensators=rows)), "moved by")
+        assert moved == [f"refocus {text}".replace(" ", "\N{NO-BREAK SPACE}").replace("\N{NO-BREAK SPACE}", " ", 1)]
+
+
+def test_parameters_whose_intervals_hold_zero_are_marked() -> None:
+    both = Estimate(0.01, -0.1, 0.12)
+    ranking = (
+        Ranking("gap 1", "parameter", spearman=Estimate(-0.5, -0.6, -0.4), spearman_signed=both),
+        Ranking("gap 2", "parameter", spearman=both, spearman_signed=Estimate(0.5, 0.4, 0.6)),
+        Ranking("gap 3", "parameter", spearman=both, spearman_signed=both),
+    )
+    table = tables.ranking_table(replace(example_study(), ranking=ranking))
+    assert table and [row[0].note for row in table.rows] == ["", "", tables.UNTOLD]
 
 
 def test_worst_draws_name_what_is_furthest_off_over_its_tolerance() -> None:
