@@ -28,16 +28,14 @@ __all__ = ["Moves", "PerturbedHop", "Tilt", "Way"]
 
 @dataclass(frozen=True)
 class Moves:
-    """How the planes of a hop lie against one another in n draws.
+    """How the planes of a hop are turned against one another in n draws.
 
     Args:
-        shift_m: how much farther along y and x the second plane is shifted than the first, float64 (n, 2).
-        turn_rad: how much farther it is turned, +x towards +y, float64 (n,).
+        turn_rad: how much farther the second plane is turned than the first, +x towards +y, float64 (n,).
         slopes: of the first plane and of the second along y and x, float64 (n, 2) each.
         order: of the refocus between tilted planes; 0 where there is no tilt.
     """
 
-    shift_m: Tensor
     turn_rad: Tensor
     slopes: tuple[Tensor, Tensor]
     order: int
@@ -126,33 +124,48 @@ class Way:
         self.nominal = prepared(hop.transfer, hop.grid.shape)
         self._nearby = NearbyTransfers(hop) if isinstance(hop, RayleighSommerfeld) else None
 
-    def transfer(self, gap_m: Tensor, wavelength_m: Tensor, slope: Tensor | None = None) -> Tensor:
+    def transfer(self, gap_m: Tensor, wavelength_m: Tensor, shift_m: Tensor, slope: Tensor | None = None) -> Tensor:
         """The transfer function over the number of its samples, complex (wy, wx) as designed, or (n, 1, wy, wx).
 
         Args:
             gap_m: errors of the distance in metres, float64 (n,).
             wavelength_m: in the medium, float64 (n,).
+            shift_m: how much farther along y and x the second plane is shifted than the first, float64 (n, 2).
             slope: of both planes along y and x, float64 (n, 2); left out, they lie straight.
 
         Raises:
             UsageError: the method cannot go over one of the distances.
         """
+        found, shifted = self._unscaled(gap_m, wavelength_m, slope), bool((shift_m != 0.0).any())
+        if found is None and not shifted:
+            return self.nominal.values
+        scale = 1.0 if found is None else 1.0 / math.prod(self.hop.window.shape)
+        if not shifted and found is not None:
+            return found.mul_(scale)[:, None]
+        # in place: memory taken anew costs as much as the product
+        down, right = (
+            wave_of(2.0 * math.pi * frequency * shift_m[:, axis, None, None, None]).to(self.nominal.values)
+            for axis, frequency in enumerate(self.hop.window.frequencies_per_m())
+        )
+        moved = self.nominal.values * down if found is None else found[:, None].mul_(down * scale)
+        return moved.mul_(right)
+
+    def _unscaled(self, gap_m: Tensor, wavelength_m: Tensor, slope: Tensor | None) -> Tensor | None:
+        """Transfer functions (n, wy, wx) before any shift; None where they are as designed."""
         hop, device = self.hop, self.nominal.values.device
         coloured, changed = (
             bool((values != nominal).any()) for values, nominal in ((wavelength_m, hop.wavelength_m), (gap_m, 0.0))
         )
         distance_m, wavelength_m = (gap_m + float(hop.distance_m)).to(device), wavelength_m.to(device)
         if slope is not None:
-            found = tilted_transfers(hop, distance_m, wavelength_m, slope.to(device))
-        elif not coloured and not changed:
-            return self.nominal.values
-        elif self._nearby is not None and not coloured:
-            # one by one, for each has its own neighbours
-            near = torch.stack([self._nearby.quarter(gap).mT for gap in gap_m.tolist()]).mT
-            found = unfolded(near, hop.window.shape)
-        else:
-            found = transfers(hop, distance_m, wavelength_m)
-        return (found * (1.0 / math.prod(hop.window.shape)))[:, None]
+            return tilted_transfers(hop, distance_m, wavelength_m, slope.to(device))
+        if not coloured and not changed:
+            return None
+        if self._nearby is None or coloured:
+            return transfers(hop, distance_m, wavelength_m)
+        # one by one, for each has its own neighbours
+        near = torch.stack([self._nearby.quarter(gap).mT for gap in gap_m.tolist()]).mT
+        return unfolded(near, hop.window.shape)
 
     def perturbed(self, transfer: Tensor, wavelength_m: Tensor, moves: Moves) -> PerturbedHop:
         """The hop of n draws.
@@ -162,10 +175,6 @@ class Way:
             wavelength_m: as above.
             moves: of its planes.
         """
-        for axis, frequency in enumerate(self.hop.window.frequencies_per_m()):
-            shift_m = moves.shift_m[:, axis, None, None, None]
-            if bool((shift_m != 0.0).any()):
-                transfer = transfer * wave_of(2.0 * math.pi * frequency * shift_m).to(transfer)
         turn, tilt = None, None
         if bool((moves.turn_rad != 0.0).any()):
             turn = turn_of(moves.turn_rad, self.hop.grid, self.hop.window, transfer)

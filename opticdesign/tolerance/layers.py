@@ -193,11 +193,11 @@ class PerturbedLayers:
         made: dict[tuple[Way, tuple[float, ...]], Tensor] = {}
         for j, way in enumerate(self._ways[first:], first):
             slope = slopes[:, j] if order > 0 else None
-            alike = way, tuple(torch.cat([gaps[:, j, None], slopes[:, j]], 1).flatten().tolist())
-            if alike not in made:
-                made[alike] = way.transfer(gaps[:, j], wavelength_m, slope)
             shift, turn = shifts[:, j + 1] - shifts[:, j], turns[:, j + 1] - turns[:, j]
-            moves = Moves(shift, turn, (slopes[:, j], slopes[:, j + 1]), order)
+            alike = way, tuple(torch.cat([gaps[:, j, None], shift, slopes[:, j]], 1).flatten().tolist())
+            if alike not in made:
+                made[alike] = way.transfer(gaps[:, j], wavelength_m, shift, slope)
+            moves = Moves(turn, (slopes[:, j], slopes[:, j + 1]), order)
             found.append(way.perturbed(made[alike], wavelength_m, moves))
         return found
 

@@ -20,8 +20,8 @@ def wave(seed: int = 0) -> Tensor:
 
 def hop_of(gap: tuple[float, float] = (0.0, 0.0), shift: Tensor = NONE, wavelength_m: Tensor = LENGTH) -> PerturbedHop:
     way, gaps = Way(HOP), torch.tensor(gap, dtype=torch.float64)
-    moves = Moves(shift, NONE[:, 0], (NONE, NONE), 0)
-    return way.perturbed(way.transfer(gaps, wavelength_m), wavelength_m, moves)
+    moves = Moves(NONE[:, 0], (NONE, NONE), 0)
+    return way.perturbed(way.transfer(gaps, wavelength_m, shift), wavelength_m, moves)
 
 
 def test_a_hop_without_errors_uses_the_transfer_function_itself() -> None:

@@ -42,7 +42,8 @@ def tilted(hop: Propagator, scale: float, order: int | None = None) -> Tensor:
     order = int(tilt_orders(hop, both)[0]) if order is None else order
     shift = torch.zeros((1, 2), dtype=torch.float64)
     way = Way(hop)
-    tilted_way = way.perturbed(way.transfer(NONE, LENGTH, both[0]), LENGTH, Moves(shift, NONE, both, order))
+    transfer = way.transfer(NONE, LENGTH, shift, both[0])
+    tilted_way = way.perturbed(transfer, LENGTH, Moves(NONE, both, order))
     return tilted_way(field()[None, None])[0, 0]
 
 

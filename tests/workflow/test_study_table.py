@@ -189,7 +189,7 @@ def test_files_hold_the_same_table(table: StudyTable, tmp_path: Path) -> None:
     heads, ruler, *body = [line for line in lines if line.startswith("|")]
     assert {line.count("|") for line in (heads, ruler, *body)} == {heads.count("|")}
     assert PAPER in heads and "other data" in PAPER
-    assert "16.1 / 16.9, 0.58 / 0.6" in body[0]
+    assert "16.10 / 16.90, 0.580 / 0.600" in body[0]
     assert "- A beats A-clear in" in "\n".join(lines)
 
 
