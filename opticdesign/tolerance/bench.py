@@ -18,11 +18,13 @@ from opticdesign.evaluation import METRICS, image_scores
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.microscope import Microscope
 from opticdesign.optical_system import DiffractiveSystem, FilterSystem, OpticalSystem
+from opticdesign.propagation import Propagator
 from opticdesign.randomness import torch_stream
 from opticdesign.reconstruction import BATCH
 from opticdesign.system import build_process
 from opticdesign.tolerance.deviations import Deviations, deviations_of
 from opticdesign.tolerance.filters import PerturbedFilter
+from opticdesign.tolerance.hops import Way
 from opticdesign.tolerance.layers import PerturbedLayers
 from opticdesign.tolerance.retuning import Retuning
 from opticdesign.tolerance.sample import Sample
@@ -55,6 +57,7 @@ def perturbed_optics(
     process: FabricationProcess,
     phases_rad: Tensor | None = None,
     crossed: int | None = None,
+    ways: dict[Propagator, Way] | None = None,
 ) -> PerturbedOptics:
     """A design's optics with errors.
 
@@ -64,10 +67,11 @@ def perturbed_optics(
         process: makes the masks.
         phases_rad: of the masks that it makes, (layers, y, x); those of the optics when left out.
         crossed: masks that light passes; left out, as many as the design says.
+        ways: what is known of the hops, as `PerturbedLayers` takes it.
     """
     phases_rad = optics.phases_rad() if phases_rad is None else phases_rad
     if isinstance(optics, DiffractiveSystem):
-        return PerturbedLayers(design, optics, process, phases_rad, crossed)
+        return PerturbedLayers(design, optics, process, phases_rad, crossed, ways)
     if isinstance(optics, FilterSystem):
         return PerturbedFilter(design, optics, process, phases_rad)
     raise TypeError(f"{type(optics).__name__} has no errors")

@@ -36,6 +36,7 @@ class PerturbedLayers:
         process: makes the masks.
         phases_rad: of the masks that it makes, one a neuron (layers, y, x).
         crossed: masks that light passes; left out, as many as the design says.
+        ways: what is known of the hops of the same stack with other masks; what is missing is added.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class PerturbedLayers:
         process: FabricationProcess,
         phases_rad: Tensor,
         crossed: int | None = None,
+        ways: dict[Propagator, Way] | None = None,
     ) -> None:
         self._optics, self._process = optics, process
         self._crossed = crossed or optics.crossed
@@ -52,7 +54,10 @@ class PerturbedLayers:
         self._masks = PerturbedMasks(design, process, levels, optics.grid)
         hops = [*optics.hops[: self._crossed], optics.hops[-1]]
         self._hops = [hop for hop in hops if isinstance(hop, Propagator)]
-        ways = {hop: Way(hop) for hop in dict.fromkeys(self._hops)}
+        ways = {} if ways is None else ways
+        for hop in self._hops:
+            if hop not in ways:
+                ways[hop] = Way(hop)
         self._ways = [ways[hop] for hop in self._hops]
 
     def plans(self, dev: Deviations) -> list[tuple[int, int]]:

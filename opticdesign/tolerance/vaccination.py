@@ -12,11 +12,13 @@ from torch import Tensor
 
 from opticdesign.design import Design
 from opticdesign.optical_system import OpticalSystem
+from opticdesign.propagation import Propagator
 from opticdesign.quantiser import Quantiser
 from opticdesign.randomness import numpy_stream
 from opticdesign.system import build_process
 from opticdesign.tolerance.bench import perturbed_optics
 from opticdesign.tolerance.deviations import deviations_of
+from opticdesign.tolerance.hops import Way
 from opticdesign.tolerance.sample import Sample
 from opticdesign.tolerance.space import build_space
 
@@ -32,6 +34,7 @@ class Vaccine:
 
     def __init__(self, design: Design) -> None:
         self._design, self._space, self._process = design, build_space(design), build_process(design)
+        self._ways: dict[Propagator, Way] = {}
 
     def intensity(
         self,
@@ -59,6 +62,6 @@ class Vaccine:
         values = self._space.values(rng.uniform(1e-12, 1.0 - 1e-12, (1, len(self._space.parameters))))
         dev = deviations_of(self._design, self._space, np.asarray(values), [batch], seed)
         learned = optics.phases(quantiser)
-        perturbed = perturbed_optics(self._design, optics, self._process, learned.detach(), crossed)
+        perturbed = perturbed_optics(self._design, optics, self._process, learned.detach(), crossed, self._ways)
         field = perturbed.field(Sample(fields, phase_rad), dev, learned)[0]
         return field.real**2 + field.imag**2
