@@ -148,7 +148,10 @@ def _memory_rows(plan: Plan, usable: list[str], tell: Callable[[str], None]) -> 
         ours = held[OURS]
         for name in peers if work.size == plan.size else []:  # at four times the width some need 5 GB
             theirs = _fields(plan, work, name)
-            yield Row(case, name, theirs / ours, remark=f"theirs {theirs:.1f} fields")
+            if theirs > 0.0:
+                yield Row(case, name, theirs / ours, remark=f"theirs {theirs:.1f} fields")
+            else:
+                yield Row(case, name, None, remark="its peak hides under that of building it")
 
 
 def _fields(plan: Plan, work: Work, name: str) -> float:
