@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.design import D2NNOptics, load_design
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 from opticdesign.propagation import AngularSpectrum, Propagator, RayleighSommerfeld
 
 __all__ = ["Scene", "Work"]
@@ -98,4 +98,4 @@ def _smooth_fields(work: Work, draw: torch.Generator) -> Tensor:
     coarse = torch.rand((work.batch, 1, max(work.size // 16, 2), max(work.size // 16, 2)), generator=draw)
     shape = (work.size, work.size)
     phase = torch.nn.functional.interpolate(coarse, shape, mode="bicubic", align_corners=False)[:, 0] * 4.0
-    return torch.complex(torch.cos(phase), torch.sin(phase))
+    return phasor(phase)

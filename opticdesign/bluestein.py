@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from opticdesign.field import phasor
 from opticdesign.transfer import Scalar
 
 __all__ = ["chirp_z"]
@@ -61,4 +62,4 @@ def _chirp(count: int, start: float, turns: Scalar, like: Tensor) -> Tensor:
     """exp(−iπτ(start + i)²) for i = 0 … count − 1: complex128 (count,)."""
     index = torch.arange(count, dtype=torch.float64, device=like.device) + start
     phase = -math.pi * turns * index**2
-    return torch.complex(torch.cos(phase), torch.sin(phase))
+    return phasor(phase)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 
-__all__ = ["Grid", "Spectrum", "shifted"]
+__all__ = ["Grid", "Spectrum", "phasor", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ class Spectrum:
         return cls(wavelengths, tuple(power / sum(powers) for power in powers))
 
 
+def phasor(phase_rad: Tensor) -> Tensor:
+    """e^{iφ} of phases in radians: complex, same shape. For phases that learn see `elements.phase_transmission`."""
+    return torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
+
+
 def shifted(field: Tensor, dy_m: float | Tensor, dx_m: float | Tensor, grid: Grid) -> Tensor:
     """A field moved by any distance, exact for what the grid carries, differentiable in the distances: a Fourier ramp.
 
@@ -132,6 +137,6 @@ def shifted(field: Tensor, dy_m: float | Tensor, dx_m: float | Tensor, grid: Gri
     fy, fx = (f.to(field.device) for f in grid.frequencies_per_m())
     dy, dx = (torch.as_tensor(d, dtype=torch.float64, device=field.device)[..., None, None] for d in (dy_m, dx_m))
     turn = -2.0 * math.pi * (fy * dy + fx * dx)
-    ramp = torch.complex(torch.cos(turn), torch.sin(turn)).to(field.dtype)
+    ramp = phasor(turn).to(field.dtype)
     result: Tensor = torch.fft.ifft2(torch.fft.fft2(field) * ramp)
     return result

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid, Spectrum
+from opticdesign.field import Grid, Spectrum, phasor
 
 __all__ = ["SourcePoints", "condenser", "partially_coherent_intensity", "plane_wave", "polychromatic_intensity"]
 
@@ -34,7 +34,7 @@ def plane_wave(grid: Grid, wavelength_m: float, sine: Tensor | tuple[float, floa
     y, x = grid.coordinates_m()
     sines = torch.as_tensor(sine, dtype=torch.float64)[..., None, None]
     phase = (2.0 * math.pi / wavelength_m) * (sines[..., 0, :, :] * y + sines[..., 1, :, :] * x)
-    return torch.complex(torch.cos(phase), torch.sin(phase))
+    return phasor(phase)
 
 
 @dataclass(frozen=True)

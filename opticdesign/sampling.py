@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 
 __all__ = ["covered_share", "resampled", "resampled_phase"]
 
@@ -52,7 +52,7 @@ def resampled_phase(phase_rad: Tensor, grid: Grid, output: Grid) -> Tensor:
     Returns:
         Radians in (−π, π], (…, y, x) on `output`; zero outside the grid.
     """
-    return resampled(torch.complex(torch.cos(phase_rad), torch.sin(phase_rad)), grid, output).angle()
+    return resampled(phasor(phase_rad), grid, output).angle()
 
 
 def _overlaps(grid: Grid, output: Grid, axis: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from opticdesign import transfer
 from opticdesign.bluestein import chirp_z
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 from opticdesign.propagation import padded_grid
 
 __all__ = ["ScaledAngularSpectrum", "ScaledFresnel", "scaled_fresnel"]
@@ -47,7 +47,7 @@ def _sphere(grid: Grid, scale: transfer.Scalar, like: Tensor) -> Tensor:
     """exp(iπr²/(λz)) on a grid, in the type and place of a field."""
     y, x = (c.to(like.device) for c in grid.coordinates_m())
     phase = math.pi * scale * (y**2 + x**2)
-    return torch.complex(torch.cos(phase), torch.sin(phase)).to(like.dtype)
+    return phasor(phase).to(like.dtype)
 
 
 class ScaledFresnel(nn.Module):

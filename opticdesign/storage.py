@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Checkpoint",
+    "json_sha256",
     "load_checkpoint",
     "newest_checkpoint",
     "save_checkpoint",
@@ -123,7 +124,7 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], position: Mappi
                 work / "checkpoint.json",
                 {
                     "position": dict(position),
-                    "position_sha256": _json_sha256(position),
+                    "position_sha256": json_sha256(dict(position)),
                     "sha256": hashlib.sha256(content).hexdigest(),
                 },
             )
@@ -155,16 +156,16 @@ def load_checkpoint(place: Path) -> Checkpoint:
         content = (place / "tensors.safetensors").read_bytes()
         position = record["position"]
         digest = hashlib.sha256(content).hexdigest()
-        if (digest, _json_sha256(position)) != (record["sha256"], record["position_sha256"]):
+        if (digest, json_sha256(dict(position))) != (record["sha256"], record["position_sha256"]):
             raise damaged
         return Checkpoint(load(content), position, digest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged from error
 
 
-def _json_sha256(value: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON values by name, whatever their order."""
-    return hashlib.sha256(json.dumps(dict(value), sort_keys=True).encode()).hexdigest()
+def json_sha256(value: object) -> str:
+    """SHA-256 of JSON values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

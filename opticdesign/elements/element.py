@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 
 __all__ = ["Element", "Mask", "phase_transmission", "start_of"]
 
@@ -26,7 +26,7 @@ class _PhaseTransmission(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, phase_rad: Tensor) -> Tensor:
-        transmission = torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
+        transmission = phasor(phase_rad)
         ctx.save_for_backward(transmission)
         return transmission
 

@@ -18,7 +18,7 @@ from opticdesign import transfer
 from opticdesign.design import Design
 from opticdesign.elements import phase_transmission
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 from opticdesign.optical_system import FilterSystem
 from opticdesign.propagation import convolve
 from opticdesign.straight_through import straight_through
@@ -81,7 +81,7 @@ class PerturbedFilter:
         frequency = dev["layer_shift"][:, 0] / (self._wavelength_m(dev) * self._element.focal_m)[:, None]
         y, x = self._element.grid.coordinates_m()
         turn = -2.0 * math.pi * (frequency[:, 0, None, None] * y + frequency[:, 1, None, None] * x)
-        return light * torch.complex(torch.cos(turn), torch.sin(turn)).to(light)[:, None]
+        return light * phasor(turn).to(light)[:, None]
 
     def _wavelength_m(self, dev: Deviations) -> Tensor:
         """Wavelength in the medium, float64 (n,)."""
@@ -114,11 +114,11 @@ class PerturbedFilter:
                 way = way + dev[group].reshape(-1) if dev.active(group) else way
             wavelength = self._wavelength_m(dev)[:, None, None]
             phase = transfer.excess_phase(wavelength**2 * (fy**2 + fx**2), wavelength, way[:, None, None])
-            result = result * torch.complex(torch.cos(phase), torch.sin(phase))
+            result = result * phasor(phase)
         if dev.active("image_shift"):
             shift = dev["image_shift"][:, :, None, None]
             turn = 2.0 * math.pi * (fy * shift[:, 0] + fx * shift[:, 1])
-            result = result * torch.complex(torch.cos(turn), torch.sin(turn))
+            result = result * phasor(turn)
         return result
 
 

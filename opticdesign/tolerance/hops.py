@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from opticdesign.cascade import prepared
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 from opticdesign.propagation import Propagator, RayleighSommerfeld
 from opticdesign.tolerance.nearby import NearbyTransfers
 from opticdesign.tolerance.tilts import defocus_per_m, tilted_transfers
-from opticdesign.tolerance.transfers import times, transfers, unfolded, wave_of
+from opticdesign.tolerance.transfers import times, transfers, unfolded
 from opticdesign.tolerance.turns import Turn, turn_of
 
 __all__ = ["Moves", "PerturbedHop", "Tilt", "Way"]
@@ -136,36 +136,34 @@ class Way:
         Raises:
             UsageError: the method cannot go over one of the distances.
         """
-        found, shifted = self._unscaled(gap_m, wavelength_m, slope), bool((shift_m != 0.0).any())
-        if found is None and not shifted:
-            return self.nominal.values
-        scale = 1.0 if found is None else 1.0 / math.prod(self.hop.window.shape)
-        if not shifted and found is not None:
-            return found.mul_(scale)[:, None]
-        # in place: memory taken anew costs as much as the product
+        found = self._changed(gap_m, wavelength_m, slope)
+        if not bool((shift_m != 0.0).any()):
+            return self.nominal.values if found is None else found
         down, right = (
-            wave_of(2.0 * math.pi * frequency * shift_m[:, axis, None, None, None]).to(self.nominal.values)
+            phasor(2.0 * math.pi * frequency * shift_m[:, axis, None, None, None]).to(self.nominal.values)
             for axis, frequency in enumerate(self.hop.window.frequencies_per_m())
         )
-        moved = self.nominal.values * down if found is None else found[:, None].mul_(down * scale)
-        return moved.mul_(right)
+        # in place: memory taken anew costs as much as the product
+        return (self.nominal.values * down if found is None else found.mul_(down)).mul_(right)
 
-    def _unscaled(self, gap_m: Tensor, wavelength_m: Tensor, slope: Tensor | None) -> Tensor | None:
-        """Transfer functions (n, wy, wx) before any shift; None where they are as designed."""
+    def _changed(self, gap_m: Tensor, wavelength_m: Tensor, slope: Tensor | None) -> Tensor | None:
+        """The same before any shift, (n, 1, wy, wx) of its own; None where it is as designed."""
         hop, device = self.hop, self.nominal.values.device
-        coloured, changed = (
+        coloured, longer = (
             bool((values != nominal).any()) for values, nominal in ((wavelength_m, hop.wavelength_m), (gap_m, 0.0))
         )
         distance_m, wavelength_m = (gap_m + float(hop.distance_m)).to(device), wavelength_m.to(device)
         if slope is not None:
-            return tilted_transfers(hop, distance_m, wavelength_m, slope.to(device))
-        if not coloured and not changed:
+            found = tilted_transfers(hop, distance_m, wavelength_m, slope.to(device))
+        elif not coloured and not longer:
             return None
-        if self._nearby is None or coloured:
-            return transfers(hop, distance_m, wavelength_m)
-        # one by one, for each has its own neighbours
-        near = torch.stack([self._nearby.quarter(gap).mT for gap in gap_m.tolist()]).mT
-        return unfolded(near, hop.window.shape)
+        elif self._nearby is None or coloured:
+            found = transfers(hop, distance_m, wavelength_m)
+        else:
+            # one by one, for each has its own neighbours
+            near = torch.stack([self._nearby.quarter(gap).mT for gap in gap_m.tolist()]).mT
+            found = unfolded(near, hop.window.shape)
+        return found.mul_(1.0 / math.prod(hop.window.shape))[:, None]
 
     def perturbed(self, transfer: Tensor, wavelength_m: Tensor, moves: Moves) -> PerturbedHop:
         """The hop of n draws.

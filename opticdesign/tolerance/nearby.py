@@ -18,8 +18,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from opticdesign.field import phasor
 from opticdesign.propagation import RayleighSommerfeld
-from opticdesign.tolerance.transfers import can_carry, quarter, wave_of
+from opticdesign.tolerance.transfers import can_carry, quarter
 
 __all__ = ["NearbyTransfers"]
 
@@ -69,7 +70,7 @@ class NearbyTransfers:
         if not all(can_carry(self._hop, self._hop.wavelength_m, way) for way in ways):
             return None
         phase = -self._phase_per_m * torch.tensor(gaps).to(self._phase_per_m)[:, None, None]
-        stack = self._anew(gaps) * wave_of(phase)
+        stack = self._anew(gaps) * phasor(phase)
         right = self._anew([middle_m])[0]
         error = torch.linalg.vector_norm(self._interpolated(stack, 0.5, middle_m) - right)
         return stack if bool(error <= _ERROR * torch.linalg.vector_norm(right)) else None
@@ -79,7 +80,7 @@ class NearbyTransfers:
         weights = torch.tensor(_cubic(place), dtype=stack.dtype, device=stack.device)
         phase = self._phase_per_m * gap_m
         slow: Tensor = torch.tensordot(weights, stack, 1)
-        return slow * wave_of(phase)
+        return slow * phasor(phase)
 
     def _anew(self, gaps_m: Sequence[float]) -> Tensor:
         """Quarters of transfer functions, column by column, (n, wx // 2 + 1, wy // 2 + 1).

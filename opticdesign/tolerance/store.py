@@ -6,7 +6,6 @@ names its file, so that a shard found there needs no other check than that it is
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,16 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opticdesign.storage import storage_errors, write_bytes
+from opticdesign.storage import json_sha256, storage_errors, write_bytes
 
-__all__ = ["Shard", "Store", "Table", "json_sha256"]
+__all__ = ["Shard", "Store", "Table"]
 
 Table = dict[str, NDArray[np.float64]]  # metric → (points, images)
-
-
-def json_sha256(value: object) -> str:
-    """SHA-256 of JSON values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

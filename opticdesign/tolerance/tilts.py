@@ -27,8 +27,9 @@ import torch
 from torch import Tensor
 
 from opticdesign.errors import UsageError
+from opticdesign.field import phasor
 from opticdesign.propagation import Propagator, RayleighSommerfeld
-from opticdesign.tolerance.transfers import kernel_folds, spherical_wave, transfers, wave_of
+from opticdesign.tolerance.transfers import kernel_folds, spherical_wave, transfers
 
 __all__ = ["defocus_per_m", "tilt_orders", "tilted_transfers"]
 
@@ -99,7 +100,7 @@ def tilted_transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor, 
     cosine = torch.maximum(cosine, z / torch.hypot(z, torch.full_like(z, max(hop.window.extent_m))))
     along = fy * slope[:, 0, None, None] + fx * slope[:, 1, None, None]
     phase = z * wavelength * along * defocus_per_m(hop, wavelength_m) / cosine
-    return transfers(hop, distance_m, wavelength_m) * wave_of(phase).to(hop.dtype)
+    return transfers(hop, distance_m, wavelength_m) * phasor(phase).to(hop.dtype)
 
 
 def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tensor, slope: Tensor) -> Tensor:

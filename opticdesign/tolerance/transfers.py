@@ -38,7 +38,6 @@ __all__ = [
     "times",
     "transfers",
     "unfolded",
-    "wave_of",
 ]
 
 
@@ -70,11 +69,6 @@ def unfolded(quarter: Tensor, window: tuple[int, int]) -> Tensor:
     left[..., rows:, :] = quarter.narrow(-2, 1, window[0] - rows).flip(-2)
     whole[..., columns:] = left.narrow(-1, 1, window[1] - columns).flip(-1)
     return whole
-
-
-def wave_of(phase_rad: Tensor) -> Tensor:
-    """e^{i·phase}."""
-    return torch.complex(torch.cos(phase_rad), torch.sin(phase_rad))
 
 
 def times(values: Tensor, factor: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from opticdesign.field import Grid
-from opticdesign.tolerance.transfers import times, wave_of
+from opticdesign.field import Grid, phasor
+from opticdesign.tolerance.transfers import times
 
 __all__ = ["Turn", "turn_of"]
 
@@ -77,7 +77,7 @@ def turn_of(angle_rad: Tensor, grid: Grid, window: Grid, like: Tensor) -> Turn:
     along_x = -torch.tan(angle if few else angle / 2.0) * y[: grid.shape[0] if few else None, None]
     along_y = torch.sin(angle) * (torch.cos(angle) if few else 1.0) * x
     ramps, columns = (
-        wave_of((2.0 * math.pi * way).to(like.real) * frequency.to(like.real))
+        phasor((2.0 * math.pi * way).to(like.real) * frequency.to(like.real))
         for way, frequency in ((along_x, fx), (along_y, fy))
     )
     return Turn(None if few else ramps, columns, ramps[..., : grid.shape[0], :])

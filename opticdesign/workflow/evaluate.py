@@ -27,9 +27,8 @@ from opticdesign.metrics import ssim_map
 from opticdesign.microscope import Microscope
 from opticdesign.reconstruction import reconstruct
 from opticdesign.run import Run
-from opticdesign.storage import newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
+from opticdesign.storage import json_sha256, newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
 from opticdesign.system import build_microscope, build_process
-from opticdesign.tolerance.store import json_sha256
 from opticdesign.training import Trainer, TrainingPosition
 from opticdesign.workflow.optimise import TEST_PATCHES, batch_source, load_trained, patch_set
 from opticdesign.workflow.score import ImageScores, Judged, TestSet, judge, score_constant, test_set

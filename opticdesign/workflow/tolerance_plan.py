@@ -12,9 +12,9 @@ import torch
 from opticdesign.design import D2NNOptics, Tolerance
 from opticdesign.errors import UsageError
 from opticdesign.run import Run, changed_run
+from opticdesign.storage import json_sha256
 from opticdesign.tolerance.defaults import tolerance_of
 from opticdesign.tolerance.sensitivity import widths
-from opticdesign.tolerance.store import json_sha256
 from opticdesign.tolerance.study import Plan, plan_of
 from opticdesign.workflow.tolerance_worker import Request, Subject, load_subject
 

@@ -18,12 +18,11 @@ from opticdesign.design import Design, Tolerance
 from opticdesign.errors import RunError
 from opticdesign.processes import one_thread
 from opticdesign.run import open_run
-from opticdesign.storage import sha256_file
+from opticdesign.storage import json_sha256, sha256_file
 from opticdesign.tolerance.bench import build_bench
 from opticdesign.tolerance.evaluator import Bench
 from opticdesign.tolerance.runner import shard_answer
 from opticdesign.tolerance.space import Space, build_space
-from opticdesign.tolerance.store import json_sha256
 from opticdesign.workflow.optimise import choose_device, load_trained, patch_set
 
 __all__ = ["Request", "Subject", "judge_shard", "load_subject"]

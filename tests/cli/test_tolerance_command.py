@@ -1,57 +1,32 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tolerance_fakes import toy_benches
 
-from opticdesign.cli import progress, run_command
-from opticdesign.run import Run
+from opticdesign.cli import progress
 from opticdesign.workflow import tolerance, tolerance_files
 
+Command = Callable[..., Any]
 OPTIONS = ("--device", "cpu", "--workers", "1", "--samples", "12", "--quick", "--set", "tolerance.images=2")
 ERRORS = ("--set", "tolerance.gap.sigma=0.1 um", "--set", "tolerance.layer_shift.sigma=30 nm")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture
-def command(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Callable[..., Outcome]]:
-    """Runs a command line in this process on toys for instruments, without drawing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
+def command(command: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """The command line on toys for instruments, without drawing."""
     monkeypatch.setattr(tolerance, "draw_comparison", lambda *_: None)
     monkeypatch.setattr(tolerance_files, "write_report", lambda *_: None)
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["opticdesign", *map(str, arguments)])
-        capfd.readouterr()
-        code = run_command()
-        return Outcome(code, *capfd.readouterr())
-
     with toy_benches():
-        yield run
+        yield command
 
 
-@pytest.fixture
-def folder(trained_run: Run, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
-
-
-def test_tolerance_prints_the_way_from_design_to_devices(command: Callable[..., Outcome], folder: Path) -> None:
-    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--sobol", 4)
+def test_tolerance_prints_the_way_from_design_to_devices(command: Command, run_copy: Path) -> None:
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--sobol", 4)
     assert done.returncode == 0, done.stderr
     for part in (
         "12 draws, 2 test images in each, seed 0 — quick: smoke budget, no result",
@@ -72,17 +47,17 @@ def test_tolerance_prints_the_way_from_design_to_devices(command: Callable[..., 
         "decoder re-tune",
         "The worst 10 of 12 draws",
         "59 are needed (Wilks)",
-        f"opticdesign tolerance {folder} --samples 12 --seed 0 --device cpu --sobol 4 --quick",
+        f"opticdesign tolerance {run_copy} --samples 12 --seed 0 --device cpu --sobol 4 --quick",
     ):
         assert part in done.stdout
     assert "report.html" in done.stderr and "draws: 12/12" in done.stderr and "Traceback" not in done.stderr
     assert done.stderr.count("inverse limits") == 1  # of its many small batches
 
 
-def test_the_command_it_prints_replays_a_draw(command: Callable[..., Outcome], folder: Path) -> None:
+def test_the_command_it_prints_replays_a_draw(command: Command, run_copy: Path) -> None:
     import shlex
 
-    done = command("tolerance", folder, *OPTIONS, *ERRORS)
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS)
     (line,) = [line for line in done.stdout.splitlines() if "--replay" in line]
     again = command(*shlex.split(line[line.index("opticdesign tolerance") :])[1:])
     assert again.returncode == 0, again.stderr
@@ -90,56 +65,54 @@ def test_the_command_it_prints_replays_a_draw(command: Callable[..., Outcome], f
     assert "picture: " in again.stderr
 
 
-def test_results_as_json(command: Callable[..., Outcome], folder: Path) -> None:
-    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--json")
+def test_results_as_json(command: Command, run_copy: Path) -> None:
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--json")
     assert done.returncode == 0, done.stderr
-    (stored,) = (folder / "tolerance").glob("*/result.json")
+    (stored,) = (run_copy / "tolerance").glob("*/result.json")
     assert json.loads(done.stdout) == json.loads(stored.read_text("utf-8"))
     index = json.loads(done.stdout)["worst"][0]["index"]
-    again = json.loads(command("tolerance", folder, *OPTIONS, *ERRORS, "--json", "--replay", index).stdout)
+    again = json.loads(command("tolerance", run_copy, *OPTIONS, *ERRORS, "--json", "--replay", index).stdout)
     assert again["same"] is True and again["metrics"] == json.loads(done.stdout)["worst"][0]["metrics"]
 
 
 @pytest.mark.parametrize(("least", "code"), [(0.01, 0), (1.0, 1)])
-def test_too_low_a_yield_exits_1(command: Callable[..., Outcome], folder: Path, least: float, code: int) -> None:
+def test_too_low_a_yield_exits_1(command: Command, run_copy: Path, least: float, code: int) -> None:
     asked = ("--set", "tolerance.spec=19", "--set", f"tolerance.least_yield={least}")
-    done = command("tolerance", folder, *OPTIONS, *ERRORS, *asked)
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS, *asked)
     assert done.returncode == code, done.stderr
     assert f"at least {100 * least:.1f} % asked for" in done.stdout
 
 
-def test_a_draw_that_differs_exits_1(command: Callable[..., Outcome], folder: Path) -> None:
-    command("tolerance", folder, *OPTIONS, *ERRORS)
-    (stored,) = (folder / "tolerance").glob("*/result.json")
+def test_a_draw_that_differs_exits_1(command: Command, run_copy: Path) -> None:
+    command("tolerance", run_copy, *OPTIONS, *ERRORS)
+    (stored,) = (run_copy / "tolerance").glob("*/result.json")
     found = json.loads(stored.read_text("utf-8"))
     found["draws"]["metrics"]["psnr_db"][5] += 0.25
     stored.write_text(json.dumps(found), encoding="utf-8")
-    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--replay", 5)
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--replay", 5)
     assert done.returncode == 1 and "DIFFERENT" in done.stdout
 
 
 @pytest.mark.parametrize("content", ["", "null", "[]", '{"draws": 3}', '{"draws": {"metrics": {"psnr_db": [1]}}}'])
-def test_a_damaged_result_is_told(command: Callable[..., Outcome], folder: Path, content: str) -> None:
-    command("tolerance", folder, *OPTIONS, *ERRORS)
-    (stored,) = (folder / "tolerance").glob("*/result.json")
+def test_a_damaged_result_is_told(command: Command, run_copy: Path, content: str) -> None:
+    command("tolerance", run_copy, *OPTIONS, *ERRORS)
+    (stored,) = (run_copy / "tolerance").glob("*/result.json")
     stored.write_text(content, encoding="utf-8")
-    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--replay", 5)
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--replay", 5)
     assert done.returncode == 4 and "result.json: damaged" in done.stderr and "run the study again" in done.stderr
 
 
 @pytest.mark.parametrize("samples", [1, 2])
-def test_a_study_of_very_few_draws_is_whole(command: Callable[..., Outcome], folder: Path, samples: int) -> None:
-    done = command("tolerance", folder, *OPTIONS, *ERRORS, "--samples", samples, "--sobol", 2)
+def test_a_study_of_very_few_draws_is_whole(command: Command, run_copy: Path, samples: int) -> None:
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--samples", samples, "--sobol", 2)
     assert done.returncode == 0, done.stderr
     assert f"The worst {samples} of {samples} draw{'s' * (samples > 1)}" in done.stdout
     assert "; 0 lies in the intervals of " in " ".join(done.stdout.split())
 
 
-def test_stopping_says_how_to_go_on(
-    command: Callable[..., Outcome], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stopping_says_how_to_go_on(command: Command, run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.StopRequest, "__call__", lambda self: True)
-    done = command("tolerance", folder, *OPTIONS, *ERRORS)
+    done = command("tolerance", run_copy, *OPTIONS, *ERRORS)
     assert done.returncode == 130
     assert "stopped safely; the same command continues it" in done.stderr
 
@@ -158,32 +131,32 @@ def test_stopping_says_how_to_go_on(
     ids=str,
 )
 def test_what_cannot_be_done_exits_2_with_a_remedy(
-    command: Callable[..., Outcome], folder: Path, arguments: tuple[str, ...], said: str
+    command: Command, run_copy: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     if "--scheduler" in arguments:
         pytest.importorskip("distributed")
-    done = command("tolerance", folder, *OPTIONS, *arguments)
+    done = command("tolerance", run_copy, *OPTIONS, *arguments)
     assert done.returncode == 2
     assert said in done.stderr and "remedy" in done.stderr and "Traceback" not in done.stderr
-    assert not (folder / "tolerance").exists()
+    assert not (run_copy / "tolerance").exists()
 
 
 @pytest.mark.parametrize(
     "wrong", [("--samples", "0"), ("--samples", "1e9"), ("--memory", "inf"), ("--memory", "nan"), ("--sobol", "131072")]
 )
-def test_numbers_out_of_range_exit_2(command: Callable[..., Outcome], folder: Path, wrong: tuple[str, str]) -> None:
-    done = command("tolerance", folder, *OPTIONS, *wrong)
+def test_numbers_out_of_range_exit_2(command: Command, run_copy: Path, wrong: tuple[str, str]) -> None:
+    done = command("tolerance", run_copy, *OPTIONS, *wrong)
     assert done.returncode == 2 and wrong[0] in done.stderr
 
 
-def test_help_names_the_command_and_its_options(command: Callable[..., Outcome]) -> None:
+def test_help_names_the_command_and_its_options(command: Command) -> None:
     assert "tolerance" in command("--help").stdout
     for option in ("--samples", "--seed", "--workers", "--quick", "--replay", "--scheduler", "--memory", "--sobol"):
         assert option in command("tolerance", "--help").stdout
 
 
-def test_an_unfinished_run_is_refused(command: Callable[..., Outcome], folder: Path) -> None:
-    info = json.loads((folder / "run.json").read_text("utf-8"))
-    (folder / "run.json").write_text(json.dumps(info | {"status": "stopped"}), encoding="utf-8")
-    done = command("tolerance", folder, *OPTIONS)
+def test_an_unfinished_run_is_refused(command: Command, run_copy: Path) -> None:
+    info = json.loads((run_copy / "run.json").read_text("utf-8"))
+    (run_copy / "run.json").write_text(json.dumps(info | {"status": "stopped"}), encoding="utf-8")
+    done = command("tolerance", run_copy, *OPTIONS)
     assert done.returncode == 2 and "training has not finished" in done.stderr
