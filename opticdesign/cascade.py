@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from opticdesign.field import phasor
 
 __all__ = ["PreparedTransfer", "cascade", "prepared"]
 
@@ -18,6 +20,7 @@ _LINE = 64  # bytes of a cache line
 _CACHE = 5 * 2**18  # bytes that a core's own cache holds, or nearly
 _FEWEST = 32  # columns of a block: with fewer, the transforms of one are too short a piece of work
 Transform = Callable[..., Tensor]
+_unscaled_ifft: Transform = partial(torch.fft.ifft, norm="forward")
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,24 @@ def prepared(transfer: Tensor, shape: tuple[int, int]) -> PreparedTransfer:
     return PreparedTransfer(kind.ordered(transfer) * (1.0 / transfer.numel()))
 
 
-def cascade(field: Tensor, masks: Tensor, transfers: Sequence[Tensor | PreparedTransfer]) -> Tensor:
+def cascade(field: Tensor, masks: Tensor | Sequence[Tensor], transfers: Sequence[Tensor | PreparedTransfer]) -> Tensor:
     """Propagate, multiply by a mask, propagate, …, and end with a propagation.
 
     The same as the propagators and elements one after another, but the backward pass is the wave sent back through
-    the transposed hops, and only the cropped field in front of each mask is kept. Samples go one by one on the CPU,
-    where one window fits the cache and a batch of them does not.
+    the transposed hops as far as something learns, and of each mask that does only one cropped field is kept.
+    Samples go one by one on the CPU, where one window fits the cache and a batch of them does not.
 
     Args:
         field: complex (batch, y, x).
-        masks: complex transmissions (layers, y, x).
+        masks: one (y, x) for each layer: a complex transmission or, of a phase mask, the phase in radians. Phases cost
+            less than transmissions made of them outside: those would be read and written once more, either way.
         transfers: layers + 1 transfer functions (wy, wx) on the zero-padded window, in FFT order, constants; prepared
             or not.
 
     Returns:
         Complex field (batch, y, x) behind the last hop, with gradients to field and masks.
     """
-    result: Tensor = _Cascade.apply(field, masks, *transfers)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    result: Tensor = _Cascade.apply(field, len(masks), *masks, *transfers)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return result
 
 
@@ -62,8 +66,9 @@ class _Windows:
     """Where hops of one size take their fields from: zero-padded windows of some samples at once.
 
     They are allocated and zeroed once: the transforms read them and write elsewhere, so that their margin stays zero
-    and each hop only fills the aperture. The transforms are not told where to write: given `out`, torch computes them
-    elsewhere and copies. They are unscaled, 1/(wy·wx) being part of the transfer function.
+    and each hop only fills the aperture; a field as large as its window is read where it lies. The transforms are not
+    told where to write: given `out`, torch computes them elsewhere and copies. They are unscaled, 1/(wy·wx) being part
+    of the transfer function.
 
     Args:
         samples: most samples sent at once.
@@ -74,25 +79,36 @@ class _Windows:
 
     def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
         self._rows, self._columns = shape
+        self._margin = shape != window
         self._input = like.new_zeros((samples, *window))
+        self._aperture = self._input[:, : self._rows, : self._columns]
 
     def aperture(self, samples: int) -> Tensor:
-        """The field to be sent, (samples, y, x), to be overwritten."""
-        return self._input[:samples, : self._rows, : self._columns]
+        """A place for the field to be sent, (samples, y, x), to be overwritten."""
+        return self._aperture if samples == len(self._aperture) else self._aperture[:samples]
+
+    def filled(self, field: Tensor) -> Tensor:
+        """A field (samples, y, x) with the window's margin, as far as this kind of window has one."""
+        if not self._margin:
+            return field
+        aperture = self.aperture(len(field))
+        if not field.is_set_to(aperture):
+            aperture.copy_(field)
+        return self._input[: len(field)]
 
     @staticmethod
     def ordered(transfer: Tensor) -> Tensor:
         """A transfer function in the order of memory in which spectra come out."""
         return transfer.contiguous()
 
-    def forth(self, transfer: Tensor, samples: int) -> Tensor:
-        """The aperture propagated, (samples, y, x): F⁻¹ H F."""
-        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self._input[:samples]).mul_(transfer), norm="forward")
+    def forth(self, transfer: Tensor, field: Tensor) -> Tensor:
+        """A field (samples, y, x) propagated: F⁻¹ H F."""
+        wave: Tensor = torch.fft.ifft2(torch.fft.fft2(self.filled(field)).mul_(transfer), norm="forward")
         return wave[:, : self._rows, : self._columns]
 
-    def back(self, transfer: Tensor, samples: int) -> Tensor:
-        """The transposed hop on the aperture, (samples, y, x): F H F⁻¹, since F is symmetric."""
-        wave: Tensor = torch.fft.fft2(torch.fft.ifft2(self._input[:samples], norm="forward").mul_(transfer))
+    def back(self, transfer: Tensor, field: Tensor) -> Tensor:
+        """The transposed hop on a field (samples, y, x): F H F⁻¹, since F is symmetric."""
+        wave: Tensor = torch.fft.fft2(torch.fft.ifft2(self.filled(field), norm="forward").mul_(transfer))
         return wave[:, : self._rows, : self._columns]
 
 
@@ -108,30 +124,36 @@ class _CachedWindows(_Windows):
 
     def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
         self._rows, self._columns = shape
+        self._margin = shape[1] != window[1]
         self._input = like.new_empty((samples, self._rows, window[1]))
+        self._aperture = self._input[..., : self._columns]
         self._tall = _spread(window[0], _block(window, like), like)
         self._wide = _spread(window[1], self._rows, like).mT
         for margin in (self._input[..., self._columns :], self._tall[self._rows :]):
             margin.zero_()
+        step = self._tall.shape[1]
+        blocks = [slice(i, min(i + step, window[1])) for i in range(0, window[1], step)]
+        talls = [self._tall[:, : block.stop - block.start] for block in blocks]
+        self._blocks = [
+            (block, tall, tall[: self._rows], self._wide[:, block]) for block, tall in zip(blocks, talls, strict=True)
+        ]
 
     @staticmethod
     def ordered(transfer: Tensor) -> Tensor:
         return transfer.mT.contiguous().mT
 
-    def forth(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (always one)
-        return self._send(transfer, torch.fft.fft, partial(torch.fft.ifft, norm="forward"))
+    def forth(self, transfer: Tensor, field: Tensor) -> Tensor:
+        return self._send(field, transfer, torch.fft.fft, _unscaled_ifft)
 
-    def back(self, transfer: Tensor, samples: int) -> Tensor:  # noqa: ARG002 (always one)
-        return self._send(transfer, partial(torch.fft.ifft, norm="forward"), torch.fft.fft)
+    def back(self, transfer: Tensor, field: Tensor) -> Tensor:
+        return self._send(field, transfer, _unscaled_ifft, torch.fft.fft)
 
-    def _send(self, transfer: Tensor, there: Transform, home: Transform) -> Tensor:
-        rows, width = there(self._input[0]), self._tall.shape[1]
-        for first in range(0, rows.shape[1], width):
-            block = slice(first, first + width)
-            tall = self._tall[:, : rows.shape[1] - first]
-            tall[: self._rows].copy_(rows[:, block])
+    def _send(self, field: Tensor, transfer: Tensor, there: Transform, home: Transform) -> Tensor:
+        rows = there(self.filled(field)[0])  # of a single sample
+        for block, tall, aperture, wide in self._blocks:
+            aperture.copy_(rows[:, block])
             spectrum = there(tall, dim=-2).mul_(transfer[:, block])
-            self._wide[:, block].copy_(home(spectrum, dim=-2)[: self._rows])
+            wide.copy_(home(spectrum, dim=-2)[: self._rows])
         return home(self._wide)[None, :, : self._columns]
 
 
@@ -183,37 +205,48 @@ class _Hops:
         self._hops = [(windows[ready[id(each)].shape], ready[id(each)]) for each in transfers]
 
     def aperture(self, index: int, samples: int) -> Tensor:
-        """Where hop `index` takes its field from, (samples, y, x), to be overwritten."""
+        """A place for the field that hop `index` takes, (samples, y, x), to be overwritten."""
         return self._hops[index][0].aperture(samples)
 
-    def forth(self, index: int, samples: int) -> Tensor:
-        """The aperture of hop `index` propagated, (samples, y, x)."""
+    def forth(self, index: int, field: Tensor) -> Tensor:
+        """A field (samples, y, x) propagated over hop `index`."""
         windows, transfer = self._hops[index]
-        return windows.forth(transfer, samples)
+        return windows.forth(transfer, field)
 
-    def back(self, index: int, samples: int) -> Tensor:
-        """The transposed hop `index` on its aperture, (samples, y, x)."""
+    def back(self, index: int, field: Tensor) -> Tensor:
+        """The transposed hop `index` on a field (samples, y, x)."""
         windows, transfer = self._hops[index]
-        return windows.back(transfer, samples)
+        return windows.back(transfer, field)
 
 
 class _Cascade(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, field: Tensor, masks: Tensor, *transfers: Tensor) -> Tensor:
-        output = torch.empty_like(field, dtype=torch.promote_types(field.dtype, masks.dtype))
-        hops = _Hops(transfers, output)
-        # copied into one block: a view would keep what is cropped away, and single waves leave the heap full of holes
-        before = output.new_empty((len(masks), *field.shape)) if ctx.needs_input_grad[1] else None
+    def forward(ctx: Any, field: Tensor, layers: int, *masks_and_transfers: Tensor) -> Tensor:
+        masks, transfers = masks_and_transfers[:layers], masks_and_transfers[layers:]
+        of_phase = [not mask.is_complex() for mask in masks]
+        types = [torch.promote_types(mask.dtype, field.dtype) for mask in masks]
+        field = field.to(reduce(torch.promote_types, types, field.dtype))
+        output, hops = torch.empty_like(field), _Hops(transfers, field)
+        learn = [layer for layer in range(layers) if ctx.needs_input_grad[2 + layer]]
+        # of a phase the field behind it is kept, of a transmission the one in front; in one block: a view would keep
+        # what is cropped away, and single waves leave the heap full of holes
+        kept = dict(zip(learn, field.new_empty((len(learn), *field.shape)), strict=True))
+        transmissions: list[Tensor] = []
         for part, count in hops.parts:
-            hops.aperture(0, count).copy_(field[part])
+            wave = field[part]
             for layer, mask in enumerate(masks):
-                wave = hops.forth(layer, count)
-                if before is not None:
-                    wave = before[layer, part].copy_(wave)
-                torch.mul(wave, mask, out=hops.aperture(layer + 1, count))
-            output[part] = hops.forth(len(masks), count)
-        ctx.save_for_backward(before, masks)
-        ctx.hops = hops
+                if layer == len(transmissions):  # made where it is used, so that the cache still holds it
+                    transmissions.append(phasor(mask) if of_phase[layer] else mask)
+                wave = hops.forth(layer, wave)
+                place = hops.aperture(layer + 1, count)
+                if layer in kept and of_phase[layer]:
+                    place = kept[layer][part]
+                elif layer in kept:
+                    kept[layer][part] = wave
+                wave = torch.mul(wave, transmissions[layer], out=place)
+            output[part] = hops.forth(layers, wave)
+        ctx.save_for_backward(*transmissions)
+        ctx.hops, ctx.kept, ctx.of_phase = hops, kept, of_phase
         return output
 
     @staticmethod
@@ -222,28 +255,33 @@ class _Cascade(torch.autograd.Function):
         # All waves here are conjugates of gradients. Then neither transfers nor masks nor the kept fields need
         # conjugating, only what comes in and goes out: conj(Aᴴ g) = Aᵀ conj(g).
         hops: _Hops = ctx.hops
-        before, masks = ctx.saved_tensors
-        wants_field, wants_masks = ctx.needs_input_grad[:2]
-        mask_gradient = torch.zeros_like(masks) if wants_masks else None
+        kept: dict[int, Tensor] = ctx.kept
+        transmissions: tuple[Tensor, ...] = ctx.saved_tensors
+        layers, wants_field = len(transmissions), ctx.needs_input_grad[0]
+        first = 0 if wants_field else min(kept)
+        totals: dict[int, Tensor] = {}
         field_gradient = torch.empty_like(gradient) if wants_field else None
         for part, count in hops.parts:
-            torch.conj_physical(gradient[part], out=hops.aperture(len(masks), count))
-            for layer in reversed(range(len(masks))):
-                wave = hops.back(layer + 1, count)
-                if mask_gradient is not None:
-                    _add_product(mask_gradient[layer], before[layer, part], wave)
-                if layer or wants_field:
-                    torch.mul(wave, masks[layer], out=hops.aperture(layer, count))
+            wave = torch.conj_physical(gradient[part], out=hops.aperture(layers, count))
+            for layer in reversed(range(first, layers)):
+                wave = hops.back(layer + 1, wave)
+                if layer in kept:
+                    totals[layer] = _product_added(totals.get(layer), kept[layer][part], wave)
+                if layer > first or wants_field:
+                    wave = torch.mul(wave, transmissions[layer], out=hops.aperture(layer, count))
             if field_gradient is not None:
-                torch.conj_physical(hops.back(0, count), out=field_gradient[part])
-        if mask_gradient is not None:
-            mask_gradient = mask_gradient.conj_physical_()
-        return (field_gradient, mask_gradient, *(None for _ in range(len(masks) + 1)))
+                torch.conj_physical(hops.back(0, wave), out=field_gradient[part])
+        # of a phase: a real loss changes by Re(i·total·dφ)
+        gradients = {
+            layer: total.imag.neg() if ctx.of_phase[layer] else total.conj_physical_()
+            for layer, total in totals.items()
+        }
+        return (field_gradient, None, *(gradients.get(layer) for layer in range(layers)), *[None] * (layers + 1))
 
 
-def _add_product(total: Tensor, first: Tensor, second: Tensor) -> None:
-    """Add Σ first·second over samples (samples, y, x) to the total (y, x), without temporaries for one sample."""
-    if len(first) == 1:
-        total.addcmul_(first[0], second[0])
-    else:
-        total.add_((first * second).sum(0))
+def _product_added(total: Tensor | None, first: Tensor, second: Tensor) -> Tensor:
+    """The total (y, x) so far, if any, and Σ first·second over samples (samples, y, x)."""
+    if len(first) > 1:
+        product = (first * second).sum(0)
+        return product if total is None else total.add_(product)
+    return first[0] * second[0] if total is None else total.addcmul_(first[0], second[0])

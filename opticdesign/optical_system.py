@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.cascade import PreparedTransfer, cascade, prepared
-from opticdesign.elements import DiffractiveElement, FourierFilter, phase_transmission, ring_means, ring_of_point
+from opticdesign.elements import DiffractiveElement, FourierFilter, ring_means, ring_of_point
 from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
@@ -137,13 +137,13 @@ class DiffractiveSystem(OpticalSystem):
         self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None
     ) -> Tensor:
         passed = crossed or self.crossed
-        hops = [hop for hop in [*self.hops[:passed], self.hops[-1]] if isinstance(hop, Propagator)]
+        hops = [hop for hop in self.hops if isinstance(hop, Propagator)]
+        hops = [*hops[:passed], hops[-1]]
         if self.thick is not None or any(hop.transfer.requires_grad for hop in hops):
             return self._one_by_one(field, process, hops)
-        phases = torch.stack([element.sampled(element.phase(process)) for element in self._elements()[:passed]])
+        phases = [element.sampled(element.phase(process)) for element in self._elements()[:passed]]
         transfers = self._ready([hop.transfer for hop in hops])
-        masks = phase_transmission(phases)  # of all at once
-        return cascade(field.reshape(-1, *self.grid.shape), masks, transfers).reshape(field.shape)
+        return cascade(field.reshape(-1, *self.grid.shape), phases, transfers).reshape(field.shape)
 
     def _ready(self, transfers: Sequence[Tensor]) -> list[PreparedTransfer]:
         """Transfer functions as a cascade wants them, kept as long as they are the propagators'."""

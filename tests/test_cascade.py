@@ -47,6 +47,58 @@ def test_gradcheck_of_field_and_masks() -> None:
     assert torch.autograd.gradcheck(lambda f, m: cascade(f, m, transfers), inputs)
 
 
+def test_gradcheck_of_phases_and_transmissions_side_by_side() -> None:
+    field, masks, hops = scene((6, 5), 3, 2)
+    transfers = [hop.transfer for hop in hops]
+    phases = [torch.angle(mask).requires_grad_() for mask in masks[:2]]
+    inputs = (field.requires_grad_(), *phases, masks[2].clone().requires_grad_())
+    assert torch.autograd.gradcheck(lambda f, *m: cascade(f, m, transfers), inputs)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (17, 30)])
+@pytest.mark.parametrize("together", [False, True])
+def test_phases_give_what_their_transmissions_give(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], together: bool
+) -> None:
+    monkeypatch.setattr("opticdesign.cascade._alone", lambda device: not together)
+    field, masks, hops = scene(shape, 3, 3)
+    results = []
+    for made in (lambda phase: phase, lambda phase: torch.polar(torch.ones_like(phase), phase)):
+        f, phases = field.clone().requires_grad_(), torch.angle(masks).requires_grad_()
+        output = cascade(f, [made(phase) for phase in phases], [hop.transfer for hop in hops])
+        (output.abs() ** 3).sum().backward()
+        results.append((output.detach(), f.grad, phases.grad))
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("learns", [[0], [1], [2], [0, 2], [1, 2]])
+@pytest.mark.parametrize("of_phase", [False, True])
+def test_only_masks_that_learn_get_a_gradient_and_cost_memory(learns: list[int], of_phase: bool) -> None:
+    field, masks, hops = scene((16, 16), 3, 2)
+    values = [torch.angle(mask) if of_phase else mask.clone() for mask in masks]
+    every = [value.clone().requires_grad_() for value in values]
+    some = [value.requires_grad_(layer in learns) for layer, value in enumerate(values)]
+    for given in (every, some):
+        cascade(field, given, [hop.transfer for hop in hops]).abs().sum().backward()
+    for layer in range(3):
+        assert (some[layer].grad is not None) == (layer in learns)
+        if layer in learns:
+            torch.testing.assert_close(some[layer].grad, every[layer].grad, rtol=1e-12, atol=1e-12)
+    kept = cascade(field, some, [hop.transfer for hop in hops]).grad_fn.kept
+    assert sorted(kept) == learns
+
+
+def test_a_batch_does_not_change_the_masks_or_the_field_it_is_given() -> None:
+    field, masks, _ = scene((16, 16), 2, 2)
+    grid = Grid((16, 16), (316.4e-9, 316.4e-9))
+    hops = [AngularSpectrum(grid, WAVELENGTH, 3.4e-6, padding=1.0, dtype=torch.complex128)] * 3
+    before = field.clone(), masks.clone()
+    output = cascade(field, masks.requires_grad_(), [hop.transfer for hop in hops])
+    torch.autograd.grad(output, masks, field)
+    assert torch.equal(field, before[0]) and torch.equal(masks, before[1])
+
+
 def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     field, masks, hops = scene((16, 16), 2, 1)
     masks.requires_grad_()
