@@ -18,7 +18,10 @@ __all__ = ["PreparedTransfer", "cascade", "prepared"]
 _TOGETHER = 8  # samples sent at once where launching a kernel costs as much as running it
 _LINE = 64  # bytes of a cache line
 _CACHE = 5 * 2**18  # bytes that a core's own cache holds, or nearly
-_FEWEST = 32  # columns of a block: with fewer, the transforms of one are too short a piece of work
+_FEWEST = 32  # columns or rows of a block: with fewer, the transforms of one are too short a piece of work
+_MAPPED = (
+    2**25
+)  # bytes from which on the C library returns memory to the system each time, to be cleared and mapped anew
 Transform = Callable[..., Tensor]
 _unscaled_ifft: Transform = partial(torch.fft.ifft, norm="forward")
 
@@ -37,7 +40,7 @@ class PreparedTransfer:
 
 def prepared(transfer: Tensor, shape: tuple[int, int]) -> PreparedTransfer:
     """A transfer function (wy, wx), constant and in FFT order, made ready for fields of a shape (ny, nx)."""
-    kind = _suitable(transfer.device, tuple(transfer.shape) != tuple(shape))
+    kind = _suitable(tuple(shape), tuple(transfer.shape), transfer)
     return PreparedTransfer(kind.ordered(transfer) * (1.0 / transfer.numel()))
 
 
@@ -124,13 +127,10 @@ class _CachedWindows(_Windows):
 
     def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
         self._rows, self._columns = shape
-        self._margin = shape[1] != window[1]
-        self._input = like.new_empty((samples, self._rows, window[1]))
-        self._aperture = self._input[..., : self._columns]
-        self._tall = _spread(window[0], _block(window, like), like)
+        self._place_rows(samples, window, like)
+        self._tall = _spread(window[0], _block(*window, like), like)
         self._wide = _spread(window[1], self._rows, like).mT
-        for margin in (self._input[..., self._columns :], self._tall[self._rows :]):
-            margin.zero_()
+        self._tall[self._rows :].zero_()
         step = self._tall.shape[1]
         blocks = [slice(i, min(i + step, window[1])) for i in range(0, window[1], step)]
         talls = [self._tall[:, : block.stop - block.start] for block in blocks]
@@ -149,18 +149,56 @@ class _CachedWindows(_Windows):
         return self._send(field, transfer, _unscaled_ifft, torch.fft.fft)
 
     def _send(self, field: Tensor, transfer: Tensor, there: Transform, home: Transform) -> Tensor:
-        rows = there(self.filled(field)[0])  # of a single sample
+        rows = self._transformed_rows(field, there)
         for block, tall, aperture, wide in self._blocks:
             aperture.copy_(rows[:, block])
             spectrum = there(tall, dim=-2).mul_(transfer[:, block])
             wide.copy_(home(spectrum, dim=-2)[: self._rows])
+        return self._cropped_rows(home)
+
+    def _place_rows(self, samples: int, window: tuple[int, int], like: Tensor) -> None:
+        self._margin = self._columns != window[1]
+        self._input = like.new_empty((samples, self._rows, window[1]))
+        self._aperture = self._input[..., : self._columns]
+        self._input[..., self._columns :].zero_()
+
+    def _transformed_rows(self, field: Tensor, there: Transform) -> Tensor:
+        return there(self.filled(field)[0])  # of a single sample
+
+    def _cropped_rows(self, home: Transform) -> Tensor:
         return home(self._wide)[None, :, : self._columns]
 
 
-def _block(window: tuple[int, int], like: Tensor) -> int:
-    """Columns of a window (wy, wx) that go through the cache together."""
-    fit = _CACHE // (window[0] * like.element_size())
-    return window[1] if fit >= window[1] else max(fit // _FEWEST * _FEWEST, _FEWEST)
+class _LargeWindows(_CachedWindows):
+    """The same with rows in blocks too, into memory that stays: a result of a whole window would be mapped each time.
+
+    The wave that comes out lies in the aperture, until the next hop.
+    """
+
+    def _place_rows(self, samples: int, window: tuple[int, int], like: Tensor) -> None:
+        height = _block(window[1], self._rows, like)
+        self._parts = [slice(i, min(i + height, self._rows)) for i in range(0, self._rows, height)]
+        self._input = like.new_zeros((height, window[1]))
+        self._spectra = like.new_empty((self._rows, window[1]))
+        self._aperture = like.new_empty((samples, self._rows, self._columns))
+
+    def _transformed_rows(self, field: Tensor, there: Transform) -> Tensor:
+        for part in self._parts:
+            rows = self._input[: part.stop - part.start]
+            rows[:, : self._columns] = field[0, part]
+            self._spectra[part] = there(rows)
+        return self._spectra
+
+    def _cropped_rows(self, home: Transform) -> Tensor:
+        for part in self._parts:
+            self._aperture[0, part] = home(self._wide[part])[:, : self._columns]
+        return self._aperture
+
+
+def _block(length: int, count: int, like: Tensor) -> int:
+    """Of so many columns (or rows) of a length, how many go through the cache together."""
+    fit = _CACHE // (length * like.element_size())
+    return count if fit >= count else max(fit // _FEWEST * _FEWEST, _FEWEST)
 
 
 def _spread(rows: int, columns: int, like: Tensor) -> Tensor:
@@ -175,14 +213,15 @@ def _alone(device: torch.device) -> bool:
     return device.type == "cpu"
 
 
-def _suitable(device: torch.device, padded: bool) -> type[_Windows]:
-    """Kind of windows for a device.
+def _suitable(shape: tuple[int, ...], window: tuple[int, ...], like: Tensor) -> type[_Windows]:
+    """Kind of windows for fields of a shape (ny, nx), of the type and on the device of a tensor.
 
     Axis by axis is faster where a window has rows to leave out, and on a single thread; several threads wait for one
     another after every pass.
     """
-    passes = _alone(device) and (padded or torch.get_num_threads() == 1)
-    return _CachedWindows if passes else _Windows
+    if not _alone(like.device) or (shape == window and torch.get_num_threads() > 1):
+        return _Windows
+    return _LargeWindows if shape[0] * window[1] * like.element_size() >= _MAPPED else _CachedWindows
 
 
 class _Hops:
@@ -200,7 +239,7 @@ class _Hops:
                 ready[id(transfer)] = made.values
             size = ready[id(transfer)].shape
             if size not in windows:
-                kind = _suitable(field.device, size != field.shape[1:])
+                kind = _suitable((rows, columns), tuple(size), field)
                 windows[size] = kind(min(most, batch), (rows, columns), (size[0], size[1]), field)
         self._hops = [(windows[ready[id(each)].shape], ready[id(each)]) for each in transfers]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import _CachedWindows, _spread, _Windows, cascade
+from opticdesign.cascade import _CachedWindows, _LargeWindows, _spread, _Windows, cascade
 from opticdesign.field import Grid
 from opticdesign.propagation import AngularSpectrum, RayleighSommerfeld
 
@@ -107,7 +107,7 @@ def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     assert field.grad is None
 
 
-@pytest.mark.parametrize("kind", [_Windows, _CachedWindows])
+@pytest.mark.parametrize("kind", [_Windows, _CachedWindows, _LargeWindows])
 @pytest.mark.parametrize("padding", [1.0, 1.5])
 @pytest.mark.parametrize("cache", [1, 2**20])
 def test_every_kind_of_window_gives_the_elements_one_by_one(
@@ -117,7 +117,7 @@ def test_every_kind_of_window_gives_the_elements_one_by_one(
     monkeypatch.setattr("opticdesign.cascade._CACHE", cache)  # of a small one, windows are wider than a block
     field, masks, _ = scene(grid.shape, 2, 3)
     hops = [AngularSpectrum(grid, WAVELENGTH, 3.4e-6, padding=padding, dtype=torch.complex128)] * 3
-    monkeypatch.setattr("opticdesign.cascade._suitable", lambda device, padded: kind)
+    monkeypatch.setattr("opticdesign.cascade._suitable", lambda *of: kind)
     masks.requires_grad_()
     ours, plain = cascade(field, masks, [hop.transfer for hop in hops]), one_by_one(field, masks, hops)
     torch.testing.assert_close(ours, plain, rtol=1e-11, atol=1e-11)
