@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +55,14 @@ class Plan:
         return Work(self.size, device=self.device)
 
     @property
+    def visits(self) -> int:
+        """How often every timing is come back to, so that minutes in which the machine is busy spoil no row."""
+        return 1 if self.quick else 3
+
+    @property
     def rounds(self) -> int:
-        """Rounds of a timing."""
-        return 3 if self.quick else 9
+        """Rounds of a timing at each visit."""
+        return 3
 
     @property
     def works(self) -> list[Work]:
@@ -70,6 +78,16 @@ class Plan:
         batches = [replace(base, batch=batch, padding=padding) for padding in (1.0, 1.5) for batch in (1, 8, 32)]
         return [*batches, replace(base, padding=1.75), replace(base, padding=2.0), *grown]
 
+    @property
+    def grown(self) -> list[Work]:
+        """Works whose time is compared with that of one sample of the design's: more layers, samples, pixels."""
+        base = replace(self.base, batch=1)
+        wider = [replace(base, size=self.size * times) for times in ((2,) if self.quick else (2, 4, 8))]
+        return [replace(base, layers=10), replace(base, batch=8), *wider]
+
+
+_Timing = tuple[Work, str, str, str]  # work, setting of the allocator, direction, against whom
+
 
 def rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
     """Measure everything of a plan; `tell` is given a line before each step."""
@@ -80,31 +98,60 @@ def rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
         if proved not in proofs:
             tell(f"{work}: fields compared")
             proofs[proved] = _ask(plan, "prove_equal", proved)
-        yield from _speed_rows(plan, work, proofs[proved], tell)
-    yield from _growth_rows(plan, tell)
+        proofs[work] = proofs[proved]
+    speeds, growths = _timings(plan, {work: _timed(proofs[work]) for work in plan.works}, tell)
+    for work in plan.works:
+        yield from _speed_rows(plan, work, proofs[work], speeds)
+    for larger, ratios in growths.items():
+        case = f"time of {larger} over {replace(plan.base, batch=1)}"
+        yield Row(case, "N log N per hop", statistics.median(ratios), most=True)
     equal = {name for proof in proofs.values() for name in proof if proof[name]["equal"]}
     yield from _memory_rows(plan, [name for name in rivals(plan.device) if name in equal - {FLOOR}], tell)
 
 
-def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], tell: Callable[[str], None]) -> Iterator[Row]:
-    timed = [name for name in proof if name != OURS and proof[name]["equal"]]
-    measured = {}
-    for setting in plan.malloc_settings:
-        tell(f"{work}, {setting}: timed")
-        measured[setting] = _ask(plan, "compare_speed", work, setting, names=timed, rounds=plan.rounds)
+def _timed(proof: dict[str, Any]) -> list[str]:
+    """Those whose field and gradient are ours, as far as they can be."""
+    return [name for name in proof if name != OURS and proof[name]["equal"]]
+
+
+def _timings(
+    plan: Plan, works: dict[Work, list[str]], tell: Callable[[str], None]
+) -> tuple[dict[_Timing, list[float]], dict[Work, list[float]]]:
+    """Ratios of all rounds of all visits: of speeds against the names given with each work, and of growth."""
+    speeds: dict[_Timing, list[float]] = defaultdict(list)
+    growths: dict[Work, list[float]] = defaultdict(list)
+    base = replace(plan.base, batch=1)
+    for visit in range(plan.visits):
+        times = f"visit {visit + 1} of {plan.visits}"
+        for work, names in works.items():
+            for setting in plan.malloc_settings:
+                tell(f"{work}, {setting}: timed, {times}")
+                measured = _ask(plan, "compare_speed", work, setting, names=names, rounds=plan.rounds)
+                for direction, name in product(_DIRECTIONS, names):
+                    speeds[work, setting, direction, name] += measured[direction][name]
+        for larger in plan.grown:
+            tell(f"growth from {base} to {larger}, {times}")
+            growths[larger] += _ask(plan, "growth_of_time", base, larger=asdict(larger), rounds=plan.rounds)
+    return speeds, growths
+
+
+def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], speeds: Mapping[_Timing, list[float]]) -> Iterator[Row]:
     for name in rivals(plan.device):
-        if name not in timed:
+        if name not in _timed(proof):
             yield Row(str(work), name, None, remark=_why_not(proof, name))
             continue
         errors = {"ours": proof[OURS]["error"], "theirs": proof[name]["error"]}
         for direction in _DIRECTIONS:
             target = speed_target(name, work, direction, errors)
-            for setting, ratios in measured.items():
-                case = f"{work}, {direction}, {setting}"
+            for setting in plan.malloc_settings:
+                case, ratio = (
+                    f"{work}, {direction}, {setting}",
+                    statistics.median(speeds[work, setting, direction, name]),
+                )
                 if name in WAYS:
-                    yield Row(f"{case}, {name}", _EAGER, ratios[direction][name], target, remark=_remark(proof, name))
+                    yield Row(f"{case}, {name}", _EAGER, ratio, target, remark=_remark(proof, name))
                 else:
-                    yield Row(case, name, ratios[direction][name], target, name == FLOOR, _remark(proof, name))
+                    yield Row(case, name, ratio, target, name == FLOOR, _remark(proof, name))
 
 
 def _why_not(proof: dict[str, Any], name: str) -> str:
@@ -120,15 +167,6 @@ def _remark(proof: dict[str, Any], name: str) -> str:
     remark = f"; {theirs['remark']}" if theirs["remark"] else ""
     errors = f"error {theirs['error']:.1e}, ours {ours['error']:.1e}"
     return f"{errors}; fields apart {theirs['field']:.0e}{gradient}{remark}"
-
-
-def _growth_rows(plan: Plan, tell: Callable[[str], None]) -> Iterator[Row]:
-    base = replace(plan.base, batch=1)
-    more = [replace(base, layers=10), replace(base, batch=8)]
-    for larger in [*more, *(replace(base, size=plan.size * times) for times in ((2,) if plan.quick else (2, 4, 8)))]:
-        tell(f"growth from {base} to {larger}")
-        ratio = _ask(plan, "growth_of_time", base, larger=asdict(larger), rounds=plan.rounds)
-        yield Row(f"time of {larger} over {base}", "N log N per hop", ratio, most=True)
 
 
 def _memory_rows(plan: Plan, usable: list[str], tell: Callable[[str], None]) -> Iterator[Row]:

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["interleave", "median_ratio"]
+__all__ = ["interleave", "median_ratio", "round_ratios"]
 
 
 def interleave(
@@ -47,6 +47,11 @@ def _seconds(run: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
+def round_ratios(times: Mapping[str, list[float]], over: str, under: str) -> list[float]:
+    """The time of `over` divided by the time of `under` in the same round, for every round."""
+    return [a / b for a, b in zip(times[over], times[under], strict=True)]
+
+
 def median_ratio(times: Mapping[str, list[float]], over: str, under: str) -> float:
-    """Median over rounds of the time of `over` divided by the time of `under` in the same round."""
-    return statistics.median(a / b for a, b in zip(times[over], times[under], strict=True))
+    """Median of these ratios."""
+    return statistics.median(round_ratios(times, over, under))

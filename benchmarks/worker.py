@@ -20,7 +20,7 @@ import torch
 from benchmarks.agreement import agreement, reference
 from benchmarks.contenders import FLOOR, OURS, WAYS, Contender, contender, missing, rivals
 from benchmarks.scene import Scene, Work
-from benchmarks.timing import interleave, median_ratio
+from benchmarks.timing import interleave, round_ratios
 
 __all__ = ["TASKS", "compare_speed", "growth_of_time", "own_peak", "peak_memory", "prove_equal"]
 
@@ -39,8 +39,8 @@ def prove_equal(work: Work, **_: object) -> dict[str, Any]:
     return found
 
 
-def compare_speed(work: Work, names: list[str], rounds: int) -> dict[str, dict[str, float]]:
-    """Their time over ours (for the floor: ours over the floor's; other ways: the floor's over theirs)."""
+def compare_speed(work: Work, names: list[str], rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Their time over ours in each round (floor: ours over the floor's; other ways: the floor's over theirs)."""
     scene = Scene(work)
     made = {name: contender(name, scene) for name in (OURS, *names)}
     directions: dict[str, Callable[[Contender], Callable[[], object]]] = {
@@ -51,17 +51,17 @@ def compare_speed(work: Work, names: list[str], rounds: int) -> dict[str, dict[s
     for direction, method in directions.items():
         times = interleave({name: _finished(method(each), work) for name, each in made.items()}, rounds)
         pairs = {FLOOR: (OURS, FLOOR), **{way: (FLOOR, way) for way in WAYS}}
-        ratios[direction] = {name: median_ratio(times, *pairs.get(name, (name, OURS))) for name in names}
+        ratios[direction] = {name: round_ratios(times, *pairs.get(name, (name, OURS))) for name in names}
     return ratios
 
 
-def growth_of_time(work: Work, larger: Work, rounds: int) -> float:
-    """Time of the larger work over that of the smaller, against what N log N per hop asks for."""
+def growth_of_time(work: Work, larger: Work, rounds: int) -> list[float]:
+    """Time of the larger work over that of the smaller in each round, against what N log N per hop asks for."""
     scenes = Scene(work), Scene(larger)
     small, large = (_finished(contender(OURS, scene).gradient, work) for scene in scenes)
     times = interleave({"small": small, "large": large}, rounds)
     ideal = [_transform_cost(scene) for scene in scenes]
-    return median_ratio(times, "large", "small") * ideal[0] / ideal[1]
+    return [ratio * ideal[0] / ideal[1] for ratio in round_ratios(times, "large", "small")]
 
 
 def peak_memory(work: Work, names: list[str], **_: object) -> int:

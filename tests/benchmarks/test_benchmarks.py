@@ -4,7 +4,7 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -56,10 +56,10 @@ def test_a_gpu_compares_every_way_with_eager_calls_and_with_the_bound_on_memory(
     proof = {"equal": True, "error": 0.01, "field": 1e-6, "gradient": 1e-6, "remark": ""}
     answers = {
         "prove_equal": lambda asked: {name: proof for name in names},
-        "compare_speed": lambda asked: dict.fromkeys(
-            ("forward", "forward+backward"), dict.fromkeys(asked["names"], 2.0)
-        ),
-        "growth_of_time": lambda asked: 1.0,
+        "compare_speed": lambda asked: {
+            direction: {name: [2.0] for name in asked["names"]} for direction in ("forward", "forward+backward")
+        },
+        "growth_of_time": lambda asked: [1.0],
     }
 
     def ask(plan: Plan, task: str, work: Work, *_: object, **more: object) -> object:
@@ -75,6 +75,28 @@ def test_a_gpu_compares_every_way_with_eager_calls_and_with_the_bound_on_memory(
         }  # fmt: skip
     assert {row.against for row in table} >= {FLOOR, "LightRidge", "TorchOptics"}
     assert "Chromatix" not in {row.against for row in table}
+
+
+def test_a_busy_visit_changes_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    visits: list[str] = []
+
+    def ask(plan: Plan, task: str, work: Work, *_: object, **more: Any) -> object:
+        busy = visits.count(task) // (2 * len(plan.works) if task == "compare_speed" else len(plan.grown)) == 1
+        visits.append(task)
+        found = [9.0 if busy else 1.0] * plan.rounds
+        answers = {
+            "prove_equal": {name: {"equal": True, "error": 0.01, "field": 0.0, "gradient": 0.0, "remark": ""}
+                            for name in (OURS, FLOOR)},
+            "compare_speed": {direction: {FLOOR: found} for direction in ("forward", "forward+backward")},
+            "growth_of_time": found,
+            "peak_memory": 5 * 8 * work.size**2 * work.batch,
+        }  # fmt: skip
+        return answers[task]
+
+    monkeypatch.setattr("benchmarks.plan._ask", ask)
+    table = list(rows(Plan(32, 1), lambda line: None))
+    timed = [row for row in table if row.against in {FLOOR, "N log N per hop"}]
+    assert len(timed) > 40 and {row.ratio for row in timed} == {1.0}
 
 
 def test_a_graph_of_the_eager_cascade_computes_our_field_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
