@@ -56,13 +56,13 @@ class Plan:
 
     @property
     def visits(self) -> int:
-        """How often every timing is come back to, so that minutes in which the machine is busy spoil no row."""
-        return 1 if self.quick else 3
+        """How often every timing is come back to, so that minutes in which others keep the cores busy spoil no row."""
+        return 1 if self.quick or self.device != "cpu" else 3
 
     @property
     def rounds(self) -> int:
         """Rounds of a timing at each visit."""
-        return 3
+        return 3 if self.quick else 9 // self.visits
 
     @property
     def works(self) -> list[Work]:

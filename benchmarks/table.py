@@ -95,8 +95,8 @@ fast, and the same bound on memory."""
 _PAGE = """# Performance
 
 Written by `python -m benchmarks --page docs/performance.md` ({options}). Contenders take turns, so that a busy moment
-meets all of them; every case is come back to three times, minutes apart, and ratios are medians over all rounds. Each
-setting of glibc's malloc is a process of its own. Work: random masks and fields of the five layers of
+meets all of them; on a CPU every case is come back to three times, minutes apart; ratios are medians over all rounds.
+Each setting of glibc's malloc is a process of its own. Work: random masks and fields of the five layers of
 `designs/d2nn5.toml`, unless the case says otherwise. Before anything is timed the field of each contender is compared
 with a reference in float64; `error` is what it is off by. Ratios are their time (or memory) over ours, but ours over
 theirs against the floor and the limits. The floor is two-dimensional transforms of whole windows and one pass for
