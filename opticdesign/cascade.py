@@ -196,9 +196,12 @@ class _LargeWindows(_CachedWindows):
 
 
 def _block(length: int, count: int, like: Tensor) -> int:
-    """Of so many columns (or rows) of a length, how many go through the cache together."""
-    fit = _CACHE // (length * like.element_size())
-    return count if fit >= count else max(fit // _FEWEST * _FEWEST, _FEWEST)
+    """Of so many columns (or rows) of a length, how many go through the cache together, in blocks of about one size."""
+    fit = max(_CACHE // (length * like.element_size()), _FEWEST)
+    if fit >= count:
+        return count
+    blocks = -(-count // (fit // _FEWEST * _FEWEST))
+    return -(-count // (blocks * _FEWEST)) * _FEWEST
 
 
 def _spread(rows: int, columns: int, like: Tensor) -> Tensor:

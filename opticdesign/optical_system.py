@@ -170,9 +170,8 @@ class DiffractiveSystem(OpticalSystem):
         return torch.stack([element.phase(process) for element in self._elements()[: self.crossed]])
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
-        with torch.no_grad():
-            for element, phase in zip(self._elements()[: self.crossed], phases_rad, strict=True):
-                element.phase_rad.copy_(phase)
+        for element, phase in zip(self._elements()[: self.crossed], phases_rad, strict=True):
+            element.set_phase(phase)
 
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: D102 (documented on the base)
         chosen = [parameter for element in self._elements()[first:last] for parameter in element.parameters()]
@@ -180,7 +179,7 @@ class DiffractiveSystem(OpticalSystem):
 
     def average_gradients(self) -> None:
         """Replace each mask's gradient by its mean over all its cells."""
-        gradients = [element.phase_rad.grad for element in self._elements()]
+        gradients = [element.learned.grad for element in self._elements()]
         for gradient in gradients:
             if gradient is not None and self.cell is not None:
                 rows, columns = (side // self.cell for side in gradient.shape)

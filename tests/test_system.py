@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from opticdesign.design import Design, load_design
-from opticdesign.elements import phase_transmission
+from opticdesign.elements import DiffractiveElement, phase_transmission
 from opticdesign.errors import DesignError
 from opticdesign.field import Grid
 from opticdesign.materials import material
+from opticdesign.optical_system import DiffractiveSystem
 from opticdesign.propagation import PROPAGATORS
+from opticdesign.relief import Relief
 from opticdesign.system import build_microscope, build_optics, build_process
 
 D2NN5 = Path(__file__).parents[1] / "designs" / "d2nn5.toml"
@@ -124,6 +126,24 @@ def test_phases_are_replaced_layer_by_layer() -> None:
     assert all(element.phase_rad.requires_grad for element in optics.elements)
     with pytest.raises(ValueError, match="argument 2 is"):
         optics.set_phases_rad(phases[:2])
+
+
+def test_layers_of_heights_are_the_same_optics_and_learn_heights() -> None:
+    phases = build_optics(small("optics.start=random", "optics.cell=16"))
+    relief = Relief(material("fused silica"), material("vacuum"), 632.8e-9)
+    elements = [DiffractiveElement(phases.grid, primary="height", relief=relief) for _ in phases.elements]
+    heights = DiffractiveSystem(elements, list(phases.hops), cell=16)
+    heights.set_phases_rad(phases.phases_rad())
+    torch.testing.assert_close(heights.phases_rad(), phases.phases_rad())
+    light = field(1, 32, 64)
+    torch.testing.assert_close(heights(light), phases(light), rtol=1e-5, atol=1e-5)
+    for optics in (heights, phases):
+        optics.intensity(light)[0, 5, 7].backward()
+        optics.average_gradients()
+    turn = 632.8e-9 / (material("fused silica").index(632.8e-9) - 1.0)
+    for height, phase in zip(heights.elements, phases.elements, strict=True):
+        in_phase = height.height_m.grad * turn / (2.0 * math.pi)
+        torch.testing.assert_close(in_phase, phase.phase_rad.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_microscope_reads_at_camera_resolution_and_reconstructs_at_that_of_the_field() -> None:

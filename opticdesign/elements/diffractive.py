@@ -53,6 +53,17 @@ class DiffractiveElement(Mask):
         else:
             self.phase_rad = nn.Parameter(start)
 
+    @property
+    def learned(self) -> nn.Parameter:
+        """What is learned, one a neuron: the phase in radians, or the height in metres."""
+        return self.height_m if self.primary == "height" else self.phase_rad
+
+    @torch.no_grad()
+    def set_phase(self, phase_rad: Tensor) -> None:
+        """Replace what is learned by a phase in radians, (y, x) of the neurons, or by the height that gives it."""
+        height = self.primary == "height"
+        self.learned.copy_(self._known_relief().height_of_phase(phase_rad) if height else phase_rad)
+
     def forward(self, field: Tensor, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Multiply a complex field (…, y, x) by the mask; arguments as in `transmission`."""
         return field * self.transmission(process, wavelength_m).to(field.dtype)
