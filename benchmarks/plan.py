@@ -144,10 +144,8 @@ def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], speeds: Mapping[_
         for direction in _DIRECTIONS:
             target = speed_target(name, work, direction, errors)
             for setting in plan.malloc_settings:
-                case, ratio = (
-                    f"{work}, {direction}, {setting}",
-                    statistics.median(speeds[work, setting, direction, name]),
-                )
+                case = f"{work}, {direction}, {setting}"
+                ratio = statistics.median(speeds[work, setting, direction, name])
                 if name in WAYS:
                     yield Row(f"{case}, {name}", _EAGER, ratio, target, remark=_remark(proof, name))
                 else:

@@ -93,9 +93,9 @@ graphs all but the capture is tested; neither has run on a GPU, their speed and 
 uses them. `python -m benchmarks --device cuda` measures both beside eager cuFFT calls, with these targets: 3 times as
 fast, and the same bound on memory.
 
-With glibc 2.35 or newer, `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment lets Linux put arrays on huge pages.
-On two cores of an AMD EPYC it took about 15 % off the optics (batch 8, padded 1.5×) and 6 % off training, a few runs in
-turns; the table has common pages only."""
+With glibc 2.35 or newer, `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` in the environment lets Linux put arrays on huge
+pages. On two cores of an AMD EPYC it took about 15 % off the optics (batch 8, padded 1.5×) and 6 % off training, a few
+runs in turns; the table has common pages only."""
 _PAGE = """# Performance
 
 Written by `python -m benchmarks --page docs/performance.md` ({options}). Contenders take turns, so that a busy moment

@@ -266,8 +266,8 @@ class _Cascade(torch.autograd.Function):
     def forward(ctx: Any, field: Tensor, layers: int, *masks_and_transfers: Tensor) -> Tensor:
         masks, transfers = masks_and_transfers[:layers], masks_and_transfers[layers:]
         of_phase = [not mask.is_complex() for mask in masks]
-        types = [torch.promote_types(mask.dtype, field.dtype) for mask in masks]
-        field = field.to(reduce(torch.promote_types, types, field.dtype))
+        types = [each.dtype.to_complex() for each in (field, *masks)]
+        field = field.to(reduce(torch.promote_types, types))
         output, hops = torch.empty_like(field), _Hops(transfers, field)
         learn = [layer for layer in range(layers) if ctx.needs_input_grad[2 + layer]]
         # of a phase the field behind it is kept, of a transmission the one in front; in one block: a view would keep
@@ -299,7 +299,7 @@ class _Cascade(torch.autograd.Function):
         hops: _Hops = ctx.hops
         kept: dict[int, Tensor] = ctx.kept
         transmissions: tuple[Tensor, ...] = ctx.saved_tensors
-        layers, wants_field = len(transmissions), ctx.needs_input_grad[0]
+        layers, wants_field = len(ctx.of_phase), ctx.needs_input_grad[0]
         first = 0 if wants_field else min(kept)
         totals: dict[int, Tensor] = {}
         field_gradient = torch.empty_like(gradient) if wants_field else None

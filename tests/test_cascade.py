@@ -99,6 +99,16 @@ def test_a_batch_does_not_change_the_masks_or_the_field_it_is_given() -> None:
     assert torch.equal(field, before[0]) and torch.equal(masks, before[1])
 
 
+def test_a_real_field_is_light_too_and_no_field_gives_none() -> None:
+    field, masks, hops = scene((12, 9), 2, 2)
+    phases, transfers = torch.angle(masks).requires_grad_(), [hop.transfer for hop in hops]
+    torch.testing.assert_close(cascade(field.real, phases, transfers), cascade(field.real + 0j, phases, transfers))
+    nothing = cascade(field[:0], phases, transfers)
+    assert nothing.shape == (0, 12, 9)
+    nothing.abs().sum().backward()
+    assert phases.grad is None or not phases.grad.any()
+
+
 def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     field, masks, hops = scene((16, 16), 2, 1)
     masks.requires_grad_()
