@@ -184,7 +184,7 @@ def _memory_rows(plan: Plan, usable: list[str], tell: Callable[[str], None]) -> 
         ours = held[OURS]
         for name in peers if work.size == plan.size else []:  # at four times the width some need 5 GB
             theirs = _fields(plan, work, name)
-            if theirs > 0.0:
+            if theirs >= 1.0:  # no less than its result
                 yield Row(case, name, theirs / ours, remark=f"theirs {theirs:.1f} fields")
             else:
                 yield Row(case, name, None, remark="its peak hides under that of building it")
