@@ -136,8 +136,9 @@ def _timings(
 
 
 def _speed_rows(plan: Plan, work: Work, proof: dict[str, Any], speeds: Mapping[_Timing, list[float]]) -> Iterator[Row]:
+    timed = _timed(proof)
     for name in rivals(plan.device):
-        if name not in _timed(proof):
+        if name not in timed:
             yield Row(str(work), name, None, remark=_why_not(proof, name))
             continue
         errors = {"ours": proof[OURS]["error"], "theirs": proof[name]["error"]}

@@ -128,11 +128,10 @@ class _CachedWindows(_Windows):
     def __init__(self, samples: int, shape: tuple[int, int], window: tuple[int, int], like: Tensor) -> None:
         self._rows, self._columns = shape
         self._place_rows(samples, window, like)
-        self._tall = _spread(window[0], _block(*window, like), like)
+        blocks = _blocks(*window, like)
+        self._tall = _spread(window[0], blocks[0].stop, like)
         self._wide = _spread(window[1], self._rows, like).mT
         self._tall[self._rows :].zero_()
-        step = self._tall.shape[1]
-        blocks = [slice(i, min(i + step, window[1])) for i in range(0, window[1], step)]
         talls = [self._tall[:, : block.stop - block.start] for block in blocks]
         self._blocks = [
             (block, tall, tall[: self._rows], self._wide[:, block]) for block, tall in zip(blocks, talls, strict=True)
@@ -176,9 +175,8 @@ class _LargeWindows(_CachedWindows):
     """
 
     def _place_rows(self, samples: int, window: tuple[int, int], like: Tensor) -> None:
-        height = _block(window[1], self._rows, like)
-        self._parts = [slice(i, min(i + height, self._rows)) for i in range(0, self._rows, height)]
-        self._input = like.new_zeros((height, window[1]))
+        self._parts = _blocks(window[1], self._rows, like)
+        self._input = like.new_zeros((self._parts[0].stop, window[1]))
         self._spectra = like.new_empty((self._rows, window[1]))
         self._aperture = like.new_empty((samples, self._rows, self._columns))
 
@@ -195,13 +193,14 @@ class _LargeWindows(_CachedWindows):
         return self._aperture
 
 
-def _block(length: int, count: int, like: Tensor) -> int:
-    """Of so many columns (or rows) of a length, how many go through the cache together, in blocks of about one size."""
+def _blocks(length: int, count: int, like: Tensor) -> list[slice]:
+    """Of so many columns (or rows) of a length, which go through the cache together: blocks of about one size."""
     fit = max(_CACHE // (length * like.element_size()), _FEWEST)
     if fit >= count:
-        return count
+        return [slice(0, count)]
     blocks = -(-count // (fit // _FEWEST * _FEWEST))
-    return -(-count // (blocks * _FEWEST)) * _FEWEST
+    size = -(-count // (blocks * _FEWEST)) * _FEWEST
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def _spread(rows: int, columns: int, like: Tensor) -> Tensor:

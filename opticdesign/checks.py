@@ -153,7 +153,7 @@ def power_lost_per_hop(design: Design, layers: D2NNOptics) -> list[float]:
     field = torch.polar(torch.ones_like(phase), phase)
     lost = []
     with torch.no_grad():
-        for index, hop in enumerate([*optics.hops[: optics.crossed], optics.hops[-1]]):
+        for index, hop in enumerate(optics.taken(optics.crossed)):
             before = field.abs().square().sum()
             field = hop(field)
             lost.append(float(1.0 - field.abs().square().sum() / before))

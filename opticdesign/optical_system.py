@@ -137,13 +137,17 @@ class DiffractiveSystem(OpticalSystem):
         self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None
     ) -> Tensor:
         passed = crossed or self.crossed
-        hops = [hop for hop in self.hops if isinstance(hop, Propagator)]
-        hops = [*hops[:passed], hops[-1]]
+        hops = self.taken(passed)
         if self.thick is not None or any(hop.transfer.requires_grad for hop in hops):
             return self._one_by_one(field, process, hops)
         phases = [element.sampled(element.phase(process)) for element in self._elements()[:passed]]
         transfers = self._ready([hop.transfer for hop in hops])
         return cascade(field.reshape(-1, *self.grid.shape), phases, transfers).reshape(field.shape)
+
+    def taken(self, crossed: int) -> list[Propagator]:
+        """The hops that light takes through the first masks, so many, and on to the detector."""
+        hops = [hop for hop in self.hops if isinstance(hop, Propagator)]
+        return [*hops[:crossed], hops[-1]]
 
     def _ready(self, transfers: Sequence[Tensor]) -> list[PreparedTransfer]:
         """Transfer functions as a cascade wants them, kept as long as they are the propagators'."""

@@ -52,8 +52,7 @@ class PerturbedLayers:
         self._crossed = crossed or optics.crossed
         levels = process.level_of_phase(phases_rad)[: self._crossed]
         self._masks = PerturbedMasks(design, process, levels, optics.grid)
-        hops = [*optics.hops[: self._crossed], optics.hops[-1]]
-        self._hops = [hop for hop in hops if isinstance(hop, Propagator)]
+        self._hops = optics.taken(self._crossed)
         ways = {} if ways is None else ways
         for hop in self._hops:
             if hop not in ways:
