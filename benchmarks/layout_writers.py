@@ -40,7 +40,7 @@ _PITCH_UM, _UNIT_UM = _PITCH_M * 1e6, _UNIT_M * 1e6
 def job_of(levels: Levels) -> ExportJob:
     """The masks as a job of ours, without marks."""
     process = FabricationProcess(LEVELS, 632.8e-9, 1.45702)
-    job = ExportJob("bench", levels, process, _PITCH_M)
+    job = ExportJob("bench", levels, process, (_PITCH_M, _PITCH_M))
     return replace(job, spec=Export(layout=Layout(marks=False)))
 
 

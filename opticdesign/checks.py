@@ -14,14 +14,19 @@ import torch
 from opticdesign.design import D2NNOptics, Design, FilterOptics
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.materials import material
-from opticdesign.propagation import (
-    AngularSpectrum,
-    BandLimitedAngularSpectrum,
-    FresnelImpulse,
-    Propagator,
-    RayleighSommerfeld,
+from opticdesign.geometry import LARGEST_HOP_ERROR, suitable_paddings, window_errors
+from opticdesign.hop import light_grid
+from opticdesign.reach import coupling_gap_m, reach_of
+from opticdesign.system import (
+    build_layers,
+    build_optics,
+    build_process,
+    filter_window,
+    layers_of,
+    light_samples,
+    object_margin,
+    window_paddings,
 )
-from opticdesign.system import build_hop, build_layers, build_optics, build_process, filter_window
 from opticdesign.units import format_length
 
 __all__ = ["Check", "blazed_efficiency", "check_design", "power_lost_per_hop"]
@@ -48,79 +53,178 @@ def _graded(
 
 
 def check_design(design: Design) -> list[Check]:
-    """All checks of a design, in the order light meets them."""
+    """All checks of a design, in the order light meets them.
+
+    Raises:
+        UsageError: optics that cannot be built.
+    """
     optics = design.optics
     if isinstance(optics, FilterOptics):
-        return [*_sampling(design), *_pupil(design, optics), *_mask(design), *_camera(design)]
-    return [*_sampling(design), *_hops(design, optics), *_power(design, optics), *_mask(design), *_camera(design)]
+        parts = [_illumination(design), _filter_sampling(design, optics), _pupil(design, optics)]
+    else:
+        parts = [
+            _illumination(design),
+            _sampling(design, optics),
+            _windows(design, optics),
+            _coupling(design, optics),
+            _power(design, optics),
+        ]
+    return [check for part in (*parts, _mask(design), _camera(design)) for check in part]
 
 
 def _wavelength_in_medium(design: Design) -> float:
     return design.light.wavelength / material(design.fabrication.medium).index(design.light.wavelength)
 
 
-def _sampling(design: Design) -> Iterator[Check]:
-    wavelength_m, optics = _wavelength_in_medium(design), design.optics
-    steepest = wavelength_m / (2.0 * optics.sample_pitch)
-    angle = 90.0 if steepest >= 1.0 else math.degrees(math.asin(steepest))
-    yield _graded(
-        "sampling",
-        optics.sample_pitch / wavelength_m,
-        0.75,
-        math.inf,
-        f"field sampled every {format_length(optics.sample_pitch)} = {optics.sample_pitch / wavelength_m:.3g} λ, "
-        f"up to {angle:.1f}°",
-        "λ/2 carries every propagating wave; above 0.75 λ steep waves are missing",
-        ("" if isinstance(optics, FilterOptics) else "raise optics.samples, ")
-        + "choose a smaller pitch, or accept that steeper light is left out",
+def _illumination(design: Design) -> Iterator[Check]:
+    """How far there is light, and what stands there."""
+    optics, margin = design.optics, object_margin(design)
+    pitch_m, (ny, nx) = optics.sample_pitch, optics.shape
+    sides = " × ".join(format_length((n + 2 * m) * pitch_m) for n, m in zip((ny, nx), margin, strict=True))
+    around = {
+        "neighbours": f"the field of view and {format_length(max(margin) * pitch_m)} of its neighbours on each side",
+        "field-stop": "a field stop of the size of the field of view in the plane of the object",
+        "repeat": "a patch that repeats forever, as no object does",
+    }[optics.surroundings]
+    repeats = optics.surroundings == "repeat"
+    yield Check(
+        "illumination",
+        "warn" if repeats else "pass",
+        f"a coherent plane wave over {sides}: {around}",
+        "what surrounds the field of view is a part of the device",
+        'set optics.surroundings = "neighbours" or "field-stop"' if repeats else "",
     )
 
 
-def _hops(design: Design, optics: D2NNOptics) -> Iterator[Check]:
-    steepest = min(_wavelength_in_medium(design) / (2.0 * optics.sample_pitch), 1.0)
-    for name, distance_m in _gaps(optics):
-        hop, reason = build_hop(design, optics, distance_m)
-        yield _propagator(name, hop, distance_m, steepest, f"{hop.name}: {reason}")
+def _sampling(design: Design, optics: D2NNOptics) -> Iterator[Check]:
+    """Samples of the image, and whether neurons are what the files draw."""
+    wavelength_m, samples = _wavelength_in_medium(design), light_samples(design, optics)
+    yield _image_sampling(design, optics.sample_pitch, "raise optics.image_samples, ")
+    light_m = optics.pitch / samples * (1 if layers_of(design, optics).pointlike else 2)
+    shape = "points, where the files draw squares" if optics.samples == 1 else "squares"
+    chosen = "named in the design" if optics.samples else f"for an accuracy of {optics.accuracy:.2g}"
+    yield Check(
+        "neurons",
+        "warn" if optics.samples == 1 else "pass",
+        f"{shape}, {samples} × {samples} samples each ({chosen}); light of {format_length(light_m)} = "
+        f"{light_m / wavelength_m:.3g} λ",
+        "masks modelled as the files draw them",
+        'set optics.samples = "auto"' if optics.samples == 1 else "",
+    )
 
 
-def _gaps(optics: D2NNOptics) -> list[tuple[str, float]]:
-    gaps = [("input gap", optics.input_gap), ("layer gap", optics.layer_gap), ("detector gap", optics.detector_gap)]
-    return gaps if optics.crossed > 1 else [gaps[0], gaps[2]]
+def _image_sampling(design: Design, pitch_m: float, remedy: str) -> Check:
+    wavelength_m = _wavelength_in_medium(design)
+    steepest = wavelength_m / (2.0 * pitch_m)
+    angle = 90.0 if steepest >= 1.0 else math.degrees(math.asin(steepest))
+    return _graded(
+        "sampling",
+        pitch_m / wavelength_m,
+        0.75,
+        math.inf,
+        f"object and image sampled every {format_length(pitch_m)} = {pitch_m / wavelength_m:.3g} λ, up to {angle:.1f}°",
+        "λ/2 carries every propagating wave; above 0.75 λ steep waves are missing",
+        f"{remedy}choose a smaller pitch, or accept that steeper light is left out",
+    )
 
 
-def _propagator(name: str, hop: Propagator, distance_m: float, steepest: float, choice: str) -> Check:
-    """Whether a propagator is right over its distance, by what limits that kind of it."""
-    distance, pitch_m = format_length(distance_m), max(hop.grid.pitch_m)
-    ratio = distance_m * hop.wavelength_m / (min(hop.window.shape) * pitch_m**2)
-    named = f"propagation, {name}"
-    if isinstance(hop, RayleighSommerfeld):
-        # below 4 zones the propagator refuses to be built
-        kept = "all" if math.isinf(hop.zones()) else f"{hop.zones():.3g} Fresnel zones"
-        found = f"{choice}; {kept} of the kernel at z = {distance}"
-        limit = "≥ 32, with fewer the inner half of the band is off by more than 1 %"
-        return _graded(named, 32.0 / hop.zones(), 1.0, math.inf, found, limit, 'set optics.propagator = "auto"')
-    if isinstance(hop, BandLimitedAngularSpectrum):
-        share = hop.kept_share()
-        found = f"{choice}; {share:.1%} of the band kept at z = {distance}"
-        remedy = "raise optics.padding or shorten the gap"
-        return _graded(named, 1.0 - share, 0.1, 0.9, found, "at least 90 %", remedy)
-    if isinstance(hop, AngularSpectrum):
-        found = f"{choice}; z = {distance}, z·λ/(N·pitch²) = {ratio:.3g}"
-        limit = "≤ 1, or the plain angular spectrum aliases"
-        return _graded(named, ratio, 1.0, math.inf, found, limit, 'set optics.propagator = "auto"')
-    # paraxial: the next term of the square root's expansion, at the steepest angle the pitch or the window lets through
-    sine = steepest
-    if isinstance(hop, FresnelImpulse):
-        sine = min(steepest, max(hop.window.extent_m) / (2.0 * distance_m))
-    error = math.pi * distance_m / (4.0 * hop.wavelength_m) * sine**4
-    found = f"{choice}; paraxial phase wrong by up to {error:.3g} rad at z = {distance}"
-    return _graded(named, error, 0.1, math.inf, found, "≤ 0.1 rad", 'set optics.propagator = "auto"')
+def _filter_sampling(design: Design, optics: FilterOptics) -> Iterator[Check]:
+    yield _image_sampling(design, optics.sample_pitch, "")
+    repeats = optics.surroundings == "repeat"
+    yield Check(
+        "filter, its points",
+        "warn" if repeats else "pass",
+        "points" if repeats else f"squares; convolution is linear over {' × '.join(map(str, _lit(design)))} samples",
+        "masks modelled as the files draw them",
+        'set optics.surroundings = "neighbours" or "field-stop"' if repeats else "",
+    )
+
+
+def _lit(design: Design) -> tuple[int, int]:
+    (ny, nx), (my, mx) = design.optics.shape, object_margin(design)
+    return ny + 2 * my, nx + 2 * mx
+
+
+def _windows(design: Design, optics: D2NNOptics) -> Iterator[Check]:
+    """Method and window of each gap, with the error of its field, and what all of them do to the camera's reading."""
+    layers, samples, paddings = (
+        layers_of(design, optics),
+        light_samples(design, optics),
+        window_paddings(design, optics),
+    )
+    passed = _passed(layers.distances_m, optics.crossed)
+    errors = window_errors(layers, samples, paddings)
+    hops = layers.hops(samples, paddings)
+    given = [value for value in (optics.padding, None if optics.propagator == "auto" else optics.propagator) if value]
+    remedy = _better(design, optics) if given else ""
+    for name, index in passed.items():
+        hop, first = hops[index], hops[index].propagator
+        why = layers.kind(layers.distances_m[index], first.grid, light_grid(hop.target_grid, first.grid.pitch_m))[1]
+        rows, columns = first.window.shape
+        yield _graded(
+            f"propagation, {name}",
+            errors.hops[index],
+            LARGEST_HOP_ERROR,
+            LARGEST_HOP_ERROR,
+            f"{first.name}: {why}; window {rows} × {columns} for {' × '.join(map(str, first.grid.shape))}, error of the "
+            f"field {errors.hops[index]:.2%} at z = {format_length(layers.distances_m[index])}",
+            f"≤ {LARGEST_HOP_ERROR:.0%} against linear convolution",
+            remedy or "raise optics.padding",
+        )
+    yield _graded(
+        "camera reading",
+        errors.reading,
+        optics.accuracy,
+        optics.accuracy,
+        f"error {errors.reading:.2%} by windows and methods, the larger one of a smooth and a random object",
+        f"≤ {optics.accuracy:.2%} (optics.accuracy)",
+        remedy or "raise optics.accuracy, or name optics.padding",
+    )
+
+
+def _passed(distances_m: tuple[float, ...], crossed: int) -> dict[str, int]:
+    """Names of the gaps that light passes, and which hop stands for each."""
+    gaps = {"input gap": 0, "layer gap": 1, "detector gap": len(distances_m) - 1}
+    return gaps if crossed > 1 else {name: index for name, index in gaps.items() if name != "layer gap"}
+
+
+def _better(design: Design, optics: D2NNOptics) -> str:
+    """The window that would do, where one was named by hand."""
+    free = optics.model_copy(update={"padding": None, "propagator": "auto"})
+    layers, samples = layers_of(design, free), light_samples(design, free)
+    widest = max(suitable_paddings(layers, samples, optics.accuracy))
+    parts = [f'optics.padding = "auto" or {widest:g}'] if optics.padding else []
+    parts += ['optics.propagator = "auto"'] if optics.propagator != "auto" else []
+    return f"set {' and '.join(parts)}"
+
+
+def _coupling(design: Design, optics: D2NNOptics) -> Iterator[Check]:
+    """How many neurons of the next mask one neuron reaches."""
+    if optics.crossed == 1:
+        return
+    wavelength_m, neurons = _wavelength_in_medium(design), min(optics.neurons)
+    reach = reach_of(optics.pitch, wavelength_m, optics.layer_gap, neurons)
+    gap = format_length(coupling_gap_m(optics.pitch, wavelength_m))
+    alone, left = reach.same > 0.5, reach.inside < 0.25
+    far = format_length(0.5 * neurons * optics.pitch**2 / wavelength_m)
+    yield Check(
+        "coupling of layers",
+        "warn" if alone or left else "pass",
+        f"a neuron sends {reach.same:.3g} of its light into the same neuron of the next mask, nine tenths of it into "
+        f"{reach.neurons} along each axis, {reach.inside:.3g} into that mask",
+        "≤ 0.5 into the same neuron, or the layers act as one; ≥ 0.25 into the next mask",
+        f"lengthen optics.layer_gap: at {gap} a quarter is left in the same neuron"
+        if alone
+        else f"shorten optics.layer_gap: at {far} a neuron reaches just over the mask"
+        if left
+        else "",
+    )
 
 
 def _pupil(design: Design, optics: FilterOptics) -> Iterator[Check]:
     """Whether lenses exist that could hold the pupil, and whether the filter can be exported."""
     wavelength_m = _wavelength_in_medium(design)
-    extent_m = max(filter_window(optics).extent_m)
+    extent_m = max(filter_window(optics).extent_m)  # of a radius in points the window is square
     sine = wavelength_m / (2.0 * optics.pitch) if optics.radius is None else optics.radius * wavelength_m / extent_m
     diameter = format_length(2.0 * sine * optics.focal)
     yield _graded(
@@ -144,19 +248,22 @@ def _pupil(design: Design, optics: FilterOptics) -> Iterator[Check]:
 
 
 def power_lost_per_hop(design: Design, layers: D2NNOptics) -> list[float]:
-    """Share of the power that leaves the aperture or the band in each hop, for a smooth random phase object."""
+    """Share of the power that leaves the aperture or the band in each hop, for a smooth random phase object.
+
+    Only the field of view sends light here, so that no neighbour's stands in for what leaves.
+    """
     optics = build_layers(design, layers)
-    ny, nx = layers.shape
+    (ny, nx), (my, mx) = layers.shape, object_margin(design)
     generator = torch.Generator().manual_seed(design.training.seed)
     coarse = torch.rand((1, 1, max(2, ny // 16), max(2, nx // 16)), generator=generator)
     phase = 2.0 * torch.nn.functional.interpolate(coarse, (ny, nx), mode="bicubic", align_corners=True)[0, 0]
-    field = torch.polar(torch.ones_like(phase), phase)
-    lost = []
+    field = torch.nn.functional.pad(torch.polar(torch.ones_like(phase), phase), (mx, mx, my, my))
+    lost, area = [], math.prod(optics.object_grid.pitch_m)
     with torch.no_grad():
         for index, hop in enumerate(optics.taken(optics.crossed)):
-            before = field.abs().square().sum()
-            field = hop(field)
-            lost.append(float(1.0 - field.abs().square().sum() / before))
+            before = field.abs().square().sum() * area
+            field, area = hop(field), math.prod(hop.target_grid.pitch_m)
+            lost.append(float(1.0 - field.abs().square().sum() * area / before))
             if index < optics.crossed:
                 field = optics.behind(index, field)
     return lost
@@ -179,7 +286,7 @@ def _power(design: Design, optics: D2NNOptics) -> Iterator[Check]:
 
 def _mask(design: Design) -> Iterator[Check]:
     process, made = build_process(design), design.fabrication
-    pitch_m = build_optics(design).mask_pitch_m
+    pitch_m = min(build_optics(design).mask_pitch_m)
     relief = process.highest_m
     ratio = relief / pitch_m
     in_pupil = isinstance(design.optics, FilterOptics)

@@ -19,6 +19,7 @@ __all__ = ["RULES", "Finding", "Limits", "Rule", "ShapeClass", "check_rules"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Pair = tuple[float, float]
 Rule = Literal["width", "gap", "corner", "area", "aspect"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
@@ -84,23 +85,24 @@ class Finding:
     values: npt.NDArray[np.floating]
 
 
-def check_rules(shapes: ShapeClass, pitch_m: float, limits: Limits, kept: int) -> Iterator[Finding]:
+def check_rules(shapes: ShapeClass, pitch_m: tuple[float, float], limits: Limits, kept: int) -> Iterator[Finding]:
     """All rules on one class of shapes.
 
     Args:
         shapes: the class.
-        pitch_m: side of a square pixel, metres.
+        pitch_m: sides of a pixel along y and x, metres.
         limits: what is allowed.
         kept: number of violations of a rule that are placed.
     """
     region = shapes.levels == shapes.own
     runs = [_runs(region), _runs(region.T)]
+    along_m = pitch_m[::-1]  # runs along rows measure x
     if shapes.drawn:
-        yield _short("width", shapes.name, runs, pitch_m, limits.width_m, kept)
-        yield _short("gap", shapes.name, [_between(found) for found in runs], pitch_m, limits.width_m, kept)
+        yield _short("width", shapes.name, runs, along_m, limits.width_m, kept)
+        yield _short("gap", shapes.name, [_between(found) for found in runs], along_m, limits.width_m, kept)
         yield _corners(shapes.name, region, kept)
         yield _areas(shapes.name, region, pitch_m, limits.width_m**2, kept)
-    yield _aspects(shapes, runs, pitch_m, limits.aspect, kept)
+    yield _aspects(shapes, runs, along_m, limits.aspect, kept)
 
 
 def _runs(region: Bools) -> Ints:
@@ -121,13 +123,13 @@ def _length(runs: Ints) -> Ints:
     return runs[:, 2] - runs[:, 1]
 
 
-def _short(rule: Rule, name: str, runs: list[Ints], pitch_m: float, limit: float, kept: int) -> Finding:
+def _short(rule: Rule, name: str, runs: list[Ints], along_m: Pair, limit: float, kept: int) -> Finding:
     """Runs along rows and along columns against the smallest length allowed."""
-    fewest = limit * (1.0 - _SLACK) / pitch_m
-    short = [_merged(found[_length(found) < fewest]) for found in runs]
-    boxes, length, _ = _placed(short, kept)
-    worst = min((int(_length(found).min()) * pitch_m for found in runs if len(found)), default=None)
-    return Finding(rule, name, limit, sum(map(len, short)), worst, boxes, length * pitch_m)
+    least = limit * (1.0 - _SLACK)
+    short = [_merged(found[_length(found) * side_m < least]) for found, side_m in zip(runs, along_m, strict=True)]
+    boxes, length_m, _ = _placed(short, along_m, kept)
+    lengths_m = (int(_length(found).min()) * side for found, side in zip(runs, along_m, strict=True) if len(found))
+    return Finding(rule, name, limit, sum(map(len, short)), min(lengths_m, default=None), boxes, length_m)
 
 
 def _corners(name: str, region: Bools, kept: int) -> Finding:
@@ -138,12 +140,12 @@ def _corners(name: str, region: Bools, kept: int) -> Finding:
     return Finding("corner", name, 0.0, len(row), 0.0 if len(row) else None, boxes, np.zeros(len(boxes)))
 
 
-def _areas(name: str, region: Bools, pitch_m: float, limit: float, kept: int) -> Finding:
+def _areas(name: str, region: Bools, pitch_m: Pair, limit: float, kept: int) -> Finding:
     """Pieces of the class that hang together by sides of pixels."""
     from scipy import ndimage
 
     pieces, count = ndimage.label(region)
-    areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:] * pitch_m**2
+    areas = np.bincount(pieces.ravel(), minlength=count + 1)[1:] * (pitch_m[0] * pitch_m[1])
     small = np.flatnonzero(areas < limit * (1.0 - _SLACK))
     numbers = np.zeros(count + 1, dtype=np.int64)
     numbers[small[:kept] + 1] = np.arange(1, len(small[:kept]) + 1)
@@ -154,19 +156,19 @@ def _areas(name: str, region: Bools, pitch_m: float, limit: float, kept: int) ->
     return Finding("area", name, limit, len(small), worst, boxes, areas[small[:kept]])
 
 
-def _aspects(shapes: ShapeClass, runs: list[Ints], pitch_m: float, limit: float, kept: int) -> Finding:
+def _aspects(shapes: ShapeClass, runs: list[Ints], along_m: Pair, limit: float, kept: int) -> Finding:
     """The taller of the walls at both ends of each run over its length."""
     walls_m = np.abs(shapes.heights_m - shapes.heights_m[shapes.own])
     worst, steep = [], []
-    for found, levels in zip(runs, (shapes.levels, shapes.levels.T), strict=True):
+    for found, levels, side_m in zip(runs, (shapes.levels, shapes.levels.T), along_m, strict=True):
         inside = found if shapes.drawn else found[(found[:, 1] > 0) & (found[:, 2] < levels.shape[1])]
         beside = _taller_end(inside, levels, shapes.ground, walls_m)
-        ratio = walls_m[beside] / (_length(inside) * pitch_m)
+        ratio = walls_m[beside] / (_length(inside) * side_m)
         worst += [float(ratio.max())] if len(ratio) else []
         too_steep = ratio > limit * (1.0 + _SLACK)
         steep.append(_merged(inside[too_steep], beside[too_steep]))
-    boxes, length, beside = _placed(steep, kept)
-    values, count = walls_m[beside] / (length * pitch_m), sum(map(len, steep))
+    boxes, length_m, beside = _placed(steep, along_m, kept)
+    values, count = walls_m[beside] / length_m, sum(map(len, steep))
     return Finding("aspect", shapes.name, limit, count, max(worst, default=None), boxes, values)
 
 
@@ -200,14 +202,19 @@ def _merged(runs: Ints, beside: npt.NDArray[np.integer] | None = None) -> Ints:
     return np.stack((*rows, ends >> _SIDE_BITS, ends & side, levels & ((1 << _LEVEL_BITS) - 1)), axis=1)
 
 
-def _placed(merged: list[Ints], kept: int) -> tuple[Ints, Ints, Ints]:
-    """The first merged runs along rows and along columns in reading order: boxes (kept, 4), lengths, levels (kept,)."""
+def _placed(merged: list[Ints], along_m: Pair, kept: int) -> tuple[Ints, npt.NDArray[np.float64], Ints]:
+    """The first merged runs along rows and along columns in reading order.
+
+    Returns:
+        Boxes (kept, 4), lengths in metres and levels (kept,).
+    """
     rows, columns = merged
     rows, columns = rows[_first(rows[:, 0], rows[:, 2], kept)], columns[_first(columns[:, 2], columns[:, 0], kept)]
     boxes = np.concatenate((rows[:, :4], columns[:, [2, 3, 0, 1]]))
     runs = np.concatenate((rows, columns))
     order = _first(boxes[:, 0], boxes[:, 2], kept)
-    return boxes[order], (runs[:, 3] - runs[:, 2])[order], runs[order, 4]
+    side_m = np.repeat(along_m, (len(rows), len(columns)))
+    return boxes[order], ((runs[:, 3] - runs[:, 2]) * side_m)[order], runs[order, 4]
 
 
 def _first(row: Ints, column: Ints, kept: int) -> Ints:

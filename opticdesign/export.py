@@ -39,6 +39,7 @@ __all__ = [
     "ExportedFile",
     "Exporter",
     "ExporterCheck",
+    "Extent",
     "ReadBack",
     "WrittenFiles",
     "export_design",
@@ -55,7 +56,7 @@ class ExportJob:
         name: name of the design.
         levels: level indices (layers, rows, columns), uint8, each below `process.levels`; row 0 at the top.
         process: the process that turns levels into heights and phases.
-        pitch_m: side of a square pixel in metres.
+        pitch_m: sides of a pixel along y and x in metres.
         two_pi_grey: number of grey levels that make a phase of 2π on the panel, 2 … 256.
         openings: of masks that also absorb, how many of `spec.layout.halftone`² cells of each pixel are open, uint16,
             shape of the levels: that share is the amplitude. None where masks absorb nothing.
@@ -68,7 +69,7 @@ class ExportJob:
     name: str
     levels: npt.NDArray[np.uint8]
     process: FabricationProcess
-    pitch_m: float
+    pitch_m: tuple[float, float]
     two_pi_grey: int = 256
     openings: npt.NDArray[np.uint16] | None = None
     spec: Export = field(default_factory=Export)
@@ -95,8 +96,9 @@ class ExportJob:
                 f"openings of type {self.openings.dtype} and shape {self.openings.shape}, up to {self.openings.max()}",
                 expected=f"uint16 of shape {self.levels.shape}, at most {self.spec.layout.halftone**2}",
             )
-        if not 1e-12 <= self.pitch_m <= 1.0:
-            raise UsageError(f"a pitch of {self.pitch_m} m", expected="a pitch from 1e-12 m to 1 m")
+        for side_m in self.pitch_m:
+            if not 1e-12 <= side_m <= 1.0:
+                raise UsageError(f"a pitch of {side_m} m", expected="a pitch from 1e-12 m to 1 m")
         if not 2 <= self.two_pi_grey <= 256:
             raise UsageError(
                 f"{self.two_pi_grey} grey levels for a phase of 2π",
@@ -110,6 +112,19 @@ class ExportJob:
         return re.sub(r"[^A-Za-z0-9_]+", "_", self.name)[:32]
 
 
+class Extent(NamedTuple):
+    """Where one mask lies, as a file alone says it.
+
+    Args:
+        size_m: length of all its pixels along y and x, metres.
+        offset_m: its middle, seen from where the format has the optical axis, along y (downwards, as rows count) and x,
+            metres.
+    """
+
+    size_m: tuple[float, float]
+    offset_m: tuple[float, float] = (0.0, 0.0)
+
+
 class ReadBack(NamedTuple):
     """What exported files hold.
 
@@ -118,12 +133,15 @@ class ReadBack(NamedTuple):
         phase_rad: phase the files realise, same shape, radians, float32.
         files: for each layer the path of the file that holds it.
         openings: open cells of each pixel, same shape, int64; None where the format holds none.
+        extents: of each layer, from the coordinates in its file and never from the manifest's pitch; None where the
+            format holds no scale, or where too little is drawn to find it.
     """
 
     levels: npt.NDArray[np.int64]
     phase_rad: npt.NDArray[np.float32]
     files: tuple[str, ...]
     openings: npt.NDArray[np.int64] | None = None
+    extents: tuple[Extent | None, ...] = ()
 
 
 class ExportedFile(NamedTuple):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 
-__all__ = ["Grid", "Spectrum", "phasor", "shifted"]
+__all__ = ["Grid", "Spectrum", "middle", "phasor", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,12 @@ class Spectrum:
         wavelengths = cls.uniform(centre_m, 3.0 * fwhm_m, count).wavelengths_m
         powers = [math.exp(-4.0 * math.log(2.0) * ((w - centre_m) / fwhm_m) ** 2) for w in wavelengths]
         return cls(wavelengths, tuple(power / sum(powers) for power in powers))
+
+
+def middle(values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The middle (…, y, x) of values on a larger grid that reaches as far beyond it on opposite sides; a view."""
+    top, left = ((whole - part) // 2 for whole, part in zip(values.shape[-2:], shape, strict=True))
+    return values[..., top : top + shape[0], left : left + shape[1]]
 
 
 def phasor(phase_rad: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -28,8 +29,9 @@ _FOCAL = "10 mm"  # of the 4-f system that holds Zernike's filter; the image doe
 def floor_design(design: Design, floor: Floor, seed: int) -> Design:
     """A design with the same camera and decoder, trained as long, behind optics that are not learned.
 
-    "clear" is a clear aperture at the same distances, "random" are masks (or a filter) of random phase, "cells" are
-    random masks that repeat as the design's do, "zernike" is a 4-f system with Zernike's phase-contrast filter.
+    "clear" is a clear aperture at the same distances, without gaps, "random" are masks (or a filter) of random phase,
+    "cells" are random masks that repeat as the design's do, "zernike" is a 4-f system with Zernike's phase-contrast
+    filter. All see the object with the surroundings that the design names.
 
     Args:
         design: what the floor is for; its optics may be layers or a filter.
@@ -38,26 +40,36 @@ def floor_design(design: Design, floor: Floor, seed: int) -> Design:
     """
     optics = design.optics
     new: D2NNOptics | FilterOptics
-    if floor == "zernike" and isinstance(optics, FilterOptics):
-        new = optics.model_copy(update={"start": "zernike", "mode": "none", "rings": False})
+    start: dict[str, object] = {"start": "clear", "fill_factor": 1.0} if floor == "clear" else {"start": "random"}
+    if isinstance(optics, FilterOptics):
+        changes = {"start": "zernike", "rings": False} if floor == "zernike" else start
+        new = optics.model_copy(update={**changes, "mode": "none"})
     elif floor == "zernike":
-        new = FilterOptics.model_validate(
-            {
-                "kind": "fourier-filter",
-                "neurons": optics.shape,
-                "pitch": f"{optics.sample_pitch!r} m",
-                "focal": _FOCAL,
-                "mode": "none",
-                "start": "zernike",
-            }
-        )
-    elif isinstance(optics, FilterOptics):
-        new = optics.model_copy(update={"start": "clear" if floor == "clear" else "random", "mode": "none"})
+        new = _zernike_filter(optics)
     else:
-        cell = optics.cell if floor == "cells" else None
-        new = optics.model_copy(update={"start": "clear" if floor == "clear" else "random", "cell": cell})
+        new = optics.model_copy(update={**start, "cell": optics.cell if floor == "cells" else None})
     training = design.training.model_copy(update={"seed": seed, "stages": decoder_stages(design)})
     return design.model_copy(update={"optics": new, "training": training})
+
+
+def _zernike_filter(optics: D2NNOptics) -> FilterOptics:
+    """Zernike's filter for the object, the camera and the surroundings of layers, as accurate.
+
+    Its margin is its own, since light spreads in it otherwise than between layers.
+    """
+    return FilterOptics.model_validate(
+        {
+            "kind": "fourier-filter",
+            "neurons": optics.shape,
+            "pitch": f"{optics.sample_pitch!r} m",
+            "focal": _FOCAL,
+            "mode": "none",
+            "start": "zernike",
+            "samples": None if optics.samples is None else math.ceil(optics.samples / optics.image_samples),
+            "surroundings": optics.surroundings,
+            "accuracy": optics.accuracy,
+        }
+    )
 
 
 def decoder_stages(design: Design) -> dict[str, Stage]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opticdesign.data import PhaseField
+from opticdesign.data import PhaseField, Window
 from opticdesign.errors import DataError, UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.metrics import blend_window
@@ -75,6 +75,10 @@ class _Layout:
         """All tiles, row by row."""
         return list(product(range(len(self.rows.starts)), range(len(self.columns.starts))))
 
+    def corner(self, tile: _Tile) -> tuple[int, int]:
+        """First row and column of the field that a tile covers."""
+        return self.rows.starts[tile[0]], self.columns.starts[tile[1]]
+
     def part(self, tile: _Tile) -> tuple[slice, slice]:
         """Rows and columns of the field that a tile covers."""
         return self.rows.part(tile[0]), self.columns.part(tile[1])
@@ -96,12 +100,13 @@ class _Layout:
 def reconstruct_field(
     microscope: Microscope,
     field: PhaseField,
+    window: Window,
     process: FabricationProcess | None,
     overlap: int,
     seed: int,
     tiling: Tiling = "blend",
 ) -> FullField:
-    """Reconstruct a whole field from tiles of the microscope's size, each imaged by itself.
+    """Reconstruct a whole field from tiles, the patches of a window, each imaged by itself with its surroundings.
 
     Three ways to lay the tiles:
 
@@ -116,6 +121,7 @@ def reconstruct_field(
     Args:
         microscope: the instrument.
         field: the sample.
+        window: a tile, and what the microscope takes around it.
         process: given, the masks act as this process makes them.
         overlap: samples that neighbouring tiles share; "pad" has no use for it.
         seed: seed of the noise.
@@ -125,18 +131,18 @@ def reconstruct_field(
         UsageError: an unknown tiling, or an overlap that tiles of this size cannot have.
         DataError: a field smaller than a tile, which only "pad" can fill.
     """
-    layout = _layout(field, microscope.optics.grid.shape, overlap, tiling)
+    layout = _layout(field, window.patch, overlap, tiling)
     total, weight = torch.zeros(2, *layout.shape, dtype=torch.float64)
     means: dict[tuple[_Tile, _Tile], float] = {}  # of the first tile, over what it shares with the second
-    parts = reconstruct_batches(microscope, _batches(field, layout), process, seed)
+    parts = reconstruct_batches(microscope, _batches(field, window, layout), process, seed)
     for tile, image in zip(layout.tiles, (image for _, images in parts for image in images), strict=True):
         total[layout.part(tile)] += layout.window(tile) * image
         for other in layout.neighbours(tile):
             means[tile, other] = float(image[layout.shared(tile, other)].mean(dtype=torch.float64))
     for tile, offset in zip(layout.tiles, _agreeing_offsets(layout, means).tolist(), strict=True):
-        window = layout.window(tile)
-        total[layout.part(tile)] += offset * window
-        weight[layout.part(tile)] += window
+        share = layout.window(tile)
+        total[layout.part(tile)] += offset * share
+        weight[layout.part(tile)] += share
     whole = (total / weight)[: field.shape[0], : field.shape[1]].to(torch.float32)
     target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
     return FullField(field.name, whole, target, torch.from_numpy(field.valid))
@@ -172,16 +178,16 @@ def _axis(length: int, tile: int, overlap: int, tiling: Tiling) -> _Axis:
     return _Axis(tile, starts, ((samples >= seams[:-1, None]) & (samples < seams[1:, None])).to(torch.float64))
 
 
-def _batches(field: PhaseField, layout: _Layout) -> Iterator[Tensor]:
-    """The tiles' complex fields (batch, y, x), the sample continued by reflection to all that the tiles cover."""
-    beyond = [(0, whole - length) for whole, length in zip(layout.shape, field.shape, strict=True)]
-    amplitude, phase_rad = (
-        torch.from_numpy(np.pad(part, beyond, mode="reflect")) for part in (field.amplitude, field.phase_rad)
-    )
+def _batches(field: PhaseField, window: Window, layout: _Layout) -> Iterator[Tensor]:
+    """Complex fields of the tiles and what surrounds them, (batch, y + 2·my, x + 2·mx)."""
     tiles = layout.tiles
     for first in range(0, len(tiles), BATCH):
-        parts = [layout.part(tile) for tile in tiles[first : first + BATCH]]
-        yield torch.stack([torch.polar(amplitude[part], phase_rad[part]) for part in parts])
+        corners = [layout.corner(tile) for tile in tiles[first : first + BATCH]]
+        amplitude, phase_rad = (
+            torch.from_numpy(np.stack([window.cut(part, *corner) for corner in corners]))
+            for part in (field.amplitude, field.phase_rad)
+        )
+        yield torch.polar(amplitude, phase_rad)
 
 
 def _agreeing_offsets(layout: _Layout, means: dict[tuple[_Tile, _Tile], float]) -> Tensor:

@@ -60,7 +60,7 @@ class ImportJob:
     Args:
         files: the files, in the order in which light meets their masks.
         shape: masks, rows and columns of the design.
-        pitch_m: side of a square pixel in metres.
+        pitch_m: sides of a pixel along y and x in metres.
         process: the process of the design, which heights and levels are those of.
         layout: kind, tone and mirroring of a layout, as the design says.
         halftone: cells along a pixel of half-toned chrome; None where the masks of the design absorb nothing.
@@ -72,7 +72,7 @@ class ImportJob:
 
     files: tuple[SourceFile, ...]
     shape: tuple[int, int, int]
-    pitch_m: float
+    pitch_m: tuple[float, float]
     process: FabricationProcess
     layout: Layout
     halftone: int | None = None
@@ -210,35 +210,38 @@ def _at_design_pitch(one: HeightMap, job: ImportJob) -> npt.NDArray[np.float64]:
     if not np.isfinite(one.height_m).all():
         row, column = (int(index) for index in np.argwhere(~np.isfinite(one.height_m))[0])
         raise DataError(one.place, f"row {row} column {column} is no number", expected="a height everywhere")
-    ratio = _ratio(one, job)
-    size = tuple(side * ratio for side in one.height_m.shape)
+    down, across = _ratios(one, job)
+    size = one.height_m.shape[0] * down, one.height_m.shape[1] * across
     if size != (rows, columns):  # before anything is repeated: a wrong pitch can ask for any amount of memory
         found = " × ".join(map(str, one.height_m.shape))
         raise DataError(
             one.place,
-            f"{found} samples" + ("" if ratio == 1.0 else f", {size[0]:g} × {size[1]:g} pixels of the design"),
-            expected=f"{rows} × {columns} pixels of {format_length(job.pitch_m)}",
+            f"{found} samples" + ("" if down == across == 1.0 else f", {size[0]:g} × {size[1]:g} pixels of the design"),
+            expected=f"{rows} × {columns} pixels of {_sides(job.pitch_m)}",
             remedy="cut or pad the map, name a design of its size, or say the distance of its samples with --pitch",
         )
-    if ratio >= 1.0:
-        return np.repeat(np.repeat(one.height_m, round(ratio), axis=0), round(ratio), axis=1)
-    factor = round(1.0 / ratio)
-    mean: npt.NDArray[np.float64] = one.height_m.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
-    return mean
+    parts = [max(1, round(1.0 / ratio)) for ratio in (down, across)]  # samples that make a pixel, or one
+    mean = one.height_m.reshape(-1, parts[0], one.height_m.shape[1] // parts[1], parts[1]).mean(axis=(1, 3))
+    wide: npt.NDArray[np.float64] = mean.repeat(max(1, round(down)), axis=0).repeat(max(1, round(across)), axis=1)
+    return wide
 
 
-def _ratio(one: HeightMap, job: ImportJob) -> float:
-    """Pitch of the map over that of the design: a whole number, or one over a whole number."""
+def _ratios(one: HeightMap, job: ImportJob) -> tuple[float, float]:
+    """Pitch of the map over that of the design along y and x: whole numbers, or one over whole numbers."""
     told = None if job.file_pitch_m is None else (job.file_pitch_m, job.file_pitch_m)
-    pitch_m = told or one.pitch_m or (job.pitch_m, job.pitch_m)
-    ratios = [side / job.pitch_m for side in pitch_m]
+    pitch_m = told or one.pitch_m or job.pitch_m
+    ratios = [found / wanted for found, wanted in zip(pitch_m, job.pitch_m, strict=True)]
     whole = [max(1, round(ratio)) if ratio >= 0.75 else 1.0 / max(1, round(1.0 / ratio)) for ratio in ratios]
-    if whole[0] == whole[1] and all(abs(a / b - 1.0) <= 1e-4 for a, b in zip(ratios, whole, strict=True)):
-        return whole[0]
-    sides = " × ".join(format_length(side) for side in pitch_m)
+    if all(abs(a / b - 1.0) <= 1e-4 for a, b in zip(ratios, whole, strict=True)):
+        return whole[0], whole[1]
     raise DataError(
         one.place,
-        f"samples of {sides} on pixels of {format_length(job.pitch_m)}",
+        f"samples of {_sides(pitch_m)} on pixels of {_sides(job.pitch_m)}",
         expected="the design's pitch, a multiple or a whole part of it",
         remedy="resample the map, set optics.pitch to its pitch, or correct what the file says with --pitch",
     )
+
+
+def _sides(pitch_m: tuple[float, float]) -> str:
+    """The sides of a pixel for people: one length where it is square."""
+    return " × ".join(dict.fromkeys(format_length(side) for side in pitch_m))

@@ -6,9 +6,18 @@ import hashlib
 import os
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from opticdesign.errors import RunError, UsageError, VerificationError
 from opticdesign.fabrication import FabricationProcess
@@ -31,8 +40,10 @@ CONVENTIONS = MappingProxyType(
     {
         "arrays": "levels are (layer, row, column); layer 1 is met by the light first; rows and columns count from 0, "
         "row 0 at the top",
-        "layout": "y of a layout points up: row r of R covers y from (R - 1 - r) to (R - r) times the pitch, "
-        "column c covers x from c to c + 1 times the pitch",
+        "layout": "y of a layout points up: row r of R covers y from (R - 1 - r) to (R - r) times pitch_m[0], "
+        "column c covers x from c to c + 1 times pitch_m[1]",
+        "axis": "light's axis meets the middle of the array; of a filter in a pupil, the middle of the point in row "
+        "rows // 2 and column columns // 2",
         "phase": "phase = 2 pi (index - medium_index) height / wavelength; thicker material gives more phase",
         "time": "time factor exp(-i omega t), forward travel exp(+i k z)",
         "amplitude": "the amplitude of a pixel is the share of its halftone x halftone cells that is open",
@@ -131,6 +142,11 @@ def _numbers(process: FabricationProcess) -> dict[str, int | float | tuple[float
     }
 
 
+def _both_sides(value: Any) -> Any:
+    """One number, which earlier versions wrote of square pixels, as the two sides of a pixel."""
+    return (value, value) if isinstance(value, (int, float)) else value
+
+
 class Manifest(_Record):
     """Everything a reader of the files has to know, and nothing it has to guess."""
 
@@ -142,7 +158,8 @@ class Manifest(_Record):
     conventions: dict[str, str]
     process: ProcessRecord
     shape: tuple[Size, Size, Size]  # layers, rows, columns
-    pitch_m: Length
+    # along y and x; strict of the numbers, but the validator's pair is no array of JSON
+    pitch_m: Annotated[tuple[Length, Length], Field(strict=False), BeforeValidator(_both_sides)]
     two_pi_grey: Annotated[int, Field(ge=2, le=256)]
     levels_sha256: Digest  # of the level indices as uint8 in C order
     halftone: Annotated[int, Field(ge=1, le=64)] | None = None  # cells along a pixel, where masks absorb

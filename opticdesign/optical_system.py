@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from opticdesign.cascade import PreparedTransfer, cascade, prepared
-from opticdesign.elements import DiffractiveElement, FourierFilter, ring_means, ring_of_point
+from opticdesign.band import Plane, from_band, to_band
+from opticdesign.cascade import PreparedTransfer, cascade
+from opticdesign.elements import DiffractiveElement, Element, FourierFilter, Mask, ring_means, ring_of_point
 from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
+from opticdesign.hop import Hop, light_window, to_first_sample
 from opticdesign.propagation import Propagator
 from opticdesign.quantiser import Quantiser
 from opticdesign.thick import ThickRelief
@@ -24,14 +26,32 @@ class OpticalSystem(nn.Module, ABC):
     """Passive optics with learned masks: a complex field in the sample plane in, one on the camera out.
 
     Args:
-        grid: sampling of both planes.
-        mask_pitch_m: width of the smallest part of a mask, metres.
+        grid: samples of object and image in the field of view.
+        object_grid: samples of the object as far as there is light, at the same pitch around the same axis.
+        camera_grid: samples of the light on the camera, over the field of view; a whole number of them in one of the
+            image.
+        mask_pitch_m: height and width of the smallest part of a mask, metres.
         layers: number of masks.
+
+    Raises:
+        UsageError: grids that do not fit together.
     """
 
-    def __init__(self, grid: Grid, mask_pitch_m: float, layers: int) -> None:
+    def __init__(
+        self, grid: Grid, object_grid: Grid, camera_grid: Grid, mask_pitch_m: tuple[float, float], layers: int
+    ) -> None:
         super().__init__()
-        self.grid, self.mask_pitch_m = grid, mask_pitch_m
+        self.grid, self.object_grid, self.camera_grid, self.mask_pitch_m = grid, object_grid, camera_grid, mask_pitch_m
+        pairs = list(zip(camera_grid.shape, grid.shape, strict=True))
+        if any(fine % coarse for fine, coarse in pairs) or any(
+            whole < part or (whole - part) % 2 for whole, part in zip(object_grid.shape, grid.shape, strict=True)
+        ):
+            raise UsageError(
+                f"an object of {object_grid.shape} samples and light of {camera_grid.shape} on the camera, for an image "
+                f"of {grid.shape}",
+                expected="as many more samples of the object on both sides, and whole numbers of the light's in the image's",
+                remedy="choose other grids",
+            )
         # scale of the all-optical image against phase over 2π, one for each number of layers that light may pass; it
         # belongs to that objective, not to the hardware
         self.powers = nn.Parameter(torch.ones(layers))
@@ -43,10 +63,10 @@ class OpticalSystem(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
-        """Complex field on the detector plane of a complex input field, both (…, y, x).
+        """Complex field (…, y, x) on `camera_grid` of a complex field (…, y, x) on `object_grid`.
 
         Args:
-            field: field in the sample plane.
+            field: field in the sample plane, dark beyond.
             process: given, the masks act as this process makes them.
             crossed: masks that light passes, the first ones; left out, as many as the design says.
         """
@@ -91,9 +111,17 @@ class OpticalSystem(nn.Module, ABC):
         return list(self.parameters())
 
     def intensity(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
-        """|A_out|² on the detector plane, real (…, y, x); arguments as in `forward`."""
-        output: Tensor = self(field, process, crossed)
-        return output.real**2 + output.imag**2
+        """|A_out|² in the image, real (…, y, x) on `grid`, of a field on `object_grid`; arguments as in `forward`."""
+        return self.seen(self(field, process, crossed))
+
+    def seen(self, output: Tensor) -> Tensor:
+        """Mean of |A_out|² over each sample of the image, real (…, y, x), of a field (…, y, x) on `camera_grid`."""
+        intensity = output.real**2 + output.imag**2
+        fine = [of // by for of, by in zip(self.camera_grid.shape, self.grid.shape, strict=True)]
+        if fine == [1, 1]:
+            return intensity
+        flat = intensity.reshape(-1, 1, *intensity.shape[-2:])
+        return nn.functional.avg_pool2d(flat, fine).reshape(*intensity.shape[:-2], *self.grid.shape)
 
     def power(self, crossed: int | None = None) -> Tensor:
         """Square of the learned output power P: what the all-optical image is |A_out|² times."""
@@ -101,33 +129,43 @@ class OpticalSystem(nn.Module, ABC):
 
 
 class DiffractiveSystem(OpticalSystem):
-    """Diffractive elements with free space before, between and after them.
+    """Elements with free space before, between and after them.
 
     Args:
-        elements: the masks in the order light meets them, one or more, on one grid.
-        hops: one propagator more than elements, the last one ending on the detector; behind a thick mask a hop starts
-            at the top of its relief.
-        thick: makes the masks reliefs that light is marched through; left out, they are thin.
-        crossed: masks that light passes before it takes the last hop; all when left out.
+        elements: in the order light meets them, one or more; of these the diffractive ones are learned.
+        hops: ways, one more than elements, the last one ending on the camera; behind a thick mask a way starts at the
+            top of its relief. A propagator goes from its grid to the same.
+        thick: makes the diffractive elements reliefs that light is marched through; left out, they are thin.
+        image: samples of the image; where left out, those of the light on the camera.
+        crossed: elements that light passes before it takes the last hop; all when left out.
         cell: neurons of a square cell that repeats over each mask; left out, every neuron is its own.
+
+    Raises:
+        UsageError: not one hop more than elements, or hops and elements on different grids.
     """
 
     def __init__(
         self,
-        elements: Sequence[DiffractiveElement],
-        hops: Sequence[Propagator],
+        elements: Sequence[Element],
+        hops: Sequence[Propagator | Hop],
         thick: ThickMasks | None = None,
         *,
+        image: Grid | None = None,
         crossed: int | None = None,
         cell: int | None = None,
     ) -> None:
-        grid = elements[0].grid
-        super().__init__(grid, grid.pitch_m[0] * elements[0].samples, len(elements))
+        made = {hop: hop if isinstance(hop, Hop) else Hop(hop) for hop in hops}  # equal ways share one
+        ways = [made[hop] for hop in hops]
+        _check_train(elements, ways, crossed)
+        camera = ways[-1].target_grid
+        masks = [element for element in elements if isinstance(element, DiffractiveElement)]
+        pitch_m = masks[0].pitch_m if masks else elements[0].grid.pitch_m
+        super().__init__(image or camera, ways[0].source_grid, camera, pitch_m, len(elements))
         self.thick, self.cell = thick, cell
         self.elements: nn.ModuleList = nn.ModuleList(elements)
-        self.hops: nn.ModuleList = nn.ModuleList(hops)
+        self.hops: nn.ModuleList = nn.ModuleList(ways)
         self._crossed = crossed or len(elements)
-        self._prepared: dict[Tensor, PreparedTransfer] = {}
+        self._ready: dict[Tensor, PreparedTransfer] = {}
 
     @property
     def crossed(self) -> int:  # noqa: D102 (documented on the base)
@@ -137,54 +175,61 @@ class DiffractiveSystem(OpticalSystem):
         self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None
     ) -> Tensor:
         passed = crossed or self.crossed
-        hops = self.taken(passed)
-        if self.thick is not None or any(hop.transfer.requires_grad for hop in hops):
+        hops, elements = self.taken(passed), self.train_of(passed)
+        masks = [_multiplier(element, process) for element in elements]
+        if self.thick is not None or any(mask is None for mask in masks) or any(hop.learned for hop in hops):
             return self._one_by_one(field, process, hops)
-        phases = [element.sampled(element.phase(process)) for element in self._elements()[:passed]]
-        transfers = self._ready([hop.transfer for hop in hops])
-        return cascade(field.reshape(-1, *self.grid.shape), phases, transfers).reshape(field.shape)
+        transmissions = [mask for mask in masks if mask is not None]
+        output = cascade(field.reshape(-1, *self.object_grid.shape), transmissions, self.ready(hops))
+        return output.reshape(*field.shape[:-2], *self.camera_grid.shape)
 
-    def taken(self, crossed: int) -> list[Propagator]:
-        """The hops that light takes through the first masks, so many, and on to the detector."""
-        hops = [hop for hop in self.hops if isinstance(hop, Propagator)]
+    def taken(self, crossed: int) -> list[Hop]:
+        """The hops that light takes through the first elements, so many, and on to the detector."""
+        hops = [hop for hop in self.hops if isinstance(hop, Hop)]
         return [*hops[:crossed], hops[-1]]
 
-    def _ready(self, transfers: Sequence[Tensor]) -> list[PreparedTransfer]:
-        """Transfer functions as a cascade wants them, kept as long as they are the propagators'."""
-        kept = self._prepared
-        self._prepared = {
-            each: kept[each] if each in kept else prepared(each, self.grid.shape) for each in dict.fromkeys(transfers)
-        }
-        return [self._prepared[each] for each in transfers]
+    def train_of(self, crossed: int) -> list[Element]:
+        """The first elements, so many."""
+        return [element for element in self.elements if isinstance(element, Element)][:crossed]
 
-    def _one_by_one(self, field: Tensor, process: Quantiser | None, hops: Sequence[Propagator]) -> Tensor:
-        """As `forward`, hop by hop: for thick masks and for distances that are learned."""
+    def ready(self, hops: Sequence[Hop]) -> list[PreparedTransfer]:
+        """Transfer functions as a cascade wants them, kept as long as they are the hops'."""
+        kept = self._ready
+        self._ready = {hop.transfer: kept.get(hop.transfer) or hop.ready() for hop in dict.fromkeys(hops)}
+        return [self._ready[hop.transfer] for hop in hops]
+
+    def _one_by_one(self, field: Tensor, process: Quantiser | None, hops: Sequence[Hop]) -> Tensor:
+        """As `forward`, hop by hop: for thick masks, elements that do not multiply, and distances that are learned."""
         wave: Tensor = hops[0](field)
         for layer, hop in enumerate(hops[1:]):
             wave = hop(self.behind(layer, wave, process))
         return wave
 
     def behind(self, layer: int, field: Tensor, process: Quantiser | None = None) -> Tensor:
-        """The field (…, y, x) behind one mask, counted from 0, of the field in front of it."""
-        element = self._elements()[layer]
-        result: Tensor = element(field, process) if self.thick is None else self.thick(field, element, process)
+        """The field (…, y, x) behind one element, counted from 0, of the field in front of it."""
+        element = self.train_of(layer + 1)[layer]
+        result: Tensor
+        if not isinstance(element, DiffractiveElement):
+            result = element(field)
+        else:
+            result = element(field, process) if self.thick is None else self.thick(field, element, process)
         return result
 
     def phases(self, process: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
-        return torch.stack([element.phase(process) for element in self._elements()[: self.crossed]])
+        return torch.stack([element.phase(process) for element in self.masks])
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
-        for element, phase in zip(self._elements()[: self.crossed], phases_rad, strict=True):
+        for element, phase in zip(self.masks, phases_rad, strict=True):
             element.set_phase(phase)
 
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: D102 (documented on the base)
-        chosen = [parameter for element in self._elements()[first:last] for parameter in element.parameters()]
-        return [*chosen, self.powers]
+        elements = self.train_of(len(self.elements))[first:last]
+        return [*(parameter for element in elements for parameter in element.parameters()), self.powers]
 
     def average_gradients(self) -> None:
         """Replace each mask's gradient by its mean over all its cells."""
-        gradients = [element.learned.grad for element in self._elements()]
-        for gradient in gradients:
+        for element in self.elements:
+            gradient = element.learned.grad if isinstance(element, DiffractiveElement) else None
             if gradient is not None and self.cell is not None:
                 rows, columns = (side // self.cell for side in gradient.shape)
                 mean = gradient.reshape(rows, self.cell, columns, self.cell).mean((0, 2))
@@ -198,24 +243,73 @@ class DiffractiveSystem(OpticalSystem):
         first = values[..., : self.cell, : self.cell]
         return first.repeat(*[1] * (values.ndim - 2), rows, columns)
 
-    def _elements(self) -> list[DiffractiveElement]:
-        return [element for element in self.elements if isinstance(element, DiffractiveElement)]
+    @property
+    def masks(self) -> list[DiffractiveElement]:
+        """The diffractive elements that light passes."""
+        return [element for element in self.train_of(self.crossed) if isinstance(element, DiffractiveElement)]
+
+
+def _multiplier(element: Element, process: Quantiser | None) -> Tensor | None:
+    """What an element multiplies light by, as a cascade takes it; None where it does something else."""
+    if isinstance(element, DiffractiveElement):
+        return element.multiplier(process)
+    return element.transmission() if isinstance(element, Mask) else None
+
+
+def _check_train(elements: Sequence[Element], hops: Sequence[Hop], crossed: int | None) -> None:
+    """Refuse a train in which light would miss an element or a hop."""
+    if not elements or len(hops) != len(elements) + 1 or not 1 <= (crossed or 1) <= len(elements):
+        raise UsageError(
+            f"{len(elements)} elements, {len(hops)} hops, of which light passes {crossed or len(elements)} elements",
+            expected="one element or more, and one hop more than elements",
+            remedy="give a hop before each element and one behind the last",
+        )
+    ends = [*(hop.target_grid for hop in hops[:-1])]
+    starts = [hop.source_grid for hop in hops[1:]]
+    for number, (end, element, start) in enumerate(zip(ends, elements, starts, strict=True), start=1):
+        if not end.shape == element.grid.shape == start.shape:
+            raise UsageError(
+                f"element {number} has {element.grid.shape} samples, between hops that end on {end.shape} and start "
+                f"from {start.shape}",
+                expected="hops and elements on one grid",
+                remedy="build them on the same grid",
+            )
 
 
 class FilterSystem(OpticalSystem):
     """A 4-f system with a learned filter, its image turned upright again.
 
+    The filter's points are squares. A filter of points would repeat its image at distances of λf over their own; that
+    of squares fades there, h(x) = h₀(x)·sinc(x/D) along each axis, and this kernel meets the object in a window that
+    holds both without wrapping around.
+
     Args:
         element: the filter.
+        object_grid: samples of the object as far as there is light; where left out, object and image repeat forever,
+            and points are points.
+        samples: samples of the light on the camera across one of the image.
         rings: points that lie in one ring stay alike.
     """
 
     _ring: Tensor
+    _ramp: Tensor
 
-    def __init__(self, element: FourierFilter, *, rings: bool = False) -> None:
-        super().__init__(element.grid, element.pitch_m[0], 1)
-        self.element, self.rings = element, rings
+    def __init__(
+        self, element: FourierFilter, object_grid: Grid | None = None, *, samples: int = 1, rings: bool = False
+    ) -> None:
+        image = element.grid
+        (ny, nx), (dy, dx) = image.shape, image.pitch_m
+        camera = Grid((ny * samples, nx * samples), (dy / samples, dx / samples))
+        super().__init__(image, object_grid or image, camera, element.pitch_m, 1)
+        self.element, self.rings, self.repeats = element, rings, object_grid is None
+        window = element.window.shape
+        if object_grid is not None:
+            window = light_window(object_grid, camera, image.pitch_m, 2.0)
+        self.source = Plane(self.object_grid.shape, window)
+        self.target = Plane(camera.shape, (window[0] * samples, window[1] * samples))
         self.register_buffer("_ring", ring_of_point(element.window), persistent=False)
+        ramp = to_first_sample(self.object_grid, camera, image.with_shape(window).extent_m, window)
+        self.register_buffer("_ramp", None if object_grid is None else ramp, persistent=False)
 
     @property
     def crossed(self) -> int:  # noqa: D102 (documented on the base)
@@ -227,7 +321,24 @@ class FilterSystem(OpticalSystem):
         process: Quantiser | None = None,
         crossed: int | None = None,  # noqa: ARG002 (there is one)
     ) -> Tensor:
-        return self.element.filtered(field, process)
+        return self.filtered(field, self.element.filter(process))
+
+    def filtered(self, field: Tensor, transmission: Tensor) -> Tensor:
+        """The image (…, y, x) on `camera_grid` of a field on `object_grid`, through a filter (…, wy, wx) of its points."""
+        return self.sent(field, self.transfer(transmission))
+
+    def sent(self, field: Tensor, transfer: Tensor) -> Tensor:
+        """The same of what multiplies the object's spectrum, complex (…, window), as `transfer` gives it."""
+        window = self.source.window
+        spectrum = to_band(field, window, window) * transfer.to(field.dtype)
+        return from_band(spectrum, self.target) / (window[0] * window[1])
+
+    def transfer(self, transmission: Tensor) -> Tensor:
+        """What a filter (…, wy, wx) of its points multiplies the object's spectrum by: complex (…, window)."""
+        if self.repeats:
+            return torch.fft.ifftshift(transmission, dim=(-2, -1))
+        response = self.element.response(transmission, self.source.window)
+        return torch.fft.fft2(response) * self._ramp.to(response.dtype)
 
     def average_gradients(self) -> None:
         """Replace each point's gradient by the mean over its ring."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -20,10 +21,12 @@ __all__ = [
     "BandLimitedAngularSpectrum",
     "Fresnel",
     "FresnelImpulse",
+    "ImpulseResponse",
     "Propagator",
     "RayleighSommerfeld",
     "convolve",
     "cut_edge",
+    "fast_length",
     "fresnel_zones",
     "padded_grid",
     "sampled_reach",
@@ -31,8 +34,8 @@ __all__ = [
 ]
 
 FEWEST_ZONES = 4.0  # Fresnel zones that a cut kernel must hold; with fewer, waves along the axis change their power
-_GOOD_ZONES = 32.0  # with as many the inner half of the band is right to 1 %
-_GOOD_BAND = 0.9
+_WIDEST = 8  # half a window for an impulse response, over its largest offset
+_SHORT = 2.0  # wavelengths; over less, evanescent waves of a sampled kernel fold back
 
 
 def convolve(field: Tensor, transfer_function: Tensor) -> Tensor:
@@ -69,6 +72,9 @@ class Propagator(nn.Module, ABC):
         padding: width of the zero-padded window over the width of the field, 1 or more; 1 wraps around.
         index: refractive index of the medium.
         dtype: complex64 or complex128, the type the transfer function is kept in.
+        target: rows and columns of the other plane, around the same axis, as far as they are wanted; the same as of
+            the field where left out.
+        window: rows and columns of the window, in the place of padding.
 
     Raises:
         UsageError: a wavelength, padding or index out of range, or a distance that is not finite.
@@ -87,6 +93,8 @@ class Propagator(nn.Module, ABC):
         padding: float = 1.5,
         index: float = 1.0,
         dtype: torch.dtype = torch.complex64,
+        target: tuple[int, int] | None = None,
+        window: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         if not (wavelength_m > 0.0 and padding >= 1.0 and index >= 1.0 and math.isfinite(transfer.number(distance_m))):
@@ -95,7 +103,9 @@ class Propagator(nn.Module, ABC):
                 expected="λ > 0, finite z, padding ≥ 1, index ≥ 1",
                 remedy="correct the value out of range",
             )
-        self.grid, self.window = grid, padded_grid(grid, padding)
+        self.grid = grid
+        self.window = padded_grid(grid, padding) if window is None else grid.with_shape(window)
+        self.target = grid.shape if target is None else target
         self.wavelength_m, self.distance_m = wavelength_m / index, distance_m
         self.dtype = dtype
         if not isinstance(distance_m, nn.Parameter):
@@ -111,6 +121,16 @@ class Propagator(nn.Module, ABC):
     @abstractmethod
     def transfer_function(self) -> Tensor:
         """The transfer function on the window, complex128 (wy, wx) in FFT order."""
+
+    @property
+    def farthest(self) -> tuple[int, int]:
+        """Offsets in samples between the two planes along y and x, the largest ones."""
+        (ny, nx), (ty, tx) = self.grid.shape, self.target
+        return math.ceil((ny + ty) / 2) - 1, math.ceil((nx + tx) / 2) - 1
+
+    def fold(self, axis: int) -> transfer.Fold:
+        """Offsets between samples of both planes along an axis and their weights, as `transfer.folded` gives them."""
+        return transfer.folded(self.grid.shape[axis], self.window.shape[axis], self.target[axis])
 
     def forward(self, field: Tensor) -> Tensor:
         """Propagate a complex field (…, y, x) to the other plane, same shape."""
@@ -175,7 +195,7 @@ class RayleighSommerfeld(Propagator):
     Up to the free width of the window the convolution is linear. Offsets beyond it, the steepest rays across the
     aperture, meet others in the window and take a mean of both (`transfer.folded`), which is the least error that a
     window of this size allows; a doubled one has none. Where the pitch cannot sample the kernel's phase it ends in a
-    squared-cosine edge. With 16 zones left in a kernel cut so, waves in the inner half of the band are right to some
+    squared-cosine edge, the one of the distance and wavelength that the propagator is made for. With 16 zones left in a kernel cut so, waves in the inner half of the band are right to some
     percent, with 64 to 0.1 %; an uncut one holds the whole field from z = λ on.
 
     Raises:
@@ -195,20 +215,76 @@ class RayleighSommerfeld(Propagator):
                 expected=f"|z| ≥ λ/2, and {FEWEST_ZONES:g} zones or a window twice as wide as the field",
                 remedy='set optics.propagator to "band-limited" for short ways, optics.padding to 2 for long ones',
             )
-        folds = self._fold(0), self._fold(1)
+        folds = self.fold(0), self.fold(1)
         return transfer.rayleigh_sommerfeld(folds, self.window.pitch_m, self.wavelength_m, self.distance_m)
 
     def zones(self) -> float:
         """Fresnel zones that the linear part of the kernel holds along its shorter axis; infinite when it is whole."""
         return fresnel_zones(self.grid, self.window, self.wavelength_m, transfer.number(self.distance_m))
 
-    def _fold(self, axis: int) -> transfer.Fold:
-        """Offsets along an axis and their weights, cut where the pitch samples the kernel too coarsely."""
-        fold = transfer.folded(self.grid.shape[axis], self.window.shape[axis])
+    def fold(self, axis: int) -> transfer.Fold:
+        """As of any propagator, cut where the pitch samples the kernel too coarsely."""
+        fold = super().fold(axis)
         reach = sampled_reach(self.grid.pitch_m[axis], self.wavelength_m, transfer.number(self.distance_m))
-        if reach >= self.grid.shape[axis] - 1:
+        if reach >= self.farthest[axis]:
             return fold
         return [(offset, share * cut_edge(offset, torch.tensor(reach, dtype=torch.float64))) for offset, share in fold]
+
+
+class ImpulseResponse(Propagator):
+    """The impulse response of free space within the band of the grid; see `transfer.impulse_response`.
+
+    What a window of unlimited size gives by the angular spectrum, folded into this one as that of `RayleighSommerfeld`:
+    the convolution is linear in a window as wide as both planes together. For ways that are too short, or pitches too
+    wide, for a sampled spherical wave; light steeper than the pitch carries is left out.
+    """
+
+    name = "impulse-response"
+
+    def transfer_function(self) -> Tensor:  # noqa: D102 (documented on the base)
+        if transfer.number(self.distance_m) == 0.0:
+            return torch.ones(self.window.shape, dtype=torch.complex128)
+        quarter = self.quarter(self.wavelength_m, transfer.number(self.distance_m))
+        kernel = torch.zeros(self.window.shape, dtype=torch.complex128)
+        for (y, share_y), (x, share_x) in itertools.product(self.fold(0), self.fold(1)):
+            rows, columns = (o.abs().long().clamp(max=n - 1) for o, n in zip((y, x), quarter.shape, strict=True))
+            kernel += quarter[rows][:, columns] * (share_y[:, None] * share_x)
+        spectrum: Tensor = torch.fft.fft2(kernel)
+        return spectrum
+
+    def quarter(self, wavelength_m: float, distance_m: float) -> Tensor:
+        """The kernel at offsets that are not negative, complex128, for a wavelength in the medium and a distance."""
+        counts, wide = [], []
+        for axis in (0, 1):
+            most = max(self.farthest[axis], self.window.shape[axis] // 2)
+            reach = sampled_reach(self.grid.pitch_m[axis], wavelength_m, distance_m)
+            counts.append(most + 1)
+            # all that light reaches has room, and ripples of the band's edge have died
+            wide.append(2 * fast_length(max(2 * most, math.ceil(min(1.2 * reach + most, _WIDEST * most)), 16)))
+        pitch_m, both = self.grid.pitch_m, (wide[0], wide[1])
+        return transfer.impulse_response((counts[0], counts[1]), pitch_m, wavelength_m, distance_m, both)
+
+
+def fast_length(least: int, multiple: int = 1) -> int:
+    """A length of fast Fourier transforms, at least so long and a multiple of some number, that takes the least time.
+
+    Transforms of much of a power of two are so much faster that a longer one may take less time than a shorter one.
+    """
+    from scipy.fft import next_fast_len
+
+    length, lengths = next_fast_len(least), []
+    while not lengths or length <= 1.15 * lengths[0]:
+        if length % multiple == 0:
+            lengths.append(length)
+        length = next_fast_len(length + 1)
+    return int(min(lengths, key=lambda n: n * _slowness(n)))
+
+
+def _slowness(length: int) -> float:
+    """Time of a transform for each sample, against that of a power of two, as measured roughly."""
+    twos = (length & -length).bit_length() - 1
+    odd = length >> twos
+    return 1.0 + 0.06 * math.log2(odd) + 0.15 * max(0, 4 - twos) + 0.1 * (odd % 7 == 0 or odd % 11 == 0)
 
 
 def sampled_reach(pitch_m: float, wavelength_m: float, distance_m: float) -> float:
@@ -243,29 +319,30 @@ def fresnel_zones(grid: Grid, window: Grid, wavelength_m: float, distance_m: flo
 
 PROPAGATORS: dict[str, type[Propagator]] = {
     kind.name: kind
-    for kind in (RayleighSommerfeld, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel, FresnelImpulse)
+    for kind in (RayleighSommerfeld, ImpulseResponse, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel, FresnelImpulse)
 }
 
 
 def suitable_propagator(
-    grid: Grid, wavelength_m: float, distance_m: float, *, padding: float = 1.5, index: float = 1.0
+    grid: Grid,
+    wavelength_m: float,
+    distance_m: float,
+    *,
+    index: float = 1.0,
+    target: tuple[int, int] | None = None,
 ) -> tuple[type[Propagator], str]:
-    """The kind of propagator that is right for a distance, and why; arguments as for `Propagator`.
+    """The kind of propagator whose kernel is right for a distance, and why; arguments as for `Propagator`.
 
-    The Rayleigh–Sommerfeld kernel when enough of it can be kept, unless the pitch cuts it and the band-limited angular
-    spectrum keeps the whole band; the latter when enough of its band is; else the paraxial impulse response: so far
-    away only small angles reach the window.
+    The sampled Rayleigh–Sommerfeld kernel where the pitch samples its phase at all offsets between the two planes; else
+    the impulse response within the band of the pitch. Both are exact convolutions in a window that is wide enough.
     """
-    share = BandLimitedAngularSpectrum(grid, wavelength_m, distance_m, padding=padding, index=index).kept_share()
-    try:
-        zones = RayleighSommerfeld(grid, wavelength_m, distance_m, padding=padding, index=index).zones()
-    except UsageError:
-        zones = 0.0
-    if zones >= _GOOD_ZONES and share < 1.0:
-        return RayleighSommerfeld, "enough of its kernel is kept"
-    if share >= _GOOD_BAND:
-        return BandLimitedAngularSpectrum, f"too little of the sampled kernel, but {share:.1%} of the band is kept"
-    ratio = abs(distance_m) * wavelength_m / index / (min(grid.shape) * padding * min(grid.pitch_m) ** 2)
-    if ratio >= 1.0:
-        return FresnelImpulse, f"z·λ/(N·pitch²) = {ratio:.3g}: only the impulse response is still sampled"
-    return BandLimitedAngularSpectrum, f"{share:.1%} of the band is kept; more padding would keep more"
+    wavelength, z = wavelength_m / index, abs(distance_m)
+    if z < _SHORT * wavelength:
+        return ImpulseResponse, f"z = {z / wavelength:.3g} λ: evanescent waves still count"
+    for axis, name in enumerate("yx"):
+        farthest = ((grid.shape if target is None else target)[axis] + grid.shape[axis]) / 2.0 - 1.0
+        reach = sampled_reach(grid.pitch_m[axis], wavelength, z)
+        if reach < farthest:
+            found = f"along {name} the pitch samples a spherical wave as far as {reach:.3g} of {farthest:.3g} samples"
+            return ImpulseResponse, found
+    return RayleighSommerfeld, "the pitch samples the spherical wave all over the aperture"

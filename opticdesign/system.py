@@ -10,28 +10,33 @@ from torch import Tensor, nn
 from opticdesign.decoders import LinearReader, SwinIR, UNet, WithReader
 from opticdesign.design import D2NNOptics, Design, FilterOptics, NoDecoder, UNetSpec
 from opticdesign.detectors import Detector
-from opticdesign.elements import DiffractiveElement, FourierFilter, ring_of_point, zernike_phase
+from opticdesign.elements import DiffractiveElement, FourierFilter, Square, ring_of_point, zernike_phase
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
+from opticdesign.geometry import Layers, Paddings, suitable_paddings, suitable_samples
 from opticdesign.materials import material
 from opticdesign.microscope import Microscope
 from opticdesign.optical_system import DiffractiveSystem, FilterSystem, OpticalSystem, ThickMasks
-from opticdesign.propagation import PROPAGATORS, Propagator, padded_grid, suitable_propagator
+from opticdesign.propagation import padded_grid
 from opticdesign.randomness import stream_seed, torch_stream
 from opticdesign.thick import ThickRelief
 
 __all__ = [
     "build_decoder",
-    "build_hop",
     "build_layers",
     "build_microscope",
     "build_optics",
     "build_process",
     "camera_period",
     "filter_window",
+    "layers_of",
+    "light_samples",
+    "object_margin",
+    "window_paddings",
 ]
 
 _THICK_PADDING = 1.125  # of the window in a mask, which is only some wavelengths deep
+_CAMERA_SAMPLES = 2  # of light across one of the image behind a filter: an intensity has twice the field's band
 _RIPPLE_RAD = 0.1  # enough to break the symmetry of flat masks, too little to scatter
 
 
@@ -51,14 +56,31 @@ def _index(design: Design) -> float:
     return material(design.fabrication.medium).index(design.light.wavelength)
 
 
-def build_hop(design: Design, optics: D2NNOptics, distance_m: float) -> tuple[Propagator, str]:
-    """The propagator of a design over a distance in metres, and why it is of that kind."""
-    grid, wavelength_m, index = _field_grid(optics), design.light.wavelength, _index(design)
-    if optics.propagator == "auto":
-        kind, reason = suitable_propagator(grid, wavelength_m, distance_m, padding=optics.padding, index=index)
-    else:
-        kind, reason = PROPAGATORS[optics.propagator], "named in the design"
-    return kind(grid, wavelength_m, distance_m, padding=optics.padding, index=index), reason
+def object_margin(design: Design) -> tuple[int, int]:
+    """Samples by which light and object reach beyond the field of view on each side, along y and x.
+
+    What lies there is said by `optics.surroundings`: neighbours, the same patch again, or nothing behind a field stop.
+    Left to the program, it is as far as the object's steepest light crosses on its way to the first mask, at most half a
+    field of view, and that behind lenses.
+    """
+    optics = design.optics
+    if optics.surroundings == "field-stop" or (isinstance(optics, FilterOptics) and optics.surroundings == "repeat"):
+        return 0, 0
+    pitch_m = optics.sample_pitch
+    if optics.margin is not None:
+        samples = math.ceil(optics.margin / pitch_m * (1.0 - 1e-9))
+        return samples, samples
+    half = math.ceil(optics.shape[0] / 2), math.ceil(optics.shape[1] / 2)
+    if isinstance(optics, FilterOptics):
+        return half
+    samples = math.ceil(optics.input_gap * _steepest_tangent(design) / pitch_m)
+    return min(samples, half[0]), min(samples, half[1])
+
+
+def _steepest_tangent(design: Design) -> float:
+    """Tangent of the steepest angle at which an object of this sampling sends light, at most 3."""
+    sine = design.light.wavelength / _index(design) / (2.0 * design.optics.sample_pitch)
+    return 3.0 if sine >= 3.0 / math.sqrt(10.0) else sine / math.sqrt(1.0 - sine * sine)
 
 
 def build_optics(design: Design) -> OpticalSystem:
@@ -67,28 +89,59 @@ def build_optics(design: Design) -> OpticalSystem:
     return _build_filter(design, optics) if isinstance(optics, FilterOptics) else build_layers(design, optics)
 
 
+def layers_of(design: Design, optics: D2NNOptics) -> Layers:
+    """How the layers of a design stand, and how what is between them is to be computed."""
+    depth_m = build_process(design).full_height_m if optics.model == "bpm" else 0.0
+    gaps = [optics.input_gap, *[optics.layer_gap - depth_m] * (optics.layers - 1), optics.detector_gap - depth_m]
+    return Layers(
+        neurons=optics.neurons,
+        pitch_m=(optics.pitch, optics.pitch),
+        image_samples=optics.image_samples,
+        margin=object_margin(design),
+        distances_m=tuple(gaps),
+        wavelength_m=design.light.wavelength / _index(design),
+        binning=design.detector.binning,
+        method=optics.propagator,
+        pointlike=optics.samples == 1 or optics.model == "bpm",
+    )
+
+
+def light_samples(design: Design, optics: D2NNOptics) -> int:
+    """Samples of light across a neuron: as the design names, or as its accuracy asks."""
+    return optics.samples or suitable_samples(layers_of(design, optics), optics.accuracy)
+
+
+def window_paddings(design: Design, optics: D2NNOptics) -> Paddings:
+    """Width of each hop's window over that of its planes: as the design names, or as its accuracy asks."""
+    if optics.padding is not None:
+        return optics.padding
+    return suitable_paddings(layers_of(design, optics), light_samples(design, optics), optics.accuracy)
+
+
 def build_layers(design: Design, optics: D2NNOptics) -> DiffractiveSystem:
-    """Diffractive layers with their starting masks."""
-    thick = _build_thick(design, optics) if optics.model == "bpm" else None
-    depth_m = 0.0 if thick is None else thick.relief.depth_m
-    # equal distances share one propagator, and so one transfer function in memory
-    distances = [optics.input_gap, *[optics.layer_gap - depth_m] * (optics.layers - 1), optics.detector_gap - depth_m]
-    made = {distance_m: build_hop(design, optics, distance_m)[0] for distance_m in dict.fromkeys(distances)}
+    """Diffractive layers with their starting masks.
+
+    Raises:
+        UsageError: neurons that need more samples than a plane may have, or a method that cannot go over a gap.
+    """
+    layers, samples = layers_of(design, optics), light_samples(design, optics)
     phases = _starting_layers(optics, torch_stream(design.training.seed, "start"))
-    elements = [DiffractiveElement(_field_grid(optics), phase, samples=optics.samples) for phase in phases]
-    hops = [made[distance_m] for distance_m in distances]
-    return DiffractiveSystem(elements, hops, thick, crossed=optics.crossed, cell=optics.cell)
+    square = None if layers.pointlike else Square(optics.fill_factor, optics.gaps == "clear")
+    elements = [DiffractiveElement(layers.light(samples), phase, samples=samples, square=square) for phase in phases]
+    hops = layers.hops(samples, window_paddings(design, optics))
+    thick = _build_thick(design, optics, layers.light(samples)) if optics.model == "bpm" else None
+    return DiffractiveSystem(elements, hops, thick, image=layers.image, crossed=optics.crossed, cell=optics.cell)
 
 
-def _field_grid(optics: D2NNOptics | FilterOptics) -> Grid:
+def _image_grid(optics: D2NNOptics | FilterOptics) -> Grid:
     return Grid(optics.shape, (optics.sample_pitch, optics.sample_pitch))
 
 
-def _build_thick(design: Design, optics: D2NNOptics) -> ThickMasks:
+def _build_thick(design: Design, optics: D2NNOptics, grid: Grid) -> ThickMasks:
     """The march through reliefs of a design: one slice for each level, so that no neuron ends inside a slice."""
     process = build_process(design)
     relief = ThickRelief(
-        _field_grid(optics),
+        grid,
         process.wavelength_m,
         process.index,
         process.medium_index,
@@ -115,8 +168,8 @@ def _starting_phases(start: str, shape: tuple[int, ...], noise: torch.Generator)
 
 
 def filter_window(optics: FilterOptics) -> Grid:
-    """The window in which a filter's image is computed, as many samples as the filter has points."""
-    grid = _field_grid(optics)
+    """The window that a filter has as many points as: the image's, or a wider one."""
+    grid = _image_grid(optics)
     return grid if optics.padding == 1.0 else padded_grid(grid, optics.padding)
 
 
@@ -130,8 +183,9 @@ def _build_filter(design: Design, optics: FilterOptics) -> FilterSystem:
         if optics.rings:  # one of the random phases for each ring
             phase = phase.flatten()[ring_of_point(window)]
     wavelength_m = design.light.wavelength / _index(design)
+    image = _image_grid(optics)
     element = FourierFilter(
-        _field_grid(optics),
+        image,
         wavelength_m,
         optics.focal,
         mode=optics.mode,
@@ -139,9 +193,13 @@ def _build_filter(design: Design, optics: FilterOptics) -> FilterSystem:
         # half the band along each axis, whatever the shape
         numerical_aperture=wavelength_m / (2.0 * optics.pitch) if optics.radius is None else None,
         padding=optics.padding,
+        fill_factor=optics.fill_factor,
+        clear_gaps=optics.gaps == "clear",
         phase_rad=phase,
     )
-    return FilterSystem(element, rings=optics.rings)
+    (ny, nx), (my, mx) = image.shape, object_margin(design)
+    lit = None if optics.surroundings == "repeat" else image.with_shape((ny + 2 * my, nx + 2 * mx))
+    return FilterSystem(element, lit, samples=optics.samples or _CAMERA_SAMPLES, rings=optics.rings)
 
 
 def build_decoder(design: Design) -> nn.Module | None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from opticdesign.adversary import Adversary, build_perceptual
+from opticdesign.data import PatchSet
 from opticdesign.decoders import WithReader
 from opticdesign.design import Design
 from opticdesign.distributed import ALONE, Workers
@@ -28,7 +29,8 @@ from opticdesign.tolerance.vaccination import Vaccine
 __all__ = ["DrawBatch", "StepReport", "Trainer", "TrainingPosition", "load_weights"]
 
 DrawBatch = Callable[[int], tuple[Tensor, Tensor]]
-"""Number of a batch → complex fields and their phase in radians, (batch, y, x); the same number, the same batch."""
+"""Number of a batch → complex fields and their phase in radians, both with the margin that the optics take,
+(batch, y + 2·my, x + 2·mx); the same number, the same batch."""
 
 _WEIGHTS = "microscope."  # what the names of masks and weights start with in a trainer's state
 _AVERAGE = "average."  # and those of the averaged decoder
@@ -227,7 +229,7 @@ class Trainer:
         if stage.variation is not None:
             penalty = penalty + stage.variation * total_variation(phases)
         if stage.feature is not None:
-            width = math.ceil(self.design.fabrication.min_feature / optics.mask_pitch_m * (1.0 - 1e-9))
+            width = math.ceil(self.design.fabrication.min_feature / min(optics.mask_pitch_m) * (1.0 - 1e-9))
             penalty = penalty + stage.feature * narrow_parts(phases, width)
         return penalty
 
@@ -246,9 +248,9 @@ class Trainer:
         """Loss of a batch with its gradient, and the images and targets that it compares."""
         microscope, stage = self.microscope, leg.stage
         if stage.loss == "intensity-l1":
-            fields, target = self._batch(batch)
-            image = microscope.optics.power(leg.crossed) * self._intensity(leg, fields, target, batch)
-            return l1(image, target), image, target
+            patches = self._batch(batch)
+            image = microscope.optics.power(leg.crossed) * self._intensity(leg, patches, batch)
+            return l1(image, patches.targets), image, patches.targets
         reading, target = self._reading(leg, batch)
         if stage.loss == "linear-probe":
             return linear_probe_error(reading, target, camera_period(self.design)), reading, target
@@ -257,24 +259,24 @@ class Trainer:
             return self._adversary.loss(image, target), image, target
         return OBJECTIVES[stage.loss](image, target), image, target
 
-    def _batch(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Complex fields and their phase over 2π of a batch, both (batch, y, x)."""
+    def _batch(self, batch: int) -> PatchSet:
+        """The patches of a batch, on the device."""
         fields, phase_rad = (tensor.to(self.device) for tensor in self._draw_batch(batch))
-        return fields, phase_rad / (2.0 * math.pi)
+        return PatchSet.of(fields, phase_rad, self.design.optics.shape)
 
     def _reading(self, leg: Leg, batch: int) -> tuple[Tensor, Tensor]:
         """What the camera reads of a batch (batch, y/b, x/b), and the phase over 2π (batch, y, x)."""
-        fields, target = self._batch(batch)
+        patches = self._batch(batch)
         noise = torch_stream(self.design.training.seed, "noise", batch) if leg.stage.noise else None
-        reading: Tensor = self.microscope.detector(self._intensity(leg, fields, target, batch), noise)
-        return reading, target
+        reading: Tensor = self.microscope.detector(self._intensity(leg, patches, batch), noise)
+        return reading, patches.targets
 
-    def _intensity(self, leg: Leg, fields: Tensor, target: Tensor, batch: int) -> Tensor:
+    def _intensity(self, leg: Leg, patches: PatchSet, batch: int) -> Tensor:
         """Light on the camera of a batch (batch, y, x), through optics as designed, as made, or with errors."""
         optics, quantiser = self.microscope.optics, self._quantiser(leg, batch)
         if self._vaccine is None or not leg.stage.vaccinated or quantiser is None:
-            return optics.intensity(fields, quantiser, leg.crossed)
-        return self._vaccine.intensity(optics, quantiser, fields, 2.0 * math.pi * target, batch, leg.crossed)
+            return optics.intensity(patches.fields, quantiser, leg.crossed)
+        return self._vaccine.intensity(optics, quantiser, patches.fields, patches.phase_rad, batch, leg.crossed)
 
     def _set_up(self, leg: Leg) -> torch.optim.Adam:
         """New optimisers for the leg, with gradients only for what it trains."""

@@ -30,6 +30,7 @@ __all__ = [
     "folded",
     "fresnel",
     "fresnel_impulse",
+    "impulse_response",
     "number",
     "propagating",
     "rayleigh_sommerfeld",
@@ -132,12 +133,13 @@ def fresnel_impulse(shape: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar
     return kernel
 
 
-def folded(count: int, window: int) -> Fold:
-    """Offsets between two of `count` samples that share a place in a circular window, and what share each takes.
+def folded(count: int, window: int, target: int | None = None) -> Fold:
+    """Offsets between samples of two planes that share a place in a circular window, and what share each takes.
 
-    In a window below 2·count − 1 an offset o and o − window meet. The kernel there is their mean, weighted by how many
-    pairs of samples lie so far apart, count − |o|: of all transfer functions on that window it is the one with the
-    least mean square error for fields of independent samples. Wider windows hold each offset once.
+    In a window that is too narrow for a linear convolution an offset o and o − window meet. The kernel there is their
+    mean, weighted by how many pairs of samples lie so far apart: of all transfer functions on that window it is the one
+    with the least mean square error for fields of independent samples. Wider windows hold each offset once,
+    and let fade those that no pair of samples has.
 
     T. F. Chan, An optimal circulant preconditioner for Toeplitz systems, SIAM J. Sci. Stat. Comput. 9, 766 (1988),
     doi:10.1137/0909051, for a window no wider than the field.
@@ -145,16 +147,58 @@ def folded(count: int, window: int) -> Fold:
     Args:
         count: samples of the field along an axis.
         window: samples of the window, at least as many.
+        target: samples of the other plane, in the middle of the first one's or around it; as many where left out.
 
     Returns:
         Offsets in samples and shares 0 … 1, one pair of (window,) in FFT order for every time an offset occurs.
     """
+    target = count if target is None else target
     near = torch.fft.fftfreq(window, 1.0 / window, dtype=torch.float64)
-    if window >= 2 * count - 1:
-        return [(near, torch.ones_like(near))]
+    if window >= count + target - 1:
+        # what no pair of samples needs fades, so that between samples the kernel is smooth where it ends
+        needed, end = 0.5 * (count + target), 0.5 * window
+        ramp = torch.clamp((end - near.abs()) / max(end - needed, 1e-9), 0.0, 1.0)
+        return [(near, torch.sin(0.5 * math.pi * ramp) ** 2)]
     far = near - torch.where(near < 0.0, -window, window)
-    pairs = [torch.clamp(count - offset.abs(), min=0.0) for offset in (near, far)]
-    return [(offset, share / (pairs[0] + pairs[1])) for offset, share in zip((near, far), pairs, strict=True)]
+    pairs = [_pairs(offset, count, target) for offset in (near, far)]
+    both = pairs[0] + pairs[1]
+    return [(offset, torch.where(both > 0.0, share / both, 0.0)) for offset, share in zip((near, far), pairs, strict=True)]
+
+
+def _pairs(offset: Tensor, count: int, target: int) -> Tensor:
+    """Pairs of a sample of one plane and one of another, both around the same middle, that lie so far apart."""
+    return torch.clamp(0.5 * (count + target) - offset.abs(), 0.0, float(min(count, target)))
+
+
+def impulse_response(
+    counts: tuple[int, int], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar, window: tuple[int, int]
+) -> Tensor:
+    """The impulse response of free space within the band of a grid, at offsets that are not negative: (cy, cx).
+
+    h(x) = ∫ e^{i(k_z − k)z} e^{2πi f·x} df·dx·dy over |f| < 1/2·pitch along each axis, evanescent waves decaying, as
+    a cosine transform of the quarter of the spectrum; even in both offsets.
+
+    Args:
+        counts: offsets along y and x, from 0.
+        pitch_m: as above.
+        wavelength_m: as above.
+        distance_m: as above; a negative one gives the conjugate.
+        window: samples of the window that the spectrum is sampled for, even, at least twice the counts; offsets that
+            differ by as many samples add up, so that it has to hold all that light reaches.
+    """
+    from scipy.fft import dctn
+
+    wavelength, z, dy, dx = (number(value) for value in (wavelength_m, distance_m, *pitch_m))
+    fy, fx = (torch.arange(n // 2 + 1, dtype=torch.float64) / (n * d) for n, d in zip(window, (dy, dx), strict=True))
+    s = wavelength**2 * (fy[:, None] ** 2 + fx**2)
+    travelling = wave(propagating(s), excess_phase(s, wavelength, abs(z)))
+    fading = torch.exp(-2.0 * math.pi * abs(z) / wavelength * torch.sqrt(torch.clamp(s - 1.0, min=0.0)))
+    # the carrier that is left out of travelling waves is left out of fading ones too
+    turn = 2.0 * math.pi * abs(z) / wavelength
+    spectrum = torch.where(s < 1.0, travelling, fading * complex(math.cos(turn), -math.sin(turn)))
+    kernel = dctn(spectrum.real.numpy(), type=1) + 1j * dctn(spectrum.imag.numpy(), type=1)
+    quarter = torch.from_numpy(kernel[: counts[0], : counts[1]] / (window[0] * window[1]))
+    return quarter if z >= 0.0 else quarter.conj()
 
 
 def rayleigh_sommerfeld(folds: tuple[Fold, Fold], pitch_m: Pitch, wavelength_m: Scalar, distance_m: Scalar) -> Tensor:

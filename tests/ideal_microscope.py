@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import torch
 from torch import nn
 
+from opticdesign.field import middle
 from opticdesign.microscope import Microscope
 
 
 class IdealMicroscope(Microscope):
-    """Its reading is the phase of the field over 2π at full resolution, its image that or what `alter` makes of it.
+    """Its reading is the phase of the field of view over 2π at full resolution, its image that or what `alter` makes.
 
     Args:
-        shape: samples of a tile.
+        shape: samples of the field of view.
         alter: given the reading (batch, y, x) and the number of readings before it, its image.
     """
 
@@ -24,13 +24,13 @@ class IdealMicroscope(Microscope):
     ) -> None:
         nn.Module.__init__(self)
         self.parameter = nn.Parameter(torch.zeros(()))
-        self.optics = SimpleNamespace(grid=SimpleNamespace(shape=shape))  # type: ignore[assignment]
+        self.shape = shape
         self.alter = alter
         self.seen: list[torch.Tensor] = []  # fields, batch by batch
 
     def read(self, field, process=None, noise=None, crossed=None):  # type: ignore[no-untyped-def]
         self.seen.append(field)
-        return field.angle() / (2.0 * torch.pi)
+        return middle(field, self.shape).angle() / (2.0 * torch.pi)
 
     def decode(self, reading: torch.Tensor) -> torch.Tensor:
         return self.alter(reading, sum(len(batch) for batch in self.seen[:-1]))

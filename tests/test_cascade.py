@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import _CachedWindows, _LargeWindows, _spread, _Windows, cascade
+from opticdesign.cascade import _CachedSender, _Sender, _spread, cascade
 from opticdesign.field import Grid
 from opticdesign.propagation import AngularSpectrum, RayleighSommerfeld
 
@@ -117,14 +117,16 @@ def test_masks_alone_get_gradients_when_the_field_needs_none() -> None:
     assert field.grad is None
 
 
-@pytest.mark.parametrize("kind", [_Windows, _CachedWindows, _LargeWindows])
+@pytest.mark.parametrize("kind", [_Sender, _CachedSender])
+@pytest.mark.parametrize("mapped", [1, 2**25])
 @pytest.mark.parametrize("padding", [1.0, 1.5])
 @pytest.mark.parametrize("cache", [1, 2**20])
 def test_every_kind_of_window_gives_the_elements_one_by_one(
-    monkeypatch: pytest.MonkeyPatch, kind: type[_Windows], padding: float, cache: int
+    monkeypatch: pytest.MonkeyPatch, kind: type[_Sender], mapped: int, padding: float, cache: int
 ) -> None:
     grid = Grid((24, 50), (316.4e-9, 316.4e-9))
     monkeypatch.setattr("opticdesign.cascade._CACHE", cache)  # of a small one, windows are wider than a block
+    monkeypatch.setattr("opticdesign.cascade._MAPPED", mapped)  # rows in blocks, or all at once
     field, masks, _ = scene(grid.shape, 2, 3)
     hops = [AngularSpectrum(grid, WAVELENGTH, 3.4e-6, padding=padding, dtype=torch.complex128)] * 3
     monkeypatch.setattr("opticdesign.cascade._suitable", lambda *of: kind)

@@ -26,7 +26,7 @@ def check(
 ) -> dict[str, Finding]:
     """Findings by rule."""
     shapes = ShapeClass("level", np.asarray(levels, np.uint8), own, HEIGHTS_M, drawn=drawn)
-    return {found.rule: found for found in check_rules(shapes, PITCH_M, Limits(width_m, aspect), kept)}
+    return {found.rule: found for found in check_rules(shapes, (PITCH_M, PITCH_M), Limits(width_m, aspect), kept)}
 
 
 def picture(text: str) -> np.ndarray:
@@ -218,3 +218,36 @@ def test_corner_contacts_are_points_that_klayouts_contours_meet_twice(levels: np
     found = check(levels)["corner"]
     # the box of a contact is of the four pixels around it
     assert {((box[2] + 1) * PITCH, (len(levels) - box[0] - 1) * PITCH) for box in boxes(found)} == twice
+
+
+def test_rectangular_pixels_are_measured_along_their_own_sides() -> None:
+    """One pixel of 200 nm × 50 nm: 200 nm high, 50 nm wide, between walls of 50 nm."""
+    levels = np.zeros((5, 5), np.uint8)
+    levels[2, 2] = 1
+    shapes = ShapeClass("level", levels, 1, HEIGHTS_M)
+    found = {one.rule: one for one in check_rules(shapes, (200e-9, 50e-9), Limits(120e-9, 0.6), 99)}
+    assert (found["width"].total, found["width"].worst) == (1, pytest.approx(50e-9))
+    assert found["width"].values == pytest.approx([50e-9])
+    assert (found["area"].total, found["area"].worst) == (1, pytest.approx(200e-9 * 50e-9))
+    assert (found["aspect"].total, found["aspect"].values.tolist()) == (1, pytest.approx([1.0]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(levels=MASKS, dy=st.integers(1, 5), dx=st.integers(1, 5), limit=st.integers(1, 20))
+def test_rectangular_pixels_break_the_rules_that_their_squares_break(
+    levels: np.ndarray, dy: int, dx: int, limit: int
+) -> None:
+    """A pixel of dy × dx nanometres is dy × dx square ones, whose rules are klayout's."""
+    limits = Limits(limit * 1e-9, 20.0)
+    fine = np.repeat(np.repeat(levels, dy, axis=0), dx, axis=1)
+    coarse_shapes, fine_shapes = (ShapeClass("level", plane, 1, HEIGHTS_M) for plane in (levels, fine))
+    squares = {found.rule: found for found in check_rules(fine_shapes, (1e-9, 1e-9), limits, 9999)}
+    for found in check_rules(coarse_shapes, (dy * 1e-9, dx * 1e-9), limits, 9999):
+        expected = squares[found.rule]
+        assert found.total == expected.total
+        assert found.worst == (None if expected.worst is None else pytest.approx(expected.worst))
+        if found.rule != "corner":  # whose boxes are of the four pixels around a point
+            scaled = [tuple(box) for box in (found.boxes * (dy, dy, dx, dx)).tolist()]
+            assert sorted(zip(scaled, np.round(found.values * 1e18).tolist(), strict=True)) == sorted(
+                zip(boxes(expected), np.round(expected.values * 1e18).tolist(), strict=True)
+            )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid, Spectrum, shifted
+from opticdesign.field import Grid, Spectrum, middle, shifted
 
 SHAPES = [(6, 6), (5, 5), (4, 7), (1, 3)]
 
@@ -106,6 +106,15 @@ def test_gradient_of_a_shift_is_not_zero_as_that_of_a_nearest_neighbour_is() -> 
     grid, field = Grid((4, 5), (1.0, 0.5)), noise(2, 4, 5).requires_grad_()
     way = torch.tensor([0.3, -0.2], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda field, way: shifted(field, way, 0.5 * way, grid), (field, way))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("margin", [(0, 0), (2, 5), (3, 0)])
+def test_the_middle_is_what_a_margin_of_any_size_surrounds(shape: tuple[int, int], margin: tuple[int, int]) -> None:
+    values = torch.arange(2 * shape[0] * shape[1]).reshape(2, *shape)
+    (my, mx) = margin
+    surrounded = torch.nn.functional.pad(values, (mx, mx, my, my), value=-1)
+    assert torch.equal(middle(surrounded, shape), values)
 
 
 def test_spectra_are_centred_and_sum_to_one() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from opticdesign.design import load_design
+from opticdesign.design import FilterOptics, load_design
 from opticdesign.floors import FLOORS, floor_design, floors_of
 from opticdesign.system import build_optics
 from tests.design_texts import D2NN5, TINY
@@ -39,6 +39,27 @@ def test_zernike_filter_turns_small_phase_into_contrast_of_its_sign() -> None:
     intensity = optics.intensity(torch.polar(torch.ones(64, 64), phase)[None])[0]
     # |i + iφ|² = 1 + 2φ for the undiffracted light a quarter wave on
     torch.testing.assert_close(intensity, 1.0 + 2.0 * phase, atol=2e-3, rtol=0.0)
+
+
+@pytest.mark.parametrize("surroundings", ["neighbours", "repeat", "field-stop"])
+def test_floors_see_the_surroundings_that_the_design_names(surroundings: str) -> None:
+    changes = (f"optics.surroundings={surroundings}", "optics.margin=2 um", "optics.accuracy=0.03")
+    for _, floor in floors_of(load_design(D2NN5, [*TINY, *changes])):
+        optics = floor.optics
+        assert (optics.surroundings, optics.accuracy) == (surroundings, 0.03)
+        assert (optics.margin is None) == isinstance(optics, FilterOptics)  # a filter spreads light its own way
+
+
+@pytest.mark.parametrize(("samples", "expected"), [("auto", None), ("1", 1), ("3", 2), ("8", 4)])
+def test_a_zernike_filter_is_sampled_on_the_camera_as_the_layers_are(samples: str, expected: int | None) -> None:
+    changes = (f"optics.samples={samples}", "optics.image_samples=2")
+    assert floor_design(load_design(D2NN5, [*TINY, *changes]), "zernike", 0).optics.samples == expected
+
+
+def test_a_clear_aperture_has_no_gaps_and_random_masks_have_those_of_the_design() -> None:
+    design = load_design(D2NN5, [*TINY, "optics.fill_factor=0.9"])
+    assert floor_design(design, "clear", 0).optics.fill_factor == 1.0
+    assert floor_design(design, "random", 0).optics.fill_factor == 0.9
 
 
 def test_floors_of_a_design_with_cells_are_clear_zernike_random_and_cells() -> None:

@@ -9,8 +9,9 @@ import torch
 from tiny_training import check_continuing, draw_batch, finished, same, tiny, trainer, with_training
 from torch import Tensor
 
-from opticdesign.design import Design, Stage
+from opticdesign.design import Design, Stage, Tolerance
 from opticdesign.errors import DivergenceError
+from opticdesign.field import middle
 from opticdesign.floors import floor_design
 from opticdesign.system import build_microscope
 from opticdesign.training import DrawBatch, TrainingPosition, load_weights
@@ -127,6 +128,48 @@ def test_a_loss_that_grows_but_not_without_bounds_is_no_divergence() -> None:
     larger = trainer(tiny(), lambda step: (draw_batch(step)[0], draw_batch(step)[1] * 10.0**step))
     losses = [report.loss for report in islice(larger.steps(), 4)]
     assert losses[-1] > 100.0 * losses[0]
+
+
+class Behind:
+    """In the place of what computes light: the amplitude of the field of view, and a memory of what came."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def light(self, fields: Tensor, quantiser: object = None, crossed: int | None = None) -> Tensor:
+        self.seen.append(fields)
+        return middle(fields, (32, 32)).abs()
+
+    def vaccinated(
+        self, optics: object, quantiser: object, fields: Tensor, phase_rad: Tensor, batch: int, crossed: int | None
+    ) -> Tensor:
+        self.seen += [fields, phase_rad]
+        return middle(fields, (32, 32)).abs()
+
+
+@pytest.mark.parametrize("margin", [(0, 0), (3, 5), (40, 1)])
+def test_optics_are_given_the_margin_and_images_are_compared_with_the_middle(margin: tuple[int, int]) -> None:
+    """Light as bright as the phase over 2π is the right image, and any other pixel would show in the loss."""
+    draw = torch.Generator().manual_seed(1)
+    phase_rad = 2.0 * math.pi * torch.rand((2, 32 + 2 * margin[0], 32 + 2 * margin[1]), generator=draw)
+    fields = torch.polar(phase_rad / (2.0 * math.pi), phase_rad)
+    training, behind = trainer(tiny(), lambda step: (fields, phase_rad)), Behind()
+    training.microscope.optics.intensity = behind.light  # type: ignore[method-assign]
+    assert next(training.steps()).loss == pytest.approx(0.0, abs=1e-6)
+    assert torch.equal(behind.seen[0], fields)
+
+
+def test_a_vaccine_is_given_phase_and_field_with_their_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = torch.Generator().manual_seed(2)
+    phase_rad = 6.0 * math.pi * torch.rand((2, 38, 42), generator=draw)  # not wrapped
+    fields = torch.polar(middle(phase_rad, (38, 42)) / (2.0 * math.pi), phase_rad)
+    stage = {"train": ["optics"], "loss": "intensity-l1", "steps": 1, "optics_rate": 0.01}
+    stages = {"optics": Stage.model_validate({**stage, "quantised": True, "vaccinated": True})}
+    design = with_training(tiny(), stages=stages).model_copy(update={"tolerance": Tolerance()})
+    training, behind = trainer(design, lambda step: (fields, phase_rad)), Behind()
+    monkeypatch.setattr(training._vaccine, "intensity", behind.vaccinated)
+    assert next(training.steps()).loss == pytest.approx(0.0, abs=1e-6)
+    assert torch.equal(behind.seen[0], fields) and torch.equal(behind.seen[1], phase_rad)
 
 
 def test_batches_are_drawn_by_the_number_of_all_steps() -> None:

@@ -20,10 +20,11 @@ STEPS = (4, 6, 5)
 def tiny(
     seed: int = 0, steps: tuple[int, int, int] = STEPS, loss: str = "l1+ssim", cell: int = 32, **decoder: object
 ) -> Design:
-    """Three stages on 32 × 32 neurons; `loss` is that of the last one, the rest changes the stage of the decoder."""
+    """Three stages on 32 × 32 neurons behind a field stop; `loss` is the last one's, the rest changes the decoder's."""
     sizes = ("optics.layers=2", "optics.neurons=32", f"optics.cell={cell}", "detector.binning=4")
+    alone = ("optics.surroundings=field-stop",)
     rest = ("decoder.channels=8", "evaluation.overlap=8", "training.batch=2", f"training.seed={seed}")
-    design = load_design(D2NN5, [*sizes, *rest])
+    design = load_design(D2NN5, [*sizes, *alone, *rest])
     options = {"train": ["decoder"], "loss": "l1", "steps": steps[1], "decoder_rate": 0.002, **decoder}
     stages = {
         "optics": Stage(train=("optics",), loss="intensity-l1", steps=steps[0], optics_rate=0.01),

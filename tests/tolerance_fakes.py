@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from opticdesign.data import PatchSet
 from opticdesign.processes import Here
 from opticdesign.tolerance.runner import Engine, Runner, shard_answer
 from opticdesign.tolerance.sensitivity import widths
@@ -141,10 +142,8 @@ def toy_benches() -> Iterator[list[Toy]]:
     """While open, runs are toleranced with toys for benches; the ones built so far."""
     made: list[Toy] = []
 
-    def build(
-        design: object, microscope: object, space: Space, fields: object, targets: torch.Tensor, *_: object
-    ) -> Toy:
-        made.append(Toy(space, targets))
+    def build(design: object, microscope: object, space: Space, test: PatchSet, *_: object) -> Toy:
+        made.append(Toy(space, test.targets))
         return made[-1]
 
     tolerance_worker.load_subject.cache_clear()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from design_texts import D2NN5, ROOT
-from torch import Tensor
 
+from opticdesign.data import PatchSet
 from opticdesign.design import Design, Tolerance, load_design
 from opticdesign.microscope import Microscope
 from opticdesign.system import build_optics, build_process
@@ -19,6 +19,7 @@ from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.layers import PerturbedLayers
 from opticdesign.tolerance.sample import Sample
 from opticdesign.tolerance.space import Space, build_space
+from opticdesign.workflow.patches import object_window
 
 ALL = {
     "etch_depth": {"sigma": 0.01, "per": "bit"},
@@ -57,9 +58,8 @@ class Fitted:
 
     design: Design
     microscope: Microscope
-    sample: Sample
-    targets: Tensor
-    calibration: tuple[Tensor, Tensor]
+    test: PatchSet
+    calibration: PatchSet
 
 
 def layered(*changes: str, layers: int = 3, **errors: object) -> Design:
@@ -84,14 +84,20 @@ def filtered(*changes: str, **errors: object) -> Design:
 
 
 def sample_of(design: Design, images: int = 2, seed: int = 1) -> Sample:
-    """Smooth phases of up to half a turn."""
+    """Smooth phases of up to half a turn, with the margin that the optics take."""
     draw = torch.Generator().manual_seed(seed)
-    shape = design.optics.shape
+    shape = object_window(design).shape
     spectrum = torch.fft.fft2(torch.randn((images, *shape), generator=draw))
     fy, fx = (torch.fft.fftfreq(size) for size in shape)
     phase = torch.fft.ifft2(spectrum * torch.exp(-((fy[:, None] / 0.06) ** 2) - (fx / 0.06) ** 2)).real
     phase = phase / phase.abs().amax((-2, -1), keepdim=True) * math.pi
     return Sample(torch.polar(torch.ones_like(phase), phase), phase)
+
+
+def patches_of(design: Design, images: int, seed: int = 1) -> PatchSet:
+    """The same as patches, with what an image of them should be."""
+    sample = sample_of(design, images, seed)
+    return PatchSet.of(sample.fields, sample.phase_rad, design.optics.shape)
 
 
 def errors(

@@ -43,8 +43,9 @@ def die_figure(job: ExportJob, colours: Colours) -> Figure:
     shown = min(layers, _MOST)
     across = min(shown, _ACROSS)
     down = -(-shown // across)
-    height = _SIDE * min(max(rows / columns, 0.3), 3.0)
-    title = f"{job.file_name}: {layers} layers of {rows} × {columns} pixels of {job.pitch_m * 1e9:.6g} nm"
+    height = _SIDE * min(max(rows * job.pitch_m[0] / (columns * job.pitch_m[1]), 0.3), 3.0)
+    sides = " × ".join(dict.fromkeys(f"{side_m * 1e9:.6g}" for side_m in job.pitch_m))
+    title = f"{job.file_name}: {layers} layers of {rows} × {columns} pixels of {sides} nm"
     figure, axes = new_figure(down, across, (max(6.0, _SIDE * across + 1.4), (height + 0.4) * down + 0.8), title)
     for place in axes.flat[shown:]:
         place.axis("off")
@@ -62,10 +63,10 @@ def _show_layer(axes: Axes, job: ExportJob, number: int, colours: Colours) -> No
         share = job.openings[number - 1, ..., None] / job.spec.layout.halftone**2
         picture = np.rint(picture * share).astype(np.uint8)
     sharp = max(picture.shape[:2]) <= _COUNTABLE
-    axes.imshow(picture, interpolation="nearest" if sharp else "antialiased")
+    axes.imshow(picture, interpolation="nearest" if sharp else "antialiased", aspect=job.pitch_m[0] / job.pitch_m[1])
     axes.set(xticks=[], yticks=[])
     axes.set_title(f"layer {number}", fontsize=9)
-    add_scale_bar(axes, picture.shape[1], job.pitch_m)
+    add_scale_bar(axes, picture.shape[1], job.pitch_m[1])
 
 
 def _add_bar(figure: Figure, axes: list[Axes], job: ExportJob, colours: Colours) -> None:

@@ -44,7 +44,7 @@ class GreyExporter:
         files = []
         for number, plane in enumerate(job.levels, start=1):
             path = f"grey/layer{number}.png"
-            write_png(folder / path, greys[plane])
+            write_png(folder / path, greys[plane], pitch_m=job.pitch_m)
             files.append(ExportedFile(path, f"dose of layer {number}, row 0 at the top", "grey, through the curve"))
         return WrittenFiles(files, {"contrast": json.dumps(curve), "grey_of_level": json.dumps(greys.tolist())})
 

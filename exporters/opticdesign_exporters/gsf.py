@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from opticdesign.errors import VerificationError
-from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
+from opticdesign.export import ExportedFile, ExportJob, Extent, ReadBack, WrittenFiles
 from opticdesign.manifest import read_exported
 from opticdesign_exporters.level_reader import (
     check_number,
@@ -43,14 +43,14 @@ class GsfExporter:
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
         """Write `gsf/layer1.gsf` …."""
         (folder / "gsf").mkdir()
-        _, rows, columns = job.levels.shape
+        (_, rows, columns), (dy_m, dx_m) = job.levels.shape, job.pitch_m
         height_m = job.process.height_of_level(torch.arange(job.process.levels)).numpy().astype("<f4")
         files = []
         for number, plane in enumerate(job.levels, start=1):
             path = f"gsf/layer{number}.gsf"
             head = (
                 f"Gwyddion Simple Field 1.0\nXRes = {columns}\nYRes = {rows}\n"
-                f"XReal = {columns * job.pitch_m!r}\nYReal = {rows * job.pitch_m!r}\n"
+                f"XReal = {columns * dx_m!r}\nYReal = {rows * dy_m!r}\n"
                 f"XYUnits = m\nZUnits = m\nTitle = {job.file_name} layer {number}\n"
             ).encode()
             padding = bytes(4 - len(head) % 4)
@@ -62,15 +62,16 @@ class GsfExporter:
         """Read the fields; heights must be those of levels, bit for bit in float32."""
         files = layer_files(manifest, self.name, "GSF")
         table_m = heights_m(manifest.process.process).astype(np.float32)
+        fields = [_field(folder, file, layer, manifest) for layer, file in enumerate(files, start=1)]
         levels = [
-            levels_of_heights(_heights(folder, file, layer, manifest), table_m, "m", f"{file.path}: layer {layer}")
-            for layer, file in enumerate(files, start=1)
+            levels_of_heights(height_m, table_m, "m", f"{file.path}: layer {layer}")
+            for layer, (file, (height_m, _)) in enumerate(zip(files, fields, strict=True), start=1)
         ]
-        return with_designed_phase(levels, files, manifest)
+        return with_designed_phase(levels, files, manifest, [extent for _, extent in fields])
 
 
-def _heights(folder: Path, file: FileRecord, layer: int, manifest: Manifest) -> npt.NDArray[np.float32]:
-    """The heights (rows, columns) of one field, float32."""
+def _field(folder: Path, file: FileRecord, layer: int, manifest: Manifest) -> tuple[npt.NDArray[np.float32], Extent]:
+    """The heights (rows, columns) of one field, float32, and its size."""
     data = read_exported(folder, file)
     said = _head(data, file.path)
     _, rows, columns = manifest.shape
@@ -80,12 +81,14 @@ def _heights(folder: Path, file: FileRecord, layer: int, manifest: Manifest) -> 
             raise VerificationError(f"{file.path}: {key} is {said[key]!r}, expected {value!r}")
     if not said["Title"].endswith(f" layer {layer}"):
         raise VerificationError(f"{file.path}: Title is {said['Title']!r}, expected that of layer {layer}")
-    for key, count in (("XReal", columns), ("YReal", rows)):
+    sizes_m = []
+    for key, count, side_m in (("YReal", rows, manifest.pitch_m[0]), ("XReal", columns, manifest.pitch_m[1])):
         try:
             size_m = float(said[key])
         except ValueError:
             raise VerificationError(f"{file.path}: {key} is {said[key]!r}, expected a number") from None
-        check_number(size_m, count * manifest.pitch_m, f"{file.path}: {key}")
+        check_number(size_m, count * side_m, f"{file.path}: {key}")
+        sizes_m.append(size_m)
     start = (data.index(0) // 4 + 1) * 4
     if any(data[data.index(0) : start]) or len(data) != start + 4 * rows * columns:
         raise VerificationError(
@@ -93,7 +96,8 @@ def _heights(folder: Path, file: FileRecord, layer: int, manifest: Manifest) -> 
             f"expected {4 * rows * columns}",
             remedy="export again",
         )
-    return np.frombuffer(data, "<f4", offset=start).reshape(rows, columns)
+    heights = np.frombuffer(data, "<f4", offset=start).reshape(rows, columns)
+    return heights, Extent((sizes_m[0], sizes_m[1]))
 
 
 def _head(data: bytes, path: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from opticdesign.errors import VerificationError
-from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
+from opticdesign.export import ExportedFile, ExportJob, Extent, ReadBack, WrittenFiles
 from opticdesign.manifest import read_exported
 from opticdesign_exporters.level_reader import (
     heights_m,
@@ -50,12 +50,14 @@ class HeightMapExporter:
         np.savez(
             folder / _NPZ,
             height_m=height_m,
-            pitch_m=np.float64(job.pitch_m),
+            pitch_m=np.array(job.pitch_m),
             wavelength_m=np.float64(job.process.wavelength_m),
             index=np.float64(job.process.index),
             medium_index=np.float64(job.process.medium_index),
         )
-        files.append(ExportedFile(_NPZ, "height_m (layers, rows, columns), pitch_m, wavelength_m and indices", "m"))
+        files.append(
+            ExportedFile(_NPZ, "height_m (layers, rows, columns), pitch_m (y, x), wavelength_m and indices", "m")
+        )
         return WrittenFiles(files, {"tiff_unit": "nm", "npz_unit": "m"})
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:
@@ -63,21 +65,22 @@ class HeightMapExporter:
         *images, archive = layer_files(manifest, self.name, "TIFF", extra=1)
         table_m = heights_m(manifest.process.process)
         table_nm = (table_m * 1e9).astype(np.float32)
-        levels = []
+        levels, extents = [], []
         for layer, image in enumerate(images, start=1):
-            height_nm = _tiff_heights(folder, image, layer, manifest)
+            height_nm, extent = _tiff_heights(folder, image, layer, manifest)
+            extents.append(extent)
             levels.append(levels_of_heights(height_nm, table_nm, "nm", f"{image.path}: layer {layer}"))
         for layer, plane in enumerate(_npz_heights(folder, archive, manifest), start=1):
             other = levels_of_heights(plane, table_m, "m", f"{archive.path}: layer {layer}")
             _must_agree(other, levels[layer - 1], f"{archive.path}: layer {layer}", images[layer - 1].path)
-        return with_designed_phase(levels, images, manifest)
+        return with_designed_phase(levels, images, manifest, extents)
 
 
 def _write_tiff(path: Path, height_nm: npt.NDArray[np.float32], layer: int, job: ExportJob) -> None:
     import tifffile
 
     description = {"quantity": "height", "unit": "nm", "layer": layer, "pitch_m": job.pitch_m, "name": job.file_name}
-    pixels_per_cm = 1e-2 / job.pitch_m
+    dy_m, dx_m = job.pitch_m
     tifffile.imwrite(
         path,
         height_nm,
@@ -86,41 +89,46 @@ def _write_tiff(path: Path, height_nm: npt.NDArray[np.float32], layer: int, job:
         metadata=None,
         software=False,
         description=json.dumps(description),
-        resolution=(pixels_per_cm, pixels_per_cm),
+        resolution=(1e-2 / dx_m, 1e-2 / dy_m),
         resolutionunit="CENTIMETER",
     )
 
 
-def _tiff_heights(folder: Path, file: FileRecord, layer: int, manifest: Manifest) -> npt.NDArray[np.float32]:
+def _tiff_heights(
+    folder: Path, file: FileRecord, layer: int, manifest: Manifest
+) -> tuple[npt.NDArray[np.float32], Extent]:
+    """The heights of one image in nanometres, and its size by its resolution."""
     image = read_tiff(read_exported(folder, file), file.path, manifest.shape[1:])
     try:
         said: Any = json.loads(image.description)
     except (ValueError, RecursionError):
         said = None
-    expected = {"quantity": "height", "unit": "nm", "layer": layer, "pitch_m": manifest.pitch_m}
+    expected = {"quantity": "height", "unit": "nm", "layer": layer, "pitch_m": list(manifest.pitch_m)}
     for key, value in expected.items():
         received = said.get(key) if isinstance(said, dict) else None
         if received != value:
             raise VerificationError(f"{file.path}: description: {key} is {received!r}, expected {value!r}")
-    for pixel_m in image.pixel_m:
-        if not abs(pixel_m - manifest.pitch_m) <= 1e-6 * manifest.pitch_m:
-            raise VerificationError(f"{file.path}: pixels of {pixel_m:.6g} m, expected {manifest.pitch_m:.6g} m")
-    return image.values
+    for found_m, side_m, axis in zip(image.pixel_m, manifest.pitch_m[::-1], "xy", strict=True):
+        if not abs(found_m - side_m) <= 1e-6 * side_m:
+            raise VerificationError(f"{file.path}: pixels of {found_m:.6g} m along {axis}, expected {side_m:.6g} m")
+    rows, columns = image.values.shape
+    return image.values, Extent((rows * image.pixel_m[1], columns * image.pixel_m[0]))
 
 
 def _npz_heights(folder: Path, file: FileRecord, manifest: Manifest) -> npt.NDArray[np.float64]:
     process = manifest.process
     scalars = {
-        "pitch_m": manifest.pitch_m,
         "wavelength_m": process.wavelength_m,
         "index": process.index,
         "medium_index": process.medium_index,
     }
-    shapes: dict[str, tuple[int, ...]] = {"height_m": manifest.shape, **dict.fromkeys(scalars, ())}
+    shapes: dict[str, tuple[int, ...]] = {"height_m": manifest.shape, "pitch_m": (2,), **dict.fromkeys(scalars, ())}
     arrays = read_npz(read_exported(folder, file), file.path, shapes)
     for key, value in scalars.items():
         if float(arrays[key]) != value:
             raise VerificationError(f"{file.path}: {key} is {float(arrays[key])!r}, expected {value!r}")
+    if (sides := tuple(arrays["pitch_m"].tolist())) != manifest.pitch_m:
+        raise VerificationError(f"{file.path}: pitch_m is {sides}, expected {manifest.pitch_m}")
     return arrays["height_m"]
 
 

@@ -118,7 +118,7 @@ class Layout:
     @property
     def options(self) -> dict[str, bool | int | float | str]:
         """What a reader has to know beside the design, and what the rounding costs."""
-        spec = self.job.spec.layout
+        spec, (_, rows, columns) = self.job.spec.layout, self.job.levels.shape
         return {
             "layout": spec.kind,
             "tone": spec.tone,
@@ -130,7 +130,7 @@ class Layout:
             "vernier_m": round(spec.vernier / self.raster.unit_m) * self.raster.unit_m if spec.marks else 0.0,
             "top_cell": self.top_cell,
             "database_unit_m": self.raster.unit_m,
-            "largest_edge_error_m": self.raster.edge_error_m(max(self.job.levels.shape[1:]), self._parts),
+            "largest_edge_error_m": self.raster.edge_error_m((rows, columns), self._parts),
         }
 
     def cells(self) -> Iterator[Cell]:
@@ -158,7 +158,7 @@ class Layout:
     def _size(self) -> tuple[int, int]:
         """Width and height of the array."""
         rows, columns = self.job.levels.shape[1:]
-        return int(self.raster.edges(columns)[-1]), int(self.raster.edges(rows)[-1])
+        return int(self.raster.edges(1, columns)[-1]), int(self.raster.edges(0, rows)[-1])
 
     def _dies(self) -> Ints:
         """Origins of the dies, row 0 at the top; the lower left array begins at the origin of the top cell."""
@@ -173,7 +173,7 @@ class Layout:
 
     @cached_property
     def _mark_unit(self) -> int:
-        return round(max(_MARK_UNIT_M, self.job.pitch_m) / self.raster.unit_m)
+        return round(max(_MARK_UNIT_M, *self.job.pitch_m) / self.raster.unit_m)
 
     @cached_property
     def _marks(self) -> list[Surroundings]:

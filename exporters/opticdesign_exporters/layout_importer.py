@@ -51,7 +51,7 @@ class _Layout:
         self.job, self.path, self.map = job, job.files[0].path, import_map(job)
         self.library = _library(job)
         self.root = _DIE if _DIE in self.library.cells else self.library.top
-        self.pitch = job.pitch_m / self.library.unit_m
+        self.pitch = np.array(job.pitch_m[::-1]) / self.library.unit_m  # along x and y, as shapes have it
         self.notes: list[str] = []
 
     def masks(self) -> Masks:
@@ -164,7 +164,7 @@ class _Layout:
         """Whether something is drawn in the middle of each pixel, or of each of `parts`² cells of it."""
         _, rows, columns = self.job.shape
         outlines = self.outlines(shapes.only(_on([tag])(shapes)), origin)
-        inside = covers(outlines, (rows * parts, columns * parts), self.pitch / parts) > 0
+        inside = covers(outlines, (rows * parts, columns * parts), tuple(self.pitch[::-1] / parts)) > 0
         return inside[:, ::-1] if self.job.layout.mirror else inside
 
     def outlines(self, shapes: Shapes, origin: Ints) -> Outlines:

@@ -5,7 +5,7 @@ each later mask, whose own cross fits into it. A later mask also has the moving 
 on the first mask, have a slightly smaller pitch, so that the bar that meets its neighbour counts the steps by which
 the later mask is displaced.
 
-All of it is drawn on a grid of `unit` database units, a micrometre or a pixel, whichever is larger.
+All of it is drawn on a grid of `unit` database units, a micrometre or the longer side of a pixel, whichever is larger.
 """
 
 from __future__ import annotations

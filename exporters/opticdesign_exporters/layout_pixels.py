@@ -45,7 +45,9 @@ def chrome(
         name: what the names of the cells begin with.
     """
     side = closed.shape[1]
-    (x, x_kind, x_steps), (y, y_kind, y_steps) = (_kinds(count, side, raster) for count in reversed(openings.shape))
+    (y, y_kind, y_steps), (x, x_kind, x_steps) = (
+        _kinds(axis, count, side, raster) for axis, count in enumerate(openings.shape)
+    )
     kinds = (openings.astype(np.int64) * len(y_steps) + y_kind[::-1, None]) * len(x_steps) + x_kind
     found, first = np.unique(kinds, return_inverse=True)
     order = np.argsort(first.ravel(), kind="stable")
@@ -64,7 +66,7 @@ def _boxes(plane: Plane, raster: Raster) -> tuple[Ints, Ints]:
     """Values and corners of the rectangles that cover the pixels above 0."""
     found = rectangles(plane)
     rows, columns = plane.shape
-    return found[:, 4], _corners(found, raster.edges(columns), raster.edges(rows))
+    return found[:, 4], _corners(found, raster.edges(1, columns), raster.edges(0, rows))
 
 
 def _corners(found: Ints, x: Ints, y: Ints) -> Ints:
@@ -73,9 +75,9 @@ def _corners(found: Ints, x: Ints, y: Ints) -> Ints:
     return np.stack((x[found[:, 2]], y[rows - found[:, 1]], x[found[:, 3]], y[rows - found[:, 0]]), axis=1)
 
 
-def _kinds(count: int, side: int, raster: Raster) -> tuple[Ints, Ints, Ints]:
+def _kinds(axis: int, count: int, side: int, raster: Raster) -> tuple[Ints, Ints, Ints]:
     """Along one axis: low edge and kind of each pixel (count,), edges of the cells of each kind (kinds, side + 1)."""
-    edges = raster.edges(count, side)
+    edges = raster.edges(axis, count, side)
     inside = np.lib.stride_tricks.sliding_window_view(edges, side + 1)[::side]
     steps, kind = np.unique(inside - inside[:, :1], axis=0, return_inverse=True)
     return edges[:-1:side], kind.ravel(), steps

@@ -6,6 +6,8 @@ on 200 + k. Places in messages are those of the design, whether or not the die i
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, NamedTuple, NoReturn
 
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opticdesign.errors import VerificationError
-from opticdesign.export import ReadBack
+from opticdesign.export import Extent, ReadBack
 from opticdesign.manifest import FileRecord, Manifest
 from opticdesign_exporters.layout_library import Library, Shapes
 
@@ -25,6 +27,7 @@ Bools = npt.NDArray[np.bool_]
 
 _MARKS, _CHROME = 100, 200
 _MOST_MARKS = 1 << 20
+_LOOSE = 0.05  # of a pixel
 _COUNT_BITS = 32  # of a painted number: how many rectangles; above them, the sum of their values
 
 
@@ -40,6 +43,32 @@ class _Options(BaseModel):
     die_columns: Annotated[int, Field(ge=1, le=1000)]
     die_step_x: Annotated[int, Field(ge=1, lt=2**31)]
     die_step_y: Annotated[int, Field(ge=1, lt=2**31)]
+
+
+@dataclass
+class _Fit:
+    """A straight line through the coordinates of edges, along one axis: number · pitch + start, in database units."""
+
+    sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(5))
+    first: float = math.inf
+    last: float = -math.inf
+
+    def add(self, number: npt.NDArray[np.float64], coordinate: Ints) -> None:
+        """Take in edges by their number in pixels and where they are."""
+        if len(number):
+            at = coordinate.astype(np.float64)
+            self.sums += np.array((len(at), number.sum(), at.sum(), number @ number, number @ at))
+            self.first, self.last = min(self.first, number.min()), max(self.last, number.max())
+
+    def line(self, count: int) -> tuple[float, float] | None:
+        """Pitch and start; None where rounded edges of what is drawn leave the far end open by 5 % of a pixel."""
+        total, numbers, places, squares, products = self.sums.tolist()
+        if self.last <= self.first:
+            return None
+        pitch = (total * products - numbers * places) / (total * squares - numbers**2)
+        if count / (self.last - self.first) > _LOOSE * pitch:
+            return None
+        return pitch, (places - pitch * numbers) / total
 
 
 class _Die(NamedTuple):
@@ -84,7 +113,8 @@ def read_layout(library: Library, path: str, manifest: Manifest, exporter: str) 
     for cell, place in others:
         reader.compare(reader.die(cell), die, place)
     phase = manifest.process.process.phase_of_level(torch.from_numpy(die.levels)).numpy()
-    return ReadBack(die.levels, phase, (path,) * len(die.levels), die.openings)
+    extents = tuple(reader.extent(number) for number in range(1, len(die.levels) + 1))
+    return ReadBack(die.levels, phase, (path,) * len(die.levels), die.openings, extents)
 
 
 def _options(manifest: Manifest, exporter: str) -> _Options:
@@ -116,7 +146,9 @@ class _Reader:
         self.options = _options(manifest, exporter)
         self.most = most_shapes(manifest, exporter)
         self.layers, self.rows, self.columns = manifest.shape
-        self.pitch = manifest.pitch_m / library.unit_m
+        dy_m, dx_m = manifest.pitch_m
+        self.pitch = dx_m / library.unit_m, dy_m / library.unit_m  # along x and y, as shapes have it
+        self.fits: dict[tuple[int, int], _Fit] = {}
         self.values = _bits(manifest) if self.options.layout == "bits" else manifest.process.levels
 
     def dies(self) -> list[tuple[str, tuple[int, int]]]:
@@ -202,6 +234,7 @@ class _Reader:
                 self.refuse(shapes, int(np.argmin(shapes.rectangular)), "not a rectangle")
             values = np.ones_like(shapes.layer) if datatype is not None else shapes.datatype
             self.paint(canvas, shapes, (values << _COUNT_BITS) + 1, parts)
+            self.fit(layer % 100, shapes, parts)
         lattice = canvas.reshape(shape[0] + 1, shape[1] + 1)
         np.cumsum(lattice, axis=0, out=lattice)
         np.cumsum(lattice, axis=1, out=lattice)
@@ -222,9 +255,27 @@ class _Reader:
         for row, column, sign in ((top, left, 1), (top, right, -1), (bottom, left, -1), (bottom, right, 1)):
             np.add.at(canvas, row * width + column, sign * weights)
 
+    def fit(self, layer: int, shapes: Shapes, parts: int) -> None:
+        """Take the edges of rectangles into what says where a mask layer lies."""
+        for axis in (0, 1):
+            one = self.fits.setdefault((layer, axis), _Fit())
+            for coordinate in (shapes.low[:, axis], shapes.high[:, axis]):
+                one.add(np.rint(coordinate * (parts / self.pitch[axis])) / parts, coordinate)
+
+    def extent(self, layer: int) -> Extent | None:
+        """Where a mask layer lies, by its edges; the array begins at the origin, y points up."""
+        along_x = self.fits.get((layer, 0), _Fit()).line(self.columns)
+        along_y = self.fits.get((layer, 1), _Fit()).line(self.rows)
+        if along_x is None or along_y is None:
+            return None
+        (dx, left), (dy, below) = along_x, along_y
+        unit_m = self.library.unit_m
+        offset_m = -below * unit_m, (-left if self.options.mirror else left) * unit_m
+        return Extent((self.rows * dy * unit_m, self.columns * dx * unit_m), offset_m)
+
     def edges(self, shapes: Shapes, axis: int, count: int, parts: int) -> tuple[Ints, Ints]:
         """The edges on which rectangles begin and end; each must be its ideal place rounded to the grid."""
-        pitch, found = self.pitch / parts, []
+        pitch, found = self.pitch[axis] / parts, []
         for coordinate in (shapes.low[:, axis], shapes.high[:, axis]):
             edge = np.rint(coordinate / pitch)
             off = np.abs(coordinate - edge * pitch) > 0.5 + 1e-6
@@ -244,7 +295,7 @@ class _Reader:
                 at = int(np.argmin(known))
                 tag = f"layout layer {shapes.layer[at]} datatype {shapes.datatype[at]}"
                 self.refuse(shapes, at, f"{tag} stands for nothing")
-            end = np.array((self.columns, self.rows)) * self.pitch
+            end = np.array((self.columns, self.rows)) * np.array(self.pitch)
             within = ((shapes.high > 0.5) & (shapes.low < end - 0.5)).all(axis=1)
             if within.any():
                 self.refuse(shapes, int(np.argmax(within)), "a mark lies over the array")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from opticdesign.errors import VerificationError
-from opticdesign.export import ReadBack
+from opticdesign.export import Extent, ReadBack
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.manifest import FileRecord, Manifest
 
@@ -128,8 +128,17 @@ def phase_of_heights(height_m: npt.NDArray[np.float64], process: FabricationProc
     return (height_m * (2.0 * math.pi / process.full_height_m)).astype(np.float32)
 
 
-def with_designed_phase(levels: Iterable[Ints], files: Sequence[FileRecord], manifest: Manifest) -> ReadBack:
-    """What was read from files that hold the very heights of their levels: one plane (rows, columns) for each layer."""
+def with_designed_phase(
+    levels: Iterable[Ints], files: Sequence[FileRecord], manifest: Manifest, extents: Iterable[Extent | None] = ()
+) -> ReadBack:
+    """What was read from files that hold the very heights of their levels.
+
+    Args:
+        levels: one plane (rows, columns) for each layer.
+        files: the file of each layer.
+        manifest: the manifest of the folder.
+        extents: where the file of each layer says that its mask lies; none where the format holds no scale.
+    """
     stack = np.stack(list(levels))
     phase = manifest.process.process.phase_of_level(torch.from_numpy(stack)).numpy()
-    return ReadBack(stack, phase, tuple(file.path for file in files))
+    return ReadBack(stack, phase, tuple(file.path for file in files), extents=tuple(extents))

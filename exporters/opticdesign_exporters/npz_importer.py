@@ -44,8 +44,11 @@ def _maps(file: SourceFile) -> Iterator[HeightMap]:
         found = "no array height_m" if height_m is None else f"height_m of {height_m.dtype} and shape {height_m.shape}"
         expected = "height_m in metres, floating-point, (rows, columns) or (masks, rows, columns)"
         raise DataError(file.path, found, expected=expected, remedy="save heights in metres under that name")
-    if pitch_m is not None and not (pitch_m.shape == () and pitch_m.dtype.kind == "f" and pitch_m > 0.0):
-        raise DataError(file.path, f"pitch_m of {pitch_m!r}", expected="one positive number in metres")
-    sides = None if pitch_m is None else (float(pitch_m), float(pitch_m))
+    if pitch_m is not None and not (
+        pitch_m.shape in ((), (2,)) and pitch_m.dtype.kind == "f" and bool((pitch_m > 0.0).all())
+    ):
+        expected = "one positive number in metres, or two, along y and x"
+        raise DataError(file.path, f"pitch_m of {pitch_m!r}", expected=expected)
+    sides = None if pitch_m is None else tuple(np.broadcast_to(pitch_m, 2).tolist())
     for number, plane in enumerate(np.atleast_3d(height_m.T).T, start=1):
         yield HeightMap(plane.astype(np.float64), sides, f"{file.path}: mask {number}")

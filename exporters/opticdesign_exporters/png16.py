@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from opticdesign.errors import UsageError, VerificationError
-from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
+from opticdesign.export import ExportedFile, ExportJob, Extent, ReadBack, WrittenFiles
 from opticdesign.manifest import read_exported
 from opticdesign_exporters.level_reader import heights_m, layer_files, levels_of_heights, phase_of_heights
 from opticdesign_exporters.png_reader import read_png
@@ -50,12 +50,12 @@ class Png16Exporter:
             )
         paths = [f"png16/layer{number}.png" for number in range(1, len(job.levels) + 1)]
         for path, plane in zip(paths, job.levels, strict=True):
-            write_png(folder / path, grey[plane])
+            write_png(folder / path, grey[plane], pitch_m=job.pitch_m)
         scale = {
             "quantity": "height above the lowest level",
             "unit": "m",
             "height_per_grey_m": scale_m,
-            "pitch_m": job.pitch_m,
+            "pitch_m": list(job.pitch_m),
             "layers": [Path(path).name for path in paths],
         }
         (folder / _SCALE).write_text(json.dumps(scale, indent=2), encoding="ascii", newline="\n")
@@ -68,7 +68,7 @@ class Png16Exporter:
         """Read the images and their scale; the phase is that of the greys."""
         *images, sidecar = layer_files(manifest, self.name, "PNG", extra=1)
         process = manifest.process.process
-        scale_m = _scale_m(folder, sidecar, images, manifest)
+        scale_m, (dy_m, dx_m) = _scale_m(folder, sidecar, images, manifest)
         levels, phases = [], []
         for layer, image in enumerate(images, start=1):
             grey = read_png(read_exported(folder, image), image.path, manifest.shape[1:], depth=16)
@@ -76,11 +76,15 @@ class Png16Exporter:
             place, slack_m = f"{image.path}: layer {layer}", 0.5 * scale_m * (1 + 1e-6)
             levels.append(levels_of_heights(height_m, heights_m(process), "m", place, slack_m))
             phases.append(phase_of_heights(height_m, process))
-        return ReadBack(np.stack(levels), np.stack(phases), tuple(image.path for image in images))
+        extent = Extent((manifest.shape[1] * dy_m, manifest.shape[2] * dx_m))
+        paths = tuple(image.path for image in images)
+        return ReadBack(np.stack(levels), np.stack(phases), paths, extents=(extent,) * len(paths))
 
 
-def _scale_m(folder: Path, sidecar: FileRecord, images: list[FileRecord], manifest: Manifest) -> float:
-    """The height of one grey, which the manifest must confirm."""
+def _scale_m(
+    folder: Path, sidecar: FileRecord, images: list[FileRecord], manifest: Manifest
+) -> tuple[float, tuple[float, float]]:
+    """The height of one grey and the sides of a pixel, which the manifest must confirm."""
     try:
         said: Any = json.loads(read_exported(folder, sidecar))
     except (ValueError, RecursionError):
@@ -92,7 +96,7 @@ def _scale_m(folder: Path, sidecar: FileRecord, images: list[FileRecord], manife
         "quantity": "height above the lowest level",
         "unit": "m",
         "height_per_grey_m": scale_m,
-        "pitch_m": manifest.pitch_m,
+        "pitch_m": list(manifest.pitch_m),
         "layers": [Path(image.path).name for image in images],
     }
     if not isinstance(said, dict) or set(said) != set(expected):
@@ -100,4 +104,4 @@ def _scale_m(folder: Path, sidecar: FileRecord, images: list[FileRecord], manife
     for key, value in expected.items():
         if said[key] != value:
             raise VerificationError(f"{sidecar.path}: {key} is {said[key]!r}, expected {value!r}")
-    return scale_m
+    return scale_m, (said["pitch_m"][0], said["pitch_m"][1])

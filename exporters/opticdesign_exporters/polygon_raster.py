@@ -29,16 +29,16 @@ class Outlines(NamedTuple):
         return np.diff(self.first, append=len(self.points))
 
 
-def covers(outlines: Outlines, shape: tuple[int, int], pitch: float) -> Ints:
+def covers(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, float]) -> Ints:
     """How many of the polygons the centre of each pixel lies in (rows, columns), row 0 at the top.
 
     Inside is where a ray has crossed the outline an odd number of times; a centre on an outline belongs to what lies
     right of it or above. Polygons may reach beyond the pixels.
 
     Args:
-        outlines: the polygons, in units of which a pixel is `pitch` wide; the lower left pixel begins at 0, 0, y up.
+        outlines: the polygons, a pixel has the sides `pitch` in their units; the lower left one begins at 0, 0, y up.
         shape: rows and columns.
-        pitch: width and height of a pixel.
+        pitch: height and width of a pixel.
     """
     rows, columns = shape
     polygon, row, column = _crossings(outlines, shape, pitch)
@@ -53,7 +53,7 @@ def covers(outlines: Outlines, shape: tuple[int, int], pitch: float) -> Ints:
     return inside
 
 
-def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: float) -> tuple[Ints, Ints, Ints]:
+def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, float]) -> tuple[Ints, Ints, Ints]:
     """Where outlines cross the middle of rows: polygon, row from below, and the first column whose centre is behind."""
     sizes = outlines.sizes
     start = outlines.points
@@ -61,14 +61,14 @@ def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: float) -> tupl
     following[outlines.first + sizes - 1] = outlines.first  # the last corner of a polygon joins its first
     end = start[following]
     polygon = np.repeat(np.arange(len(sizes)), sizes)
-    low, high = (np.ceil(side / pitch - 0.5).clip(0, shape[0]).astype(np.int64) for side in _ordered(start, end))
+    low, high = (np.ceil(side / pitch[0] - 0.5).clip(0, shape[0]).astype(np.int64) for side in _ordered(start, end))
     count = high - low
     edge = np.repeat(np.arange(len(start)), count)
     within = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
     row = low[edge] + within
     (x0, y0), (x1, y1) = start[edge].T, end[edge].T
-    x = x0 + ((row + 0.5) * pitch - y0) * (x1 - x0) / (y1 - y0)
-    column = np.ceil(x / pitch - 0.5).clip(0, shape[1]).astype(np.int64)
+    x = x0 + ((row + 0.5) * pitch[0] - y0) * (x1 - x0) / (y1 - y0)
+    column = np.ceil(x / pitch[1] - 0.5).clip(0, shape[1]).astype(np.int64)
     return polygon[edge], row, column
 
 

@@ -37,7 +37,7 @@ class PreviewExporter:
         files = []
         for number, plane in enumerate(job.levels, start=1):
             path = f"preview/layer{number}.png"
-            write_png(folder / path, plane, colours)
+            write_png(folder / path, plane, colours, job.pitch_m)
             files.append(ExportedFile(path, f"levels of layer {number}, row 0 at the top", "palette index = level"))
         draw_die(folder / _DIE, job, colours)
         return WrittenFiles([*files, ExportedFile(_DIE, "all layers as the light meets them", "picture")], {})

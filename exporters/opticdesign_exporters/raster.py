@@ -17,50 +17,64 @@ _UNITS_M = (1e-9, 0.5e-9, 0.2e-9, 0.1e-9)
 
 
 class Raster(NamedTuple):
-    """The grid of a file: database unit in metres, pitch of the pixels in database units."""
+    """The grid of a file: database unit in metres, sides of a pixel along y and x in database units."""
 
     unit_m: float
-    pitch: float
+    pitch: tuple[float, float]
 
     @classmethod
-    def of(cls, pitch_m: float, parts: int = 1) -> Raster:
-        """The coarsest unit that divides the pitch, else 1 nm.
+    def of(cls, pitch_m: tuple[float, float], parts: int = 1) -> Raster:
+        """The coarsest unit that divides both sides of a pixel, else 1 nm.
 
         Args:
-            pitch_m: side of a pixel, metres.
+            pitch_m: sides of a pixel along y and x, metres.
             parts: number of cells along a side of a pixel.
 
         Raises:
             UsageError: a pixel, or a cell of it, is smaller than two database units.
         """
-        ratios = [(unit, pitch_m / unit) for unit in _UNITS_M]
-        exact = [cls(unit, float(round(ratio))) for unit, ratio in ratios if abs(ratio - round(ratio)) < 1e-9 * ratio]
-        raster = exact[0] if exact else cls(*ratios[0])
-        if raster.pitch < 2 * parts:
+        rasters = [cls(unit, (pitch_m[0] / unit, pitch_m[1] / unit)) for unit in _UNITS_M]
+        raster = next(filter(None, map(cls._whole, rasters)), rasters[0])
+        if min(raster.pitch) < 2 * parts:
             noun, remedy = (
                 ("a pitch", "") if parts == 1 else ("halftone cells", "use fewer cells (export.layout.halftone)")
             )
             raise UsageError(
-                f"{noun} of {pitch_m / parts:.6g} m",
+                f"{noun} of {min(pitch_m) / parts:.6g} m",
                 expected=f"at least two database units of {raster.unit_m * 1e9:g} nm",
                 remedy=remedy,
             )
         return raster
 
-    def edges(self, count: int, parts: int = 1) -> Ints:
+    def edges(self, axis: int, count: int, parts: int = 1) -> Ints:
         """Edges of `count` pixels of `parts` cells each, in database units (count · parts + 1,).
 
         Each edge is rounded by itself, so that errors never add up.
+
+        Args:
+            axis: 0 for edges along y, which points up, 1 for those along x.
+            count: number of pixels.
+            parts: cells along a side of a pixel.
         """
-        edges: Ints = np.floor(self._ideal(count, parts) + 0.5).astype(np.int64)
+        edges: Ints = np.floor(self._ideal(axis, count, parts) + 0.5).astype(np.int64)
         return edges
 
-    def edge_error_m(self, count: int, parts: int = 1) -> float:
-        """Largest distance between an edge and its rounded place."""
-        return float(np.abs(self.edges(count, parts) - self._ideal(count, parts)).max() * self.unit_m)
+    def edge_error_m(self, shape: tuple[int, int], parts: int = 1) -> float:
+        """Largest distance between an edge of rows and columns, so many, and its rounded place."""
+        errors = (
+            np.abs(self.edges(axis, count, parts) - self._ideal(axis, count, parts)).max()
+            for axis, count in enumerate(shape)
+        )
+        return float(max(errors) * self.unit_m)
 
-    def _ideal(self, count: int, parts: int) -> npt.NDArray[np.float64]:
-        ideal: npt.NDArray[np.float64] = np.arange(count * parts + 1) * self.pitch / parts
+    def _whole(self) -> Raster | None:
+        """The same grid with sides of whole units, where they are but for rounding."""
+        if any(abs(side - round(side)) >= 1e-9 * side for side in self.pitch):
+            return None
+        return Raster(self.unit_m, (float(round(self.pitch[0])), float(round(self.pitch[1]))))
+
+    def _ideal(self, axis: int, count: int, parts: int) -> npt.NDArray[np.float64]:
+        ideal: npt.NDArray[np.float64] = np.arange(count * parts + 1) * self.pitch[axis] / parts
         return ideal
 
 

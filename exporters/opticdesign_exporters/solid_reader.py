@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opticdesign.errors import VerificationError
+from opticdesign.export import Extent
 from opticdesign.manifest import Manifest
 from opticdesign_exporters.level_reader import heights_m, levels_of_heights, refuse_first
 
@@ -57,7 +58,7 @@ class SolidReader:
         x, y, z = np.ascontiguousarray(corners.T)  # (corner, triangle) each
         finite = np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
         _refuse(~finite.all(axis=0), path, "has a corner that is nowhere")
-        right, up = self._half_pixels(x, self._columns, path), self._half_pixels(y, self._rows, path)
+        right, up = self._half_pixels(x, 1, path), self._half_pixels(y, 0, path)
         heights = np.unique(z)
         _check_closed((right * (2 * self._rows + 1) + up) * len(heights) + np.searchsorted(heights, z), path)
         flat = _all_equal(z)
@@ -74,9 +75,16 @@ class SolidReader:
         slack_m = _OFF_LEVEL * float(np.diff(self._table_m).min())
         return levels_of_heights(height_m, self._table_m, "m", place, slack_m)
 
-    def _half_pixels(self, coordinate: Reals, count: int, path: str) -> Ints:
-        """Whole numbers of half pixels, at most twice `count` (3, m)."""
-        half = coordinate * (2.0 / (self._scale * self._pitch_m))
+    def extent(self, corners: Reals) -> Extent:
+        """Where a solid of triangles (m, 3, 3) lies, not magnified; its lower left corner is the origin."""
+        low, high = (edge[:2] / self._scale for edge in (corners.min(axis=(0, 1)), corners.max(axis=(0, 1))))
+        (width, height), (left, below) = (high - low).tolist(), low.tolist()
+        return Extent((height, width), (-below, left))
+
+    def _half_pixels(self, coordinate: Reals, axis: int, path: str) -> Ints:
+        """Whole numbers of half pixels, at most twice the number of pixels along an axis, 0 for y (3, m)."""
+        count = (self._rows, self._columns)[axis]
+        half = coordinate * (2.0 / (self._scale * self._pitch_m[axis]))
         near = np.rint(half)
         off = (np.abs(half - near) > _OFF_GRID) | (near < 0) | (near > 2 * count)
         _refuse(off[0] | off[1] | off[2], path, "has a corner off the pixel grid")

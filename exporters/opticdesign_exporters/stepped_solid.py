@@ -32,19 +32,19 @@ class Solid(NamedTuple):
     vertices: Ints
     triangles: Ints
 
-    def placed(self, rows: int, pitch: float, tops: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def placed(self, rows: int, pitch: tuple[float, float], tops: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Coordinates (n, 3): x right of the left edge, y above the bottom one, z above the underside.
 
         Args:
             rows: rows of the mask.
-            pitch: side of a pixel, in the unit wanted.
+            pitch: sides of a pixel along y and x, in the unit wanted.
             tops: z of the top of each level.
         """
         heights = np.zeros(2 * len(tops) + 2)
         heights[2::2] = tops
         heights[3:-1:2] = 0.5 * (tops[1:] + tops[:-1])
         right, below, height = self.vertices.T
-        return np.stack((right * (0.5 * pitch), (2 * rows - below) * (0.5 * pitch), heights[height]), axis=1)
+        return np.stack((right * (0.5 * pitch[1]), (2 * rows - below) * (0.5 * pitch[0]), heights[height]), axis=1)
 
 
 class _End(NamedTuple):

@@ -44,12 +44,13 @@ class StlExporter:
         scale = job.spec.print.magnification / _UNIT_M
         heights_m = job.process.height_of_level(torch.arange(job.process.levels)).numpy()
         tops = (job.spec.print.base + heights_m) * scale
-        _check_rounding(job, tops, job.pitch_m * scale)
+        sides = job.pitch_m[0] * scale, job.pitch_m[1] * scale
+        _check_rounding(job, tops, sides)
         files = []
         for number, plane in enumerate(job.levels, start=1):
             path = f"stl/layer{number}.stl"
             solid = stepped_solid(plane)
-            points = solid.placed(len(plane), job.pitch_m * scale, tops)
+            points = solid.placed(len(plane), sides, tops)
             head = f"layer {number} of {job.file_name}, mm".encode().ljust(80)
             (folder / path).write_bytes(
                 head + struct.pack("<I", len(solid.triangles)) + _facets(points[solid.triangles])
@@ -62,19 +63,21 @@ class StlExporter:
         """Read the solids: closed, stepped on the pixel grid, each pixel as high as a level."""
         files = layer_files(manifest, self.name, "STL")
         reader = SolidReader(manifest, self.name, _UNIT_M)
-        levels = [
-            reader.levels(_corners(read_exported(folder, file), file), file.path, layer)
-            for layer, file in enumerate(files, start=1)
-        ]
-        return with_designed_phase(levels, files, manifest)
+        levels, extents = [], []
+        for layer, file in enumerate(files, start=1):
+            corners = _corners(read_exported(folder, file), file)
+            levels.append(reader.levels(corners, file.path, layer))
+            extents.append(reader.extent(corners))
+        return with_designed_phase(levels, files, manifest, extents)
 
 
-def _check_rounding(job: ExportJob, tops: npt.NDArray[np.float64], pitch: float) -> None:
+def _check_rounding(job: ExportJob, tops: npt.NDArray[np.float64], sides: tuple[float, float]) -> None:
     """Refuse what 32-bit numbers would blur."""
     step = float(np.diff(tops).min())
     for what, coordinates, least in (
         ("levels", tops, step),
-        ("pixels", np.arange(max(job.levels.shape[1:]) + 1) * pitch, pitch),
+        ("pixels", np.arange(job.levels.shape[1] + 1) * sides[0], sides[0]),
+        ("pixels", np.arange(job.levels.shape[2] + 1) * sides[1], sides[1]),
     ):
         error = float(np.abs(coordinates.astype(np.float32) - coordinates).max())
         if error > _ROUNDING * least:

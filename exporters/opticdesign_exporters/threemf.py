@@ -60,11 +60,11 @@ class ThreeMfExporter:
         scale = job.spec.print.magnification / _UNIT_M
         heights_m = job.process.height_of_level(torch.arange(job.process.levels)).numpy()
         tops = (job.spec.print.base + heights_m) * scale
-        files = []
+        sides, files = (job.pitch_m[0] * scale, job.pitch_m[1] * scale), []
         for number, plane in enumerate(job.levels, start=1):
             path = f"3mf/layer{number}.3mf"
             solid = stepped_solid(plane)
-            points = solid.placed(len(plane), job.pitch_m * scale, tops)
+            points = solid.placed(len(plane), sides, tops)
             mesh = _vertices(points) + _triangles(solid.triangles)
             head = _HEAD.format(title=f"{job.file_name} layer {number}")
             parts = {"[Content_Types].xml": _TYPES, "_rels/.rels": _RELATIONS, "3D/3dmodel.model": head + mesh + _TAIL}
@@ -77,11 +77,12 @@ class ThreeMfExporter:
         """Read the solids: closed, stepped on the pixel grid, each pixel as high as a level."""
         files = layer_files(manifest, self.name, "3MF")
         reader = SolidReader(manifest, self.name, _UNIT_M)
-        levels = []
+        levels, extents = [], []
         for layer, file in enumerate(files, start=1):
             corners = read_mesh(read_exported(folder, file), file.path, manifest.shape[1:])
             levels.append(reader.levels(corners, file.path, layer))
-        return with_designed_phase(levels, files, manifest)
+            extents.append(reader.extent(corners))
+        return with_designed_phase(levels, files, manifest, extents)
 
 
 def _vertices(points: npt.NDArray[np.float64]) -> str:

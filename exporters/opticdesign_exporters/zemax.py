@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from opticdesign.errors import UsageError
-from opticdesign.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
+from opticdesign.export import ExportedFile, ExportJob, Extent, ReadBack, WrittenFiles
 from opticdesign.manifest import read_exported
 from opticdesign_exporters.level_reader import (
     check_number,
@@ -73,8 +73,8 @@ class ZemaxExporter:
         every = torch.arange(job.process.levels)
         sag_mm = [repr(height) for height in (job.process.height_of_level(every) * 1e3).tolist()]
         phase_rad = [f"{phase:.9g}" for phase in job.process.phase_of_level(every).tolist()]
-        pitch_mm = repr(job.pitch_m * 1e3)
-        head = f"{columns} {rows} {pitch_mm} {pitch_mm} 0 0 0\r\n"
+        dy_m, dx_m = job.pitch_m
+        head = f"{columns} {rows} {dx_m * 1e3!r} {dy_m * 1e3!r} 0 0 0\r\n"
         files = []
         for number, plane in enumerate(job.levels, start=1):
             for kind, values, unit in (("sag", sag_mm, "mm"), ("phase", phase_rad, "rad")):
@@ -90,28 +90,30 @@ class ZemaxExporter:
         process = manifest.process.process
         table_mm = heights_m(process) * 1e3
         table_rad = process.phase_of_level(torch.arange(process.levels)).numpy()
-        levels = []
+        levels, extents = [], []
         for layer, (sag, phase) in enumerate(zip(files[::2], files[1::2], strict=True), start=1):
             place = f"{sag.path}: layer {layer}"
-            levels.append(levels_of_heights(_values(folder, sag, manifest), table_mm, "mm", place))
-            found_rad = _values(folder, phase, manifest).astype(np.float32)
+            found_mm, extent = _values(folder, sag, manifest)
+            extents.append(extent)
+            levels.append(levels_of_heights(found_mm, table_mm, "mm", place))
+            found_rad = _values(folder, phase, manifest)[0].astype(np.float32)
             bad = found_rad != table_rad[levels[-1]]
             refuse_first(bad, f"{phase.path}: layer {layer}", f"another phase than that of the sag in {sag.path}")
-        return with_designed_phase(levels, files[::2], manifest)
+        return with_designed_phase(levels, files[::2], manifest, extents)
 
 
-def _values(folder: Path, file: FileRecord, manifest: Manifest) -> npt.NDArray[np.float64]:
-    """The values of one grid (rows, columns)."""
+def _values(folder: Path, file: FileRecord, manifest: Manifest) -> tuple[npt.NDArray[np.float64], Extent]:
+    """The values of one grid (rows, columns), whose middle is the vertex, and its size."""
     _, rows, columns = manifest.shape
     head, *lines = text_lines(read_exported(folder, file), file.path, 1 + rows * columns, end=b"\r\n")
     nx, ny, delx, dely, *others = numbers([head], file.path, 7, b" ")[0].tolist()
     if (nx, ny) != (columns, rows):
         fail_line(file.path, 1, f"a grid of {nx:g} by {ny:g} points, expected {columns} by {rows}")
-    check_number(delx, manifest.pitch_m * 1e3, f"{file.path}: line 1: delx in mm")
-    check_number(dely, manifest.pitch_m * 1e3, f"{file.path}: line 1: dely in mm")
+    check_number(delx, manifest.pitch_m[1] * 1e3, f"{file.path}: line 1: delx in mm")
+    check_number(dely, manifest.pitch_m[0] * 1e3, f"{file.path}: line 1: dely in mm")
     if any(others):
         fail_line(file.path, 1, "a unit flag or a decentre that is not 0")
     points = numbers(lines, file.path, 5, b" ", first=2)
     if points[:, 1:].any():
         fail_line(file.path, 2 + int(np.argmax(points[:, 1:].any(axis=1))), "a derivative or a flag that is not 0")
-    return points[:, 0].reshape(rows, columns)
+    return points[:, 0].reshape(rows, columns), Extent((rows * dely * 1e-3, columns * delx * 1e-3))

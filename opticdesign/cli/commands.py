@@ -109,13 +109,26 @@ def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> 
 
 
 @app.command()
-def check(design: DesignFile, setting: Setting = None, as_json: Json = False) -> None:
-    """Check sampling, band limit, lost power, thin-mask validity, features and levels of DESIGN."""
+def check(
+    design: DesignFile,
+    setting: Setting = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="also simulate masks by an independent model: seconds to minutes")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check sampling, band limit, lost power, thin-mask validity, features and levels of DESIGN, and read its data."""
     loaded = read_design(design, setting)
     from opticdesign.checks import check_design
     from opticdesign.cli.tables import check_table, print_table
+    from opticdesign.workflow.optimise import rehearse
 
+    rehearse(loaded)
     checks = check_design(loaded)
+    if deep:
+        from opticdesign.deep_check import check_deeply
+
+        checks += check_deeply(loaded)
     if as_json:
         print_json([asdict(entry) for entry in checks])
     else:

@@ -44,18 +44,31 @@ def export(
 
 
 @app.command()
-def verify(run: RunFolder, device: Device = "auto", to: ExportFolder = None, as_json: Json = False) -> None:
-    """Read the exported files of RUN back with independent readers and re-simulate them through the decoder."""
+def verify(
+    run: RunFolder,
+    device: Device = "auto",
+    to: ExportFolder = None,
+    agree: Annotated[
+        float, typer.Option(min=0.0, metavar="DB", help="PSNR by which an independent model may differ")
+    ] = 0.2,
+    independent: Annotated[
+        int, typer.Option(min=0, help="test patches that the independent model looks at; 0 leaves it out")
+    ] = 4,
+    as_json: Json = False,
+) -> None:
+    """Read the exported files of RUN back, re-simulate them through the decoder, and by an independent model."""
     from opticdesign.cli.tables import print_table, verification_json, verification_table
     from opticdesign.run import open_run
     from opticdesign.workflow.export import verify as verify_run
     from opticdesign.workflow.optimise import choose_device
 
-    result = verify_run(open_run(run), choose_device(device), to)
+    result = verify_run(open_run(run), choose_device(device), to, independent=independent, agree_db=agree)
     if as_json:
         print_json(verification_json(result))
     else:
-        print_table(verification_table(result))
+        print_table(verification_table(result, agree))
+        for note in result.notes:
+            typer.echo(note)
     for problem in (*result.problems, *(line for check in result.checks for line in check.problems)):
         typer.echo(problem, err=True)
     if not result.ok:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from opticdesign.tolerance.quantities import metric
 if TYPE_CHECKING:
     from opticdesign.checks import Check
     from opticdesign.manifest import Manifest
+    from opticdesign.workflow.agreement import IndependentModel
     from opticdesign.workflow.drc import RuleCheck
     from opticdesign.workflow.evaluate import Evaluation
     from opticdesign.workflow.export import Verification
@@ -151,8 +152,8 @@ def manifest_table(manifest: Manifest, folder: Path, quick: bool) -> Table:
     return table
 
 
-def verification_table(result: Verification) -> Table:
-    """Metrics from float to read-back, and the verdict on each format."""
+def verification_table(result: Verification, agree_db: float) -> Table:
+    """Metrics from float to read-back, the verdict on each format, and what an independent model says of them."""
     from opticdesign.evaluation import METRICS
 
     verdicts = {check.exporter: check for check in result.checks}
@@ -166,7 +167,25 @@ def verification_table(result: Verification) -> Table:
     for check in result.checks:
         if check.readback is None:
             table.add_row(f"read back, {check.exporter}", *("–" for _ in METRICS), "[red]unreadable[/red]")
+    for model in result.independent:
+        patches = f"{model.patches} {'patch' if model.patches == 1 else 'patches'}"
+        names = ", ".join(model.exporters)
+        table.add_row(f"trained model, {patches}", *(f"{model.trained[name]:.4f}" for name in METRICS), names)
+        cells = (f"{model.metrics[name]:.4f}" for name in METRICS)
+        table.add_row(f"independent model, {patches}", *cells, _agreement(model, agree_db))
     return table
+
+
+def _agreement(model: IndependentModel, agree_db: float) -> str:
+    change = (
+        f"{model.change_db:+.3f} dB; reading {model.reading_error:.2%}, intensity {model.intensity_error:.2%} rms; "
+        f"{model.how}"
+    )
+    if model.problem(agree_db):
+        return f"[red]differs[/red] by {change}"
+    if model.pointlike:
+        return f"[yellow]the design is of points, the files of squares[/yellow]: {change}"
+    return f"[green]agrees[/green]: {change}"
 
 
 def _state(ok: bool, phase_error_rad: float | None) -> str:
@@ -193,6 +212,8 @@ def verification_json(result: Verification) -> dict[str, Any]:
             for check in result.checks
         ],
         "stages": [{"name": stage.name, **stage.metrics} for stage in result.stages],
+        "independent": [{**asdict(model), "change_db": model.change_db} for model in result.independent],
+        "notes": list(result.notes),
     }
 
 

@@ -22,7 +22,8 @@ def draw_superposed(
     """Patches of which a share is a weighted sum of two, as thin samples behind one another are.
 
     The phase of such a patch is s·(w·φ₁ + (1 − w)·φ₂), its amplitude A₁^w·A₂^(1−w), with w uniform in 0 … 1 and s
-    uniform in `scale`. A small set of fields so teaches a decoder more than its own few cells.
+    uniform in `scale`, and so is that of its margin. A small set of fields so teaches a decoder more than its own few
+    cells.
 
     Args:
         sampler: source of the patches.
@@ -32,8 +33,8 @@ def draw_superposed(
         rng: source of all draws.
 
     Returns:
-        amplitude: A, float32 (count, y, x).
-        phase: φ in radians, float32 (count, y, x).
+        amplitude: A with the sampler's margin (my, mx), float32 (count, y + 2·my, x + 2·mx).
+        phase: φ in radians, float32, same shape.
     """
     amplitudes, phases = sampler.draw(2 * count, rng)
     summed = rng.random((count, 1, 1)) < share

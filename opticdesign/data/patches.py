@@ -1,4 +1,4 @@
-"""Patches cut from fields: at random for training, on a fixed grid for validation and test."""
+"""Patches cut from fields with what surrounds them: at random for training, on a grid for validation and test."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opticdesign.data.phase_field import PhaseField
+from opticdesign.data.window import Window
 from opticdesign.errors import DataError, UsageError
 
 __all__ = ["PatchSampler", "admissible_positions", "grid_patches"]
@@ -65,18 +66,18 @@ class PatchSampler:
 
     Args:
         fields: the fields to draw from.
-        patch: rows and columns of a patch.
+        window: the patch, and what is cut around it.
 
     Raises:
         DataError: no admissible position in any field.
     """
 
-    def __init__(self, fields: Sequence[PhaseField], patch: tuple[int, int]) -> None:
-        self.patch = patch
-        maps = [admissible_positions(field, patch) for field in fields]
+    def __init__(self, fields: Sequence[PhaseField], window: Window) -> None:
+        self.window = window
+        maps = [admissible_positions(field, window.patch) for field in fields]
         kept = [(field, allowed) for field, allowed in zip(fields, maps, strict=True) if allowed.any()]
         if not kept:
-            raise _no_patch(fields, patch)
+            raise _no_patch(fields, window.patch)
         self.fields = [field for field, _ in kept]
         self._allowed = [allowed for _, allowed in kept]
         self._row_ends = [np.cumsum(np.count_nonzero(allowed, axis=1)) for allowed in self._allowed]
@@ -88,46 +89,46 @@ class PatchSampler:
         return int(self._field_ends[-1])
 
     def draw(self, count: int, rng: np.random.Generator) -> Patches:
-        """`count` patches, each flipped or rotated at random.
+        """`count` patches, each flipped or rotated at random together with its margin (my, mx).
 
         Returns:
-            amplitude: A, float32 (count, y, x).
-            phase: φ in radians, float32 (count, y, x).
+            amplitude: A, float32 (count, y + 2·my, x + 2·mx).
+            phase: φ in radians, float32, same shape.
         """
         numbers = rng.integers(self.positions, size=count)
-        orientations = rng.integers(8 if self.patch[0] == self.patch[1] else 4, size=count)
-        phase = np.empty((count, *self.patch), np.float32)
+        orientations = rng.integers(8 if self.window.square else 4, size=count)
+        phase = np.empty((count, *self.window.shape), np.float32)
         amplitude = np.empty_like(phase)
         for i, (number, code) in enumerate(zip(numbers, orientations, strict=True)):
-            field, part = self._locate(int(number))
-            phase[i] = _orient(field.phase_rad[part], int(code))
-            amplitude[i] = _orient(field.amplitude[part], int(code))
+            field, row, column = self._locate(int(number))
+            phase[i] = _orient(self.window.cut(field.phase_rad, row, column), int(code))
+            amplitude[i] = _orient(self.window.cut(field.amplitude, row, column), int(code))
         return amplitude, phase
 
-    def _locate(self, number: int) -> tuple[PhaseField, tuple[slice, slice]]:
-        """Field and part of the admissible position `number`, counted field by field and row by row."""
+    def _locate(self, number: int) -> tuple[PhaseField, int, int]:
+        """Field, row and column of the admissible position `number`, counted field by field and row by row."""
         index = int(np.searchsorted(self._field_ends, number, side="right"))
         number -= int(self._field_ends[index - 1]) if index else 0
         ends = self._row_ends[index]
         row = int(np.searchsorted(ends, number, side="right"))
         number -= int(ends[row - 1]) if row else 0
         column = int(np.flatnonzero(self._allowed[index][row])[number])
-        return self.fields[index], _part(row, column, self.patch)
+        return self.fields[index], row, column
 
 
-def grid_patches(fields: Sequence[PhaseField], patch: tuple[int, int], stride: int | tuple[int, int]) -> Patches:
+def grid_patches(fields: Sequence[PhaseField], window: Window, stride: int | tuple[int, int]) -> Patches:
     """Every admissible patch on a grid of `stride` pixels that includes the last row and column, field by field.
 
     A field whose mask leaves no grid position, though it has admissible ones, gives its most valid patch.
 
     Args:
         fields: the fields to cut.
-        patch: rows and columns of a patch.
+        window: the patch, and what is cut around it, a margin of (my, mx) pixels.
         stride: step between patches in pixels, or the steps (y, x).
 
     Returns:
-        amplitude: A, float32 (n, y, x).
-        phase: φ in radians, float32 (n, y, x).
+        amplitude: A, float32 (n, y + 2·my, x + 2·mx).
+        phase: φ in radians, float32, same shape.
 
     Raises:
         DataError: no admissible position in any field.
@@ -136,11 +137,11 @@ def grid_patches(fields: Sequence[PhaseField], patch: tuple[int, int], stride: i
     steps = (stride, stride) if isinstance(stride, int) else stride
     if min(steps) < 1:
         raise UsageError(f"a stride of {stride} pixels", expected="1 or more")
-    places = [(field, place) for field in fields for place in _grid(field, patch, steps)]
+    places = [(field, place) for field in fields for place in _grid(field, window.patch, steps)]
     if not places:
-        raise _no_patch(fields, patch)
-    phase = np.stack([field.phase_rad[_part(*place, patch)] for field, place in places])
-    amplitude = np.stack([field.amplitude[_part(*place, patch)] for field, place in places])
+        raise _no_patch(fields, window.patch)
+    phase = np.stack([window.cut(field.phase_rad, *place) for field, place in places])
+    amplitude = np.stack([window.cut(field.amplitude, *place) for field, place in places])
     return amplitude, phase
 
 
@@ -156,7 +157,3 @@ def _grid(field: PhaseField, patch: tuple[int, int], steps: tuple[int, int]) -> 
     found = [(row, column) for row in rows for column in columns if counts[row, column] >= _enough(patch)]
     best = np.unravel_index(int(counts.argmax()), counts.shape)
     return found or [(int(best[0]), int(best[1]))]
-
-
-def _part(row: int, column: int, patch: tuple[int, int]) -> tuple[slice, slice]:
-    return slice(row, row + patch[0]), slice(column, column + patch[1])

@@ -21,6 +21,7 @@ __all__ = [
     "StepNumber",
     "Table",
     "Temperature",
+    "automatic",
     "distinct",
     "sequence",
 ]
@@ -42,6 +43,19 @@ def pair(value: object) -> object:
 def sequence(value: object) -> object:
     """A TOML list as the tuple it becomes."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def automatic(kind: str, minimum: float | None = None, maximum: float | None = None) -> tuple[object, ...]:
+    """Annotations of a value that may be left to the program: "auto" in the file, None in the design.
+
+    Args:
+        kind: its JSON type.
+        minimum: least value.
+        maximum: greatest value.
+    """
+    bounds = {key: value for key, value in (("minimum", minimum), ("maximum", maximum)) if value is not None}
+    schema = {"anyOf": [{"const": "auto"}, {"type": kind, **bounds}]}
+    return BeforeValidator(lambda value: None if value == "auto" else value), WithJsonSchema(schema)
 
 
 def distinct(values: tuple[_T, ...]) -> tuple[_T, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from opticdesign.design.fields import MaterialName, NeuronPair, Table, sequence
+from opticdesign.design.fields import MaterialName, NeuronPair, Table, automatic, sequence
 from opticdesign.design.mask_rules import check_heights
 from opticdesign.design.rules import check_camera, check_power_of_two, refuse
 from opticdesign.units import Electrons, Length, Photons
@@ -24,6 +24,14 @@ __all__ = [
     "SwinIRSpec",
     "UNetSpec",
 ]
+
+Samples: TypeAlias = Annotated[Annotated[int, Field(ge=1, le=64)] | None, *automatic("integer", 1, 64)]
+FillFactor: TypeAlias = Annotated[float, Field(gt=0, le=1)]
+Gaps: TypeAlias = Literal["dark", "clear"]
+Surroundings: TypeAlias = Literal["neighbours", "field-stop", "repeat"]
+Margin: TypeAlias = Annotated[Annotated[Length, Field(ge=0)] | None, *automatic("string")]
+Padding: TypeAlias = Annotated[Annotated[float, Field(ge=1, le=4)] | None, *automatic("number", 1, 4)]
+Accuracy: TypeAlias = Annotated[float, Field(ge=1e-4, le=0.2)]
 
 
 class Light(Table):
@@ -44,7 +52,11 @@ class D2NNOptics(Table):
         layers: number of layers.
         neurons: neurons along y and x.
         pitch: distance between neighbouring neurons, metres.
-        samples: samples of the field across one neuron, more than one where neurons are wider than half a wave.
+        samples: samples of light and mask across one neuron, along each axis: None ("auto") takes as many as `accuracy` asks.
+            A neuron is a square then; 1 makes it a point, as the literature's models do, which is another device.
+        image_samples: samples of object and image across one neuron; the camera's binning counts these.
+        fill_factor: share of a neuron's area that the process or panel shapes, in the middle of it.
+        gaps: what lies between: "dark" lets no light pass, "clear" lets it pass unmodulated.
         input_gap: distance from the object to the first layer, metres.
         layer_gap: distance from layer to layer, metres.
         detector_gap: distance from the last layer to the detector, metres.
@@ -56,15 +68,23 @@ class D2NNOptics(Table):
         model: each mask as a thin element, or as a relief that light is marched through slice by slice, one slice for
             each height level ("bpm").
         subdivide: samples of the march across one sample of the field, for model = "bpm".
+        surroundings: what lies around the part of the object that is imaged: its neighbours as far as `margin`, and
+            dark beyond; nothing behind a field stop, which is a part of the device then; or the same part again.
+        margin: how far illumination and neighbours reach beyond the field of view, metres; None ("auto") for as far as light
+            crosses.
         propagator: the method of propagation; "auto" chooses for each gap, and `check` says what and why.
-        padding: width of the computed window over the width of the aperture.
+        padding: width of the computed window over the width of the aperture; None ("auto") for what `accuracy` asks.
+        accuracy: largest error of the camera's reading by sampling and windows, rms over its mean.
     """
 
     kind: Literal["d2nn"] = Field(description="kind of optics", examples=["d2nn"])
     layers: int = Field(ge=1, le=32, description="number of layers, 1 to 32", examples=[5])
     neurons: NeuronPair = Field(description="rows and columns of neurons, each 8 to 8192", examples=[[256, 256]])
     pitch: Length = Field(gt=0, description="distance between neighbouring neurons", examples=["316.4 nm"])
-    samples: int = Field(default=1, ge=1, le=16, description="samples of the field across a neuron", examples=[4])
+    samples: Samples = Field(default=None, description="samples of light across a neuron", examples=["auto"])
+    image_samples: int = Field(default=1, ge=1, le=16, description="samples of the image across a neuron", examples=[4])
+    fill_factor: FillFactor = Field(default=1.0, description="shaped share of a neuron's area", examples=[0.93])
+    gaps: Gaps = Field(default="dark", description="what lies between neurons", examples=["dark"])
     input_gap: Length = Field(gt=0, description="distance from object to first layer", examples=["3.373 um"])
     layer_gap: Length = Field(gt=0, description="distance from layer to layer", examples=["3.373 um"])
     detector_gap: Length = Field(gt=0, description="distance from last layer to detector", examples=["5.904 um"])
@@ -78,17 +98,22 @@ class D2NNOptics(Table):
     propagator: Literal[
         "auto", "rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
     ] = Field(default="auto", description="method of propagation", examples=["rayleigh-sommerfeld"])
-    padding: float = Field(default=1.5, ge=1, le=4, description="window over aperture, 1 to 4", examples=[1.5])
+    surroundings: Surroundings = Field(
+        default="neighbours", description="what lies around the field of view", examples=["neighbours"]
+    )
+    margin: Margin = Field(default=None, description="reach of light beyond the field of view", examples=["10 um"])
+    padding: Padding = Field(default=None, description="window over aperture, 1 to 4", examples=["auto"])
+    accuracy: Accuracy = Field(default=0.01, description="largest error of the camera's reading", examples=[0.01])
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples of the field along y and x."""
-        return self.neurons[0] * self.samples, self.neurons[1] * self.samples
+        """Samples of object and image along y and x, in the field of view."""
+        return self.neurons[0] * self.image_samples, self.neurons[1] * self.image_samples
 
     @property
     def sample_pitch(self) -> float:
-        """Distance between samples of the field, metres."""
-        return self.pitch / self.samples
+        """Distance between samples of object and image, metres."""
+        return self.pitch / self.image_samples
 
     @property
     def crossed(self) -> int:
@@ -97,8 +122,8 @@ class D2NNOptics(Table):
 
     @property
     def period(self) -> int:
-        """Samples of the field after which the masks repeat; 1 where they do not."""
-        return 1 if self.cell is None else self.cell * self.samples
+        """Samples of the image after which the masks repeat; 1 where they do not."""
+        return 1 if self.cell is None else self.cell * self.image_samples
 
 
 class FilterOptics(Table):
@@ -116,7 +141,9 @@ class FilterOptics(Table):
             quarter wave on the undiffracted light.
         rings: learn all points at one distance from the axis as one, to a point's width, as phase-contrast plates
             are made. A filter of some dozen numbers learns from few samples what one of thousands does not.
-        padding: width of the computed window over that of the image; 1 wraps around at the edges.
+        padding: points of the filter over samples of the image, along each axis.
+        samples: samples of the light on the camera across one of the image; 1 leaves out what is finer.
+        fill_factor, gaps, surroundings, margin, accuracy: as of layers; points of the filter take the place of neurons.
     """
 
     kind: Literal["fourier-filter"] = Field(description="kind of optics", examples=["fourier-filter"])
@@ -131,7 +158,15 @@ class FilterOptics(Table):
         default="random", description="filter before training", examples=["random"]
     )
     rings: bool = Field(default=False, description="a filter of concentric rings", examples=[True])
-    padding: float = Field(default=1.0, ge=1, le=4, description="window over image, 1 to 4", examples=[1.0])
+    padding: float = Field(default=1.0, ge=1, le=4, description="points over samples, 1 to 4", examples=[1.0])
+    samples: Samples = Field(default=None, description="samples of light across one of the image", examples=["auto"])
+    fill_factor: FillFactor = Field(default=1.0, description="shaped share of a point's area", examples=[0.93])
+    gaps: Gaps = Field(default="dark", description="what lies between points", examples=["dark"])
+    surroundings: Surroundings = Field(
+        default="neighbours", description="what lies around the field of view", examples=["neighbours"]
+    )
+    margin: Margin = Field(default=None, description="reach of light beyond the field of view", examples=["40 um"])
+    accuracy: Accuracy = Field(default=0.01, description="largest error of the camera's reading", examples=[0.01])
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from opticdesign.elements.element import Element, Mask, phase_transmission
 from opticdesign.elements.fourier_filter import FourierFilter, ring_means, ring_of_point, zernike_phase
 from opticdesign.elements.lens import ThinLens, lens_phase
 from opticdesign.elements.modulator import SpatialLightModulator, grey_of_phase, linear_lut
+from opticdesign.elements.squares import Square
 from opticdesign.elements.stack import ElementStack
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FourierFilter",
     "Mask",
     "SpatialLightModulator",
+    "Square",
     "ThinLens",
     "circular_share",
     "grey_of_phase",

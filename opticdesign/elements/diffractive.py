@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.elements.element import Mask, phase_transmission, start_of
+from opticdesign.elements.squares import Square
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 from opticdesign.quantiser import Quantiser
@@ -30,6 +31,8 @@ class DiffractiveElement(Mask):
         primary: what is learned. Heights are metres: their learning rate is that of a phase times λ/(2π(n − n₀)).
         relief: material, medium and design wavelength; without it phases are the same at all wavelengths.
         samples: samples of the field across one neuron, along each axis.
+        square: what a neuron looks like, for light whose band is half that of the samples; left out, each sample of it
+            takes the neuron's value, and a neuron of one sample is a point.
 
     Raises:
         UsageError: the initial phase does not have the shape of the neurons, or a height or another wavelength is
@@ -44,14 +47,20 @@ class DiffractiveElement(Mask):
         primary: Literal["phase", "height"] = "phase",
         relief: Relief | None = None,
         samples: int = 1,
+        square: Square | None = None,
     ) -> None:
         super().__init__(grid)
-        self.primary, self.relief, self.samples = primary, relief, samples
+        self.primary, self.relief, self.samples, self.square = primary, relief, samples, square
         start = start_of(phase_rad, (grid.shape[0] // samples, grid.shape[1] // samples), "phase")
         if primary == "height":
             self.height_m = nn.Parameter(self._known_relief().height_of_phase(start))
         else:
             self.phase_rad = nn.Parameter(start)
+
+    @property
+    def pitch_m(self) -> tuple[float, float]:
+        """Distance between neurons along y and x, metres."""
+        return self.grid.pitch_m[0] * self.samples, self.grid.pitch_m[1] * self.samples
 
     @property
     def learned(self) -> nn.Parameter:
@@ -75,7 +84,12 @@ class DiffractiveElement(Mask):
             process: makes the mask at the design wavelength; in training, what stands for it.
             wavelength_m: vacuum wavelength in metres of the light, the design's when left out.
         """
-        return self.sampled(phase_transmission(self.phase(process, wavelength_m)))
+        transmission = phase_transmission(self.phase(process, wavelength_m))
+        return self.sampled(transmission) if self.square is None else self.square.mask(transmission, self.samples)
+
+    def multiplier(self, process: Quantiser | None = None) -> Tensor:
+        """What a cascade takes: the phase in radians (y, x) where samples have one each, else the transmission."""
+        return self.phase(process) if self.samples == 1 and self.square is None else self.transmission(process)
 
     def sampled(self, values: Tensor) -> Tensor:
         """Values of neurons on the grid of the field, (y, x)."""

@@ -72,7 +72,9 @@ class FourierFilter(Element):
         radius: radius of the circular pupil in points of the frequency grid, which is square then; at a pitch of λ/2
             and without padding, half the samples of the grid are an NA of 1.
         numerical_aperture: or its sine. Without both, all that the grid carries passes.
-        padding: width of the zero-padded window over that of the field; 1 wraps around.
+        padding: points of the filter over samples of the field, along each axis.
+        fill_factor: share of a point's area that is shaped, in the middle of it.
+        clear_gaps: whether the rest of the pupil lets light pass unmodulated; else it is opaque.
         amplitude: initial amplitude transmission of the filter, 0 … 1, (wy, wx); 0.98 when left out.
         phase_rad: initial phase of the filter in radians, (wy, wx); zero when left out.
 
@@ -94,10 +96,13 @@ class FourierFilter(Element):
         radius: float | None = None,
         numerical_aperture: float | None = None,
         padding: float = 1.0,
+        fill_factor: float = 1.0,
+        clear_gaps: bool = False,
         amplitude: Tensor | None = None,
         phase_rad: Tensor | None = None,
     ) -> None:
         super().__init__(grid)
+        self.fill_factor, self.clear_gaps = fill_factor, clear_gaps
         self.wavelength_m, self.focal_m, self.mode = wavelength_m, focal_m, mode
         self.window = grid if padding == 1.0 else padded_grid(grid, padding)
         sine = math.inf
@@ -163,12 +168,39 @@ class FourierFilter(Element):
         """Learned amplitude transmission (wy, wx), 0 … 1, zero outside the pupil; None where none is learned."""
         return self._pupil * torch.sigmoid(self.logit) if "amplitude" in self.mode else None
 
+    def response(self, transmission: Tensor, window: tuple[int, int]) -> Tensor:
+        """The impulse response of a filter whose points are squares, complex (…, y, x) of a window in FFT order.
+
+        At an offset of o samples that of points, Σ t·e^{2πi o·n/P}/P, repeats after P points; squares of width w of
+        their distance fade by w·sinc(w·o/P) along each axis. J. W. Goodman, Introduction to Fourier Optics, 3rd ed.,
+        chapter 2.3, for the transform of a square.
+
+        Args:
+            transmission: of the points, complex (…, wy, wx) with zero frequency in the middle.
+            window: rows and columns.
+        """
+        width = math.sqrt(self.fill_factor)
+        if not self.clear_gaps or width == 1.0:
+            return self._faded(transmission, window, width)
+        pupil = self._pupil.to(transmission.dtype)
+        return self._faded(transmission - pupil, window, width) + self._faded(pupil, window, 1.0)
+
+    def _faded(self, transmission: Tensor, window: tuple[int, int], width: float) -> Tensor:
+        response = torch.fft.ifft2(torch.fft.ifftshift(transmission.to(transmission.dtype.to_complex()), dim=(-2, -1)))
+        for dim, size in zip((-2, -1), window, strict=True):
+            offset = torch.fft.fftfreq(size, 1.0 / size, dtype=torch.float64, device=response.device).round()
+            points = response.shape[dim]
+            fade = width * torch.sinc(width * offset / points).to(response.real.dtype)
+            response = response.index_select(dim, torch.remainder(offset, points).long())
+            response = response * (fade[:, None] if dim == -2 else fade)
+        return response
+
     def forward(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
         """The inverted, filtered image of a complex field, both (…, y, x)."""
         return self.filtered(field, process).flip((-2, -1))
 
     def filtered(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
-        """The filtered image of a complex field, turned upright, both (…, y, x)."""
+        """The filtered image of a complex field that repeats forever, turned upright, both (…, y, x)."""
         ny, nx = self.grid.shape
         transfer = torch.fft.ifftshift(self.filter(process).to(field.dtype))
         return convolve(field, transfer)[..., :ny, :nx]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
@@ -12,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opticdesign.data import PatchSet
 from opticdesign.design import Design
 from opticdesign.errors import OpticDesignError, UsageError
 from opticdesign.evaluation import METRICS, image_scores
 from opticdesign.fabrication import FabricationProcess
+from opticdesign.hop import Hop
 from opticdesign.microscope import Microscope
 from opticdesign.optical_system import DiffractiveSystem, FilterSystem, OpticalSystem
-from opticdesign.propagation import Propagator
 from opticdesign.randomness import torch_stream
 from opticdesign.reconstruction import BATCH
 from opticdesign.system import build_process
@@ -35,7 +35,6 @@ __all__ = ["OpticalBench", "PerturbedOptics", "build_bench", "perturbed_optics"]
 _GIB = 2**30
 _MEMORY_GIB = 2.0  # on a CPU, where nothing is won by more
 _FREE_SHARE = 0.5  # of a GPU's memory
-_TURN = 2.0 * math.pi
 
 
 class PerturbedOptics(Protocol):
@@ -57,7 +56,7 @@ def perturbed_optics(
     process: FabricationProcess,
     phases_rad: Tensor | None = None,
     crossed: int | None = None,
-    ways: dict[Propagator, Way] | None = None,
+    ways: dict[Hop, Way] | None = None,
 ) -> PerturbedOptics:
     """A design's optics with errors.
 
@@ -230,8 +229,7 @@ class OpticalBench:
             if dev.nominal:
                 nominal = self._microscope.optics.intensity(sample.fields, self._process)
                 return nominal.expand(len(dev), *nominal.shape)
-            field = self._optics.field(sample, dev)
-            intensity: Tensor = field.real**2 + field.imag**2
+            intensity = self._microscope.optics.seen(self._optics.field(sample, dev))
         if not bool(torch.isfinite(intensity).all()):
             raise UsageError(
                 "errors so large that their light is no number",
@@ -251,11 +249,10 @@ def build_bench(
     design: Design,
     microscope: Microscope,
     space: Space,
-    fields: Tensor,
-    targets: Tensor,
+    test: PatchSet,
     seed: int,
     memory_gib: float | None = None,
-    calibration: tuple[Tensor, Tensor] | None = None,
+    calibration: PatchSet | None = None,
 ) -> OpticalBench:
     """A bench for a trained microscope, on its device.
 
@@ -263,11 +260,10 @@ def build_bench(
         design: what it was built from.
         microscope: the microscope.
         space: the errors.
-        fields: test images, complex (images, y, x).
-        targets: their phase over 2π, not wrapped, (images, y, x).
+        test: test images.
         seed: seed of what varies from pixel to pixel.
         memory_gib: memory for several draws at once; half of what a GPU has free, or 2 on a CPU, when left out.
-        calibration: fields and targets, other ones, that a decoder is tuned again with.
+        calibration: other images, that a decoder is tuned again with.
 
     Raises:
         UsageError: a memory that is none.
@@ -282,17 +278,17 @@ def build_bench(
         design,
         microscope,
         space,
-        Sample(fields.to(device), (targets * _TURN).to(device)),
-        targets,
+        Sample(test.fields.to(device), test.phase_rad.to(device)),
+        test.targets,
         seed,
         int(memory_gib * _GIB),
         Retuning(design, _samples(calibration, device)),
     )
 
 
-def _samples(calibration: tuple[Tensor, Tensor] | None, device: torch.device) -> list[tuple[Sample, Tensor]]:
+def _samples(calibration: PatchSet | None, device: torch.device) -> list[tuple[Sample, Tensor]]:
     """Batches of samples for calibration, and their targets."""
     if calibration is None:
         return []
-    fields, targets = (torch.split(part.to(device), BATCH) for part in calibration)
-    return [(Sample(field, target * _TURN), target) for field, target in zip(fields, targets, strict=True)]
+    batches = zip(*(torch.split(part.to(device), BATCH) for part in calibration), strict=True)
+    return [(Sample(fields, phase_rad), targets) for fields, phase_rad, targets in batches]

@@ -20,7 +20,6 @@ from opticdesign.elements import phase_transmission
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid, phasor
 from opticdesign.optical_system import FilterSystem
-from opticdesign.propagation import convolve
 from opticdesign.straight_through import straight_through
 from opticdesign.tolerance.deviations import Deviations
 from opticdesign.tolerance.masks import PerturbedMasks
@@ -43,9 +42,8 @@ class PerturbedFilter:
     """
 
     def __init__(self, design: Design, optics: FilterSystem, process: FabricationProcess, phases_rad: Tensor) -> None:
-        self._element = optics.element
-        window = self._element.window.shape
-        self._points = Grid(window, self._element.pitch_m)
+        self._optics, self._element = optics, optics.element
+        self._points = Grid(self._element.window.shape, self._element.pitch_m)
         levels = process.level_of_phase(phases_rad)
         self._masks = PerturbedMasks(design, process, levels, self._points)
 
@@ -62,24 +60,23 @@ class PerturbedFilter:
             learned: phase of the filter (1, wy, wx) that takes the gradient of the ones that are made of it.
         """
         light = self._shifted(sample.at(dev.get("wavelength")), dev)
-        transfer_function = torch.fft.ifftshift(self._filter(dev, learned).to(light.dtype), dim=(-2, -1))
-        transfer_function = transfer_function * self._to_camera(dev).to(light)
-        (ny, nx), parts = self._element.grid.shape, torch.split(light.expand(len(dev), *light.shape[1:]), 1)
-        if light.device.type != "cpu":
-            return convolve(light, transfer_function[:, None])[..., :ny, :nx].expand(len(dev), *light.shape[1:])
-        shares = transfer_function.expand(len(dev), *transfer_function.shape[1:])
-        return torch.cat([convolve(part, share)[..., :ny, :nx] for part, share in zip(parts, shares, strict=True)])
+        transfer_function = self._optics.transfer(self._filter(dev, learned).to(light.dtype)) * self._to_camera(dev)
+        # one draw at a time stays in a CPU's cache
+        parts = torch.split(light.expand(len(dev), *light.shape[1:]), 1 if light.device.type == "cpu" else len(dev))
+        shares = torch.split(transfer_function.to(light)[:, None], len(parts[0]))
+        return torch.cat([self._optics.sent(part, share) for part, share in zip(parts, shares, strict=True)])
 
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
-        return 8 * (images * _FIELDS + 16) * math.prod(self._points.shape)
+        planes = self._optics.source.window, self._optics.target.window
+        return 8 * (images * _FIELDS * max(math.prod(each) for each in planes) + 16 * math.prod(self._points.shape))
 
     def _shifted(self, light: Tensor, dev: Deviations) -> Tensor:
         """The image (n or 1, images, y, x) as the filter sees it in its own frame."""
         if not dev.active("layer_shift"):
             return light
         frequency = dev["layer_shift"][:, 0] / (self._wavelength_m(dev) * self._element.focal_m)[:, None]
-        y, x = self._element.grid.coordinates_m()
+        y, x = self._optics.object_grid.coordinates_m()
         turn = -2.0 * math.pi * (frequency[:, 0, None, None] * y + frequency[:, 1, None, None] * x)
         return light * phasor(turn).to(light)[:, None]
 
@@ -105,8 +102,7 @@ class PerturbedFilter:
 
     def _to_camera(self, dev: Deviations) -> Tensor:
         """Transfer function from the image plane to the camera, (n or 1, wy, wx), in FFT order."""
-        window = self._element.window
-        fy, fx = window.frequencies_per_m()
+        fy, fx = self._optics.grid.with_shape(self._optics.source.window).frequencies_per_m()
         result = torch.ones((1, 1, 1), dtype=torch.complex128)
         if dev.active("gap", "refocus"):
             way = torch.zeros(len(dev), dtype=torch.float64)

@@ -3,7 +3,7 @@
 Planes are numbered from 0, the object, over the masks to the camera; hop j goes from plane j to plane j + 1. Fields are
 sampled in the frame of their plane: a mask that is moved acts as ever on the field in its own frame, and free space is
 the same in every frame, so that what is between two frames belongs to the hop. A shift, u(x + s_{j+1} − s_j), is the
-Fourier ramp e^{2πi f·(s_{j+1} − s_j)} in the transfer function; for turns see `turns`, for tilts `tilts`.
+Fourier ramp e^{2πi f·(s_{j+1} − s_j)} in the band that the hop carries; for turns see `turns`, for tilts `tilts`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import prepared
-from opticdesign.field import Grid, phasor
-from opticdesign.propagation import Propagator, RayleighSommerfeld
+from opticdesign.band import Plane, band_frequencies, from_band, to_band
+from opticdesign.cascade import PreparedTransfer, prepared
+from opticdesign.field import phasor
+from opticdesign.hop import Hop
+from opticdesign.propagation import ImpulseResponse, RayleighSommerfeld
 from opticdesign.tolerance.nearby import NearbyTransfers
 from opticdesign.tolerance.tilts import defocus_per_m, tilted_transfers
 from opticdesign.tolerance.transfers import times, transfers, unfolded
@@ -47,7 +49,7 @@ class Tilt:
 
     Args:
         lever_m: (b′ − b)·x′ in metres, (n, 1, y, x).
-        defocus: W in rad/m, (n or 1, 1, wy, wx).
+        defocus: W in rad/m, (n or 1, 1, cy, cx).
         order: the highest power of their product.
     """
 
@@ -66,14 +68,17 @@ class PerturbedHop:
     """A hop of some draws.
 
     Args:
-        transfer: transfer function over the number of its samples, complex (wy, wx) of all draws, or (n, 1, wy, wx).
-        grid: sampling of fields.
+        transfer: transfer function in the band, scaled as `cascade.prepared` does it, complex (cy, cx) of all draws, or
+            (n, 1, cy, cx).
+        source: the plane it leads from.
+        target: the plane it leads to.
         tilt: where there is one.
         turn: where there is one.
     """
 
     transfer: Tensor
-    grid: Grid
+    source: Plane
+    target: Plane
     tilt: Tilt | None = None
     turn: Turn | None = None
 
@@ -86,13 +91,18 @@ class PerturbedHop:
         """The hop of one of the draws."""
         part = slice(draw, draw + 1)
         transfer = self.transfer if self.transfer.ndim == 2 else self.transfer[part]
-        tilt = self.tilt and self.tilt.of_draw(draw)
-        return PerturbedHop(transfer, self.grid, tilt, self.turn and self.turn.of_draw(draw))
+        tilt, turn = self.tilt and self.tilt.of_draw(draw), self.turn and self.turn.of_draw(draw)
+        return PerturbedHop(transfer, self.source, self.target, tilt, turn)
+
+    def prepared(self, draw: int) -> PreparedTransfer:
+        """The transfer function of one of the draws as a cascade takes it."""
+        transfer = self.transfer if self.transfer.ndim == 2 else self.transfer[draw, 0]
+        return PreparedTransfer(transfer, self.source, self.target)
 
     def __call__(self, wave: Tensor) -> Tensor:
         """Fields in the next plane, (n, images, y, x), of fields in this one, (n or 1, images, y, x)."""
-        rows, columns = self.transfer.shape[-2:]
-        spectrum = times(torch.fft.fft(torch.fft.fft(wave, columns), rows, dim=-2), self.transfer)
+        band = self.transfer.shape[-2], self.transfer.shape[-1]
+        spectrum = times(to_band(wave, self.source.window, band), self.transfer)
         result = self._home(spectrum)
         if self.tilt is not None:
             factor = torch.ones_like(self.tilt.lever_m)
@@ -103,13 +113,8 @@ class PerturbedHop:
         return result
 
     def _home(self, spectrum: Tensor) -> Tensor:
-        """Fields (n, images, y, x) of spectra; what is cropped away is not transformed."""
-        ny, nx = self.grid.shape
-        if self.turn is not None:
-            return self.turn.field(spectrum, (ny, nx))
-        rows = torch.fft.ifft(spectrum, dim=-2, norm="forward")[..., :ny, :]
-        wave: Tensor = torch.fft.ifft(rows, norm="forward")[..., :nx]
-        return wave
+        """Fields (n, images, y, x) of spectra in the band; what is cropped away is not transformed."""
+        return from_band(spectrum, self.target) if self.turn is None else self.turn.field(spectrum)
 
 
 class Way:
@@ -119,13 +124,15 @@ class Way:
         hop: on the device where to compute.
     """
 
-    def __init__(self, hop: Propagator) -> None:
+    def __init__(self, hop: Hop) -> None:
         self.hop = hop
-        self.nominal = prepared(hop.transfer, hop.grid.shape)
-        self._nearby = NearbyTransfers(hop) if isinstance(hop, RayleighSommerfeld) else None
+        self.nominal = hop.ready()
+        kernel = hop.propagator
+        whole = isinstance(kernel, RayleighSommerfeld | ImpulseResponse)
+        self._nearby = NearbyTransfers(kernel) if whole else None
 
     def transfer(self, gap_m: Tensor, wavelength_m: Tensor, shift_m: Tensor, slope: Tensor | None = None) -> Tensor:
-        """The transfer function over the number of its samples, complex (wy, wx) as designed, or (n, 1, wy, wx).
+        """The transfer function in the band, scaled for a cascade, complex (cy, cx) as designed, or (n, 1, cy, cx).
 
         Args:
             gap_m: errors of the distance in metres, float64 (n,).
@@ -141,29 +148,30 @@ class Way:
             return self.nominal.values if found is None else found
         down, right = (
             phasor(2.0 * math.pi * frequency * shift_m[:, axis, None, None, None]).to(self.nominal.values)
-            for axis, frequency in enumerate(self.hop.window.frequencies_per_m())
+            for axis, frequency in enumerate(band_frequencies(self.hop.band, self.hop.propagator.window.extent_m))
         )
         # in place: memory taken anew costs as much as the product
         return (self.nominal.values * down if found is None else found.mul_(down)).mul_(right)
 
     def _changed(self, gap_m: Tensor, wavelength_m: Tensor, slope: Tensor | None) -> Tensor | None:
-        """The same before any shift, (n, 1, wy, wx) of its own; None where it is as designed."""
-        hop, device = self.hop, self.nominal.values.device
+        """The same before any shift, (n, 1, cy, cx) of its own; None where it is as designed."""
+        hop, propagator, device = self.hop, self.hop.propagator, self.nominal.values.device
         coloured, longer = (
-            bool((values != nominal).any()) for values, nominal in ((wavelength_m, hop.wavelength_m), (gap_m, 0.0))
+            bool((values != nominal).any())
+            for values, nominal in ((wavelength_m, propagator.wavelength_m), (gap_m, 0.0))
         )
-        distance_m, wavelength_m = (gap_m + float(hop.distance_m)).to(device), wavelength_m.to(device)
+        distance_m, wavelength_m = (gap_m + float(propagator.distance_m)).to(device), wavelength_m.to(device)
         if slope is not None:
             found = tilted_transfers(hop, distance_m, wavelength_m, slope.to(device))
         elif not coloured and not longer:
             return None
         elif self._nearby is None or coloured:
-            found = transfers(hop, distance_m, wavelength_m)
+            found = hop.placed(transfers(propagator, distance_m, wavelength_m))
         else:
             # one by one, for each has its own neighbours
             near = torch.stack([self._nearby.quarter(gap).mT for gap in gap_m.tolist()]).mT
-            found = unfolded(near, hop.window.shape)
-        return found.mul_(1.0 / math.prod(hop.window.shape))[:, None]
+            found = hop.placed(unfolded(near, propagator.window.shape))
+        return prepared(found, hop.source, hop.target).values[:, None]
 
     def perturbed(self, transfer: Tensor, wavelength_m: Tensor, moves: Moves) -> PerturbedHop:
         """The hop of n draws.
@@ -173,23 +181,24 @@ class Way:
             wavelength_m: as above.
             moves: of its planes.
         """
-        turn, tilt = None, None
+        turn, tilt, target = None, None, self.hop.target_grid
         if bool((moves.turn_rad != 0.0).any()):
-            turn = turn_of(moves.turn_rad, self.hop.grid, self.hop.window, transfer)
+            turn = turn_of(moves.turn_rad, target, target.with_shape(self.hop.target.window), transfer)
         if moves.order > 0:
-            y, x = self.hop.grid.coordinates_m()
+            y, x = target.coordinates_m()
             difference = (moves.slopes[1] - moves.slopes[0])[:, :, None, None, None]
             lever, defocus = difference[:, 0] * y + difference[:, 1] * x, self._defocus(wavelength_m)
             tilt = Tilt(lever.to(defocus), defocus, moves.order)
-        return PerturbedHop(transfer, self.hop.grid, tilt, turn)
+        return PerturbedHop(transfer, self.hop.source, self.hop.target, tilt, turn)
 
     def _defocus(self, wavelength_m: Tensor) -> Tensor:
-        if bool((wavelength_m == self.hop.wavelength_m).all()):
+        if bool((wavelength_m == self.hop.propagator.wavelength_m).all()):
             return self._nominal_defocus
-        return defocus_per_m(self.hop, wavelength_m.to(self.nominal.values.device))[:, None].to(self.hop.transfer.real)
+        values = self.nominal.values
+        return defocus_per_m(self.hop, wavelength_m.to(values.device))[:, None].to(values.real)
 
     @cached_property
     def _nominal_defocus(self) -> Tensor:
-        like = self.hop.transfer.real
-        nominal = torch.tensor([self.hop.wavelength_m], dtype=torch.float64, device=like.device)
-        return defocus_per_m(self.hop, nominal)[:, None].to(like)
+        values = self.nominal.values
+        nominal = torch.tensor([self.hop.propagator.wavelength_m], dtype=torch.float64, device=values.device)
+        return defocus_per_m(self.hop, nominal)[:, None].to(values.real)

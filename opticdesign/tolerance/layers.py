@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from opticdesign.cascade import PreparedTransfer, cascade
+from opticdesign.cascade import cascade
 from opticdesign.design import Design
 from opticdesign.elements import phase_transmission
 from opticdesign.fabrication import FabricationProcess
+from opticdesign.hop import Hop
 from opticdesign.optical_system import DiffractiveSystem
-from opticdesign.propagation import Propagator
 from opticdesign.straight_through import straight_through
 from opticdesign.thick import ThickRelief
 from opticdesign.tolerance.deviations import Deviations
@@ -46,12 +46,13 @@ class PerturbedLayers:
         process: FabricationProcess,
         phases_rad: Tensor,
         crossed: int | None = None,
-        ways: dict[Propagator, Way] | None = None,
+        ways: dict[Hop, Way] | None = None,
     ) -> None:
         self._optics, self._process = optics, process
         self._crossed = crossed or optics.crossed
         levels = process.level_of_phase(phases_rad)[: self._crossed]
-        self._masks = PerturbedMasks(design, process, levels, optics.grid)
+        mask = optics.masks[0]
+        self._masks = PerturbedMasks(design, process, levels, mask.grid, mask.square)
         self._hops = optics.taken(self._crossed)
         ways = {} if ways is None else ways
         for hop in self._hops:
@@ -98,15 +99,15 @@ class PerturbedLayers:
         if light.device.type != "cpu":
             return _through(light, masks, hops)
         if all(hop.plain for hop in hops):
-            return _one_draw_at_a_time(light, masks, [hop.transfer for hop in hops])
+            return _one_draw_at_a_time(light, masks, hops)
         # one image at a time stays in the cache
         return torch.cat([_through(image, masks, hops) for image in torch.split(light, 1, 1)], 1)
 
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
-        window, grid = self._hops[0].window.shape, self._optics.grid.shape
-        fields = images * _FIELDS + 2 * len(self._hops)
-        return 8 * (fields * window[0] * window[1] + 8 * self._crossed * grid[0] * grid[1])
+        windows = [math.prod(plane.window) for hop in self._hops for plane in (hop.source, hop.target)]
+        fields, masks = images * _FIELDS + 2 * len(self._hops), 8 * self._crossed
+        return 8 * (fields * max(windows) + masks * math.prod(self._masks.grid.shape))
 
     def _light(self, sample: Sample, dev: Deviations, first: int) -> Tensor:
         """The field of the object, or nominal in front of mask `first`, (n or 1, images, y, x)."""
@@ -119,7 +120,7 @@ class PerturbedLayers:
 
     def _nominal_ahead(self, fields: Tensor, first: int) -> Tensor:
         if self._optics.thick is None:
-            masks = self._nominal_transmissions[: first - 1]
+            masks = self._masks.nominal_transmissions[: first - 1]
             return cascade(fields, masks, [way.nominal for way in self._ways[:first]])
         wave: Tensor = self._hops[0](fields)
         for layer in range(first - 1):
@@ -129,15 +130,11 @@ class PerturbedLayers:
     def _transmissions(self, dev: Deviations, first: int, learned: Tensor | None) -> Tensor:
         """Transmissions of the masks from number `first` on, counted from 0, complex (n, layers − first, y, x)."""
         if learned is None and not bool(self._masks.changed(dev).any()):
-            return self._nominal_transmissions[first:].expand(len(dev), -1, -1, -1)
+            return self._masks.nominal_transmissions[first:].expand(len(dev), -1, -1, -1)
         phases = self._masks.phases(dev, first)
         if learned is not None:
             phases = straight_through(self._of_samples(learned, first).expand_as(phases), phases)
-        return phase_transmission(phases)
-
-    @cached_property
-    def _nominal_transmissions(self) -> Tensor:
-        return phase_transmission(self._masks.nominal_phases)
+        return self._masks.transmissions(phases)
 
     def _of_samples(self, learned: Tensor, first: int) -> Tensor:
         """Phases of neurons on the grid of the field, of the masks that light passes from number `first` on."""
@@ -192,7 +189,7 @@ class PerturbedLayers:
         if dev.active("wavelength"):
             wavelength_m = wavelength_m / medium_index
         else:
-            wavelength_m = torch.full_like(wavelength_m, self._hops[0].wavelength_m)
+            wavelength_m = torch.full_like(wavelength_m, self._hops[0].propagator.wavelength_m)
         found: list[PerturbedHop] = []
         made: dict[tuple[Way, tuple[float, ...]], Tensor] = {}
         for j, way in enumerate(self._ways[first:], first):
@@ -255,15 +252,10 @@ def _through(light: Tensor, masks: Tensor, hops: Sequence[PerturbedHop]) -> Tens
     return wave.expand(len(masks), *wave.shape[1:])
 
 
-def _one_draw_at_a_time(light: Tensor, masks: Tensor, transfers: Sequence[Tensor]) -> Tensor:
+def _one_draw_at_a_time(light: Tensor, masks: Tensor, hops: Sequence[PerturbedHop]) -> Tensor:
     """The same by the cascade, where hops are transfer functions."""
     fields = light.expand(len(masks), *light.shape[1:])
     behind = [
-        cascade(fields[draw], masks[draw], [PreparedTransfer(_of_draw(each, draw)) for each in transfers])
-        for draw in range(len(masks))
+        cascade(fields[draw], masks[draw], [hop.prepared(draw) for hop in hops]) for draw in range(len(masks))
     ]
     return torch.stack(behind) if len(behind) > 1 else behind[0][None]
-
-
-def _of_draw(transfer: Tensor, draw: int) -> Tensor:
-    return transfer if transfer.ndim == 2 else transfer[draw, 0]

@@ -2,6 +2,10 @@
 
 A mask as a whole is moved, turned and tilted elsewhere (`layers`, `filters`): it acts on a moved field as an unmoved
 one does on an unmoved field, whatever the sampling.
+
+Errors are those of samples, each the mean over its area, while neurons are squares as `elements.Square` draws them. So
+a mask is that of the neurons' mean transmissions, squares as ever, and what samples have beyond that mean, each a small
+square of its own, its frequencies beyond the mask's band taken out likewise.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from opticdesign.design import Design
+from opticdesign.elements import Square, phase_transmission
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.materials import material
@@ -40,10 +45,13 @@ class PerturbedMasks:
         process: makes them.
         levels: level of each neuron, int64 (layers, y, x), on the device where to compute.
         grid: sampling of the masks by the field; a neuron has one sample or several.
+        square: what a neuron looks like; left out, each sample takes its value and is a point.
     """
 
-    def __init__(self, design: Design, process: FabricationProcess, levels: Tensor, grid: Grid) -> None:
-        self.design, self.process, self.grid = design, process, grid
+    def __init__(
+        self, design: Design, process: FabricationProcess, levels: Tensor, grid: Grid, square: Square | None = None
+    ) -> None:
+        self.design, self.process, self.grid, self.square = design, process, grid, square
         self._levels, self._samples = levels, grid.shape[0] // levels.shape[-2]
 
     def __len__(self) -> int:
@@ -53,6 +61,38 @@ class PerturbedMasks:
     def nominal_phases(self) -> Tensor:
         """Phases of the process without errors, float32 (layers, y, x), bit for bit those of training."""
         return self.sampled(self.process.phase_of_level(self._levels))
+
+    @cached_property
+    def nominal_transmissions(self) -> Tensor:
+        """Transmissions of the process without errors, complex (layers, y, x)."""
+        transmissions = phase_transmission(self.process.phase_of_level(self._levels))
+        return self.sampled(transmissions) if self.square is None else self.square.mask(transmissions, self._samples)
+
+    def transmissions(self, phases: Tensor) -> Tensor:
+        """Transmissions of samples of these phases in radians, as light meets them, complex; both (n, layers, y, x)."""
+        samples = phase_transmission(phases)
+        if self.square is None:
+            return samples
+        share = self._shaped.to(samples.real)
+        neurons = samples.unflatten(-1, (-1, self._samples)).unflatten(-3, (-1, self._samples))
+        mean = torch.einsum("...ysxt,s,t->...yx", neurons, *[(share / share.sum()).to(samples)] * 2)
+        beyond = (samples - self.sampled(mean)) * self._shaped_samples.to(share)
+        return self.square.mask(mean, self._samples) + Square().mask(beyond, 1)
+
+    @cached_property
+    def _shaped(self) -> Tensor:
+        """Share of each sample of a neuron that lies in its square, along one axis, float64 (samples,)."""
+        if self.square is None:
+            raise TypeError("points have no share")
+        edges = torch.linspace(-0.5, 0.5, self._samples + 1, dtype=torch.float64, device=self._levels.device)
+        half = math.sqrt(self.square.fill_factor) / 2.0
+        return edges.clamp(-half, half).diff() * self._samples
+
+    @cached_property
+    def _shaped_samples(self) -> Tensor:
+        """Share of each sample of a mask that lies in its square, float64 (y, x)."""
+        down, right = (self._shaped.repeat(size // self._samples) for size in self.grid.shape)
+        return down[:, None] * right
 
     def changed(self, dev: Deviations) -> Tensor:
         """Which masks have other phases than nominal, bool (n, layers)."""

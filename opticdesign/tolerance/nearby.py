@@ -1,4 +1,4 @@
-"""Transfer functions of a sampled kernel over ways near the designed one, from a few that are computed once.
+"""Transfer functions of a kernel over ways near the designed one, from a few that are computed once.
 
 Without the phase (k_z − k)z of free space, a transfer function changes slowly with z: only the window and the sampling
 of the kernel show in it. So it is interpolated between ways that are tenths of the designed one apart, by a cubic, and
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.field import phasor
-from opticdesign.propagation import RayleighSommerfeld
+from opticdesign.propagation import ImpulseResponse, RayleighSommerfeld
 from opticdesign.tolerance.transfers import can_carry, quarter
 
 __all__ = ["NearbyTransfers"]
@@ -36,7 +36,7 @@ class NearbyTransfers:
         hop: the hop as designed, on the device where to compute.
     """
 
-    def __init__(self, hop: RayleighSommerfeld) -> None:
+    def __init__(self, hop: RayleighSommerfeld | ImpulseResponse) -> None:
         self._hop = hop
         self._stacks: dict[int, Tensor | None] = {}
         # all is kept column by column, as a cascade wants transfer functions
@@ -92,7 +92,7 @@ class NearbyTransfers:
         return quarter(self._hop, ways, torch.full_like(ways, self._hop.wavelength_m)).mT.contiguous()
 
 
-def _phase_per_m(hop: RayleighSommerfeld) -> Tensor:
+def _phase_per_m(hop: RayleighSommerfeld | ImpulseResponse) -> Tensor:
     """k_z − k at frequencies that are not negative, rad/m; −k of evanescent waves."""
     fy, fx = (torch.fft.fftfreq(size, dtype=torch.float64)[: size // 2 + 1].abs() for size in hop.window.shape)
     dy, dx = hop.window.pitch_m

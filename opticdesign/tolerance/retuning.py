@@ -26,7 +26,7 @@ class Retuning:
 
     Args:
         design: says camera and seed.
-        calibration: batches of samples and their phase over 2π (batch, y, x).
+        calibration: batches of samples, and the phase over 2π of what is imaged of them (batch, y, x).
     """
 
     def __init__(self, design: Design, calibration: Sequence[tuple[Sample, Tensor]]) -> None:

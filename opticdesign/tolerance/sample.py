@@ -16,8 +16,8 @@ class Sample:
     """Fields behind samples under a plane wave of the design's wavelength.
 
     Args:
-        fields: complex (images, y, x).
-        phase_rad: their phase, not wrapped, (images, y, x).
+        fields: complex, with the margin (my, mx) that the optics take, (images, y + 2·my, x + 2·mx).
+        phase_rad: their phase in radians, not wrapped, same shape.
         ahead: nominal fields in front of masks, by their number from 1: what draws share whose errors come later.
     """
 
@@ -26,7 +26,7 @@ class Sample:
     ahead: dict[int, Tensor] = field(default_factory=dict)
 
     def at(self, wavelength_error: Tensor | None) -> Tensor:
-        """The fields at other wavelengths, complex (n, images, y, x), or (1, …) as they are.
+        """The fields at other wavelengths, complex (n, *shape of the fields), or (1, …) as they are.
 
         A sample is a path through material, and its phase goes as 1/λ; dispersion is left out.
 
@@ -41,5 +41,5 @@ class Sample:
 
     @cached_property
     def amplitude(self) -> Tensor:
-        """Modulus of the fields, (images, y, x)."""
+        """Modulus of the fields, same shape."""
         return self.fields.abs()

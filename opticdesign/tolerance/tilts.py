@@ -26,8 +26,10 @@ import math
 import torch
 from torch import Tensor
 
+from opticdesign.band import band_frequencies
 from opticdesign.errors import UsageError
 from opticdesign.field import phasor
+from opticdesign.hop import Hop
 from opticdesign.propagation import Propagator, RayleighSommerfeld
 from opticdesign.tolerance.transfers import kernel_folds, spherical_wave, transfers
 
@@ -45,7 +47,7 @@ def _span(hop: Propagator) -> float:
     return 1.0 - math.sqrt(max(0.0, 1.0 - s))
 
 
-def tilt_orders(hop: Propagator, slopes: tuple[Tensor, Tensor]) -> Tensor:
+def tilt_orders(hop: Hop, slopes: tuple[Tensor, Tensor]) -> Tensor:
     """Orders p that the refocus between two planes needs in each draw, int64 (n,); 0 where both lie straight.
 
     Args:
@@ -56,9 +58,9 @@ def tilt_orders(hop: Propagator, slopes: tuple[Tensor, Tensor]) -> Tensor:
         UsageError: tilts too large for it.
     """
     difference = (slopes[1] - slopes[0]).abs()
-    height, width = hop.grid.extent_m
-    k = 2.0 * math.pi / hop.wavelength_m
-    usual = 0.5 * k * (difference[:, 0] * height + difference[:, 1] * width) * _USUAL * _span(hop)
+    height, width = hop.target_grid.extent_m
+    k = 2.0 * math.pi / hop.propagator.wavelength_m
+    usual = 0.5 * k * (difference[:, 0] * height + difference[:, 1] * width) * _USUAL * _span(hop.propagator)
     limits = [(_ERROR * math.factorial(p + 1)) ** (1.0 / (p + 1)) for p in range(1, _MOST_ORDERS + 1)]
     if bool((usual > limits[-1]).any()):
         raise UsageError(
@@ -71,19 +73,24 @@ def tilt_orders(hop: Propagator, slopes: tuple[Tensor, Tensor]) -> Tensor:
     return torch.where(tilted, orders, torch.zeros_like(orders))
 
 
-def defocus_per_m(hop: Propagator, wavelength_m: Tensor) -> Tensor:
-    """W = k_z − k − c on the window, rad/m, float64 (n, wy, wx); of evanescent waves that of the steepest ones."""
+def defocus_per_m(hop: Hop, wavelength_m: Tensor) -> Tensor:
+    """W = k_z − k − c in the band, rad/m, float64 (n, cy, cx); of evanescent waves that of the steepest ones."""
     wavelength = wavelength_m[:, None, None]
-    fy, fx = (frequency.to(wavelength.device) for frequency in hop.window.frequencies_per_m())
+    fy, fx = _frequencies(hop, wavelength)
     root = torch.sqrt((1.0 - wavelength**2 * (fy**2 + fx**2)).clamp(min=0.0))
-    return 2.0 * math.pi / wavelength * (root - 1.0 + _MIDDLE * _span(hop))
+    return 2.0 * math.pi / wavelength * (root - 1.0 + _MIDDLE * _span(hop.propagator))
 
 
-def tilted_transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor, slope: Tensor) -> Tensor:
-    """Transfer functions between planes of one slope, complex (n, wy, wx), type of the hop's.
+def _frequencies(hop: Hop, like: Tensor) -> tuple[Tensor, Tensor]:
+    fy, fx = band_frequencies(hop.band, hop.propagator.window.extent_m)
+    return fy.to(like.device), fx.to(like.device)
+
+
+def tilted_transfers(hop: Hop, distance_m: Tensor, wavelength_m: Tensor, slope: Tensor) -> Tensor:
+    """Transfer functions between planes of one slope in the band, complex (n, cy, cx), type of the propagator's.
 
     Args:
-        hop: says grid, window and method.
+        hop: says planes, window and method.
         distance_m: between their middles, float64 (n,), on the device where to compute.
         wavelength_m: in the medium, float64 (n,).
         slope: along y and x, float64 (n, 2).
@@ -91,16 +98,17 @@ def tilted_transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor, 
     Raises:
         UsageError: the method cannot go over one of the distances.
     """
-    if isinstance(hop, RayleighSommerfeld):
-        return _sommerfeld(hop, distance_m, wavelength_m, slope)
-    fy, fx = (frequency.to(slope.device) for frequency in hop.window.frequencies_per_m())
+    propagator = hop.propagator
+    if isinstance(propagator, RayleighSommerfeld):
+        return hop.placed(_sommerfeld(propagator, distance_m, wavelength_m, slope))
+    fy, fx = _frequencies(hop, slope)
     wavelength, z = wavelength_m[:, None, None], distance_m[:, None, None]
     cosine = torch.sqrt((1.0 - wavelength**2 * (fy**2 + fx**2)).clamp(min=0.0))
     # the steepest rays that the window holds
-    cosine = torch.maximum(cosine, z / torch.hypot(z, torch.full_like(z, max(hop.window.extent_m))))
+    cosine = torch.maximum(cosine, z / torch.hypot(z, torch.full_like(z, max(propagator.window.extent_m))))
     along = fy * slope[:, 0, None, None] + fx * slope[:, 1, None, None]
     phase = z * wavelength * along * defocus_per_m(hop, wavelength_m) / cosine
-    return transfers(hop, distance_m, wavelength_m) * phasor(phase).to(hop.dtype)
+    return hop.placed(transfers(propagator, distance_m, wavelength_m)) * phasor(phase).to(propagator.dtype)
 
 
 def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tensor, slope: Tensor) -> Tensor:
@@ -115,8 +123,7 @@ def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tenso
         # far offsets of large tilts, whose weights are small, must not come to lie behind the plane
         z = (distance_m[:, None, None] + rise).clamp(min=0.1 * float(distance_m.min()))
         part = spherical_wave(down**2 + right**2, z, wavelength, hop.dtype, middle * rise)
-        part *= (weight_y * (dy * dx)).to(part.real.dtype)[:, :, None]
-        part *= weight_x.to(part.real.dtype)[:, None, :]
+        part *= (weight_y[:, None] * (weight_x * (dy * dx))).to(part.real.dtype)
         # places rise by one
         kernel[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1] += part
     result: Tensor = torch.fft.fft2(kernel)

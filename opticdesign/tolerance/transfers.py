@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import cache
 from typing import TypeAlias
 
 import torch
@@ -23,11 +22,10 @@ from opticdesign.propagation import (
     BandLimitedAngularSpectrum,
     Fresnel,
     FresnelImpulse,
+    ImpulseResponse,
     Propagator,
     RayleighSommerfeld,
-    cut_edge,
     fresnel_zones,
-    sampled_reach,
 )
 
 __all__ = [
@@ -45,7 +43,7 @@ def transfers(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor) -> Tens
     """What `hop.transfer` would be at other distances and wavelengths: complex (n, wy, wx), type of the hop's.
 
     Args:
-        hop: says grid, window and method.
+        hop: says grid, window and method. A kernel that it cuts is cut there at any distance and wavelength.
         distance_m: float64 (n,), above zero.
         wavelength_m: in the medium, float64 (n,).
 
@@ -92,6 +90,8 @@ def quarter(hop: Propagator, distance_m: Tensor, wavelength_m: Tensor) -> Tensor
     z, wavelength = distance_m[:, None, None], wavelength_m[:, None, None]
     if isinstance(hop, RayleighSommerfeld):
         return _sommerfeld(hop, distance_m, wavelength_m)
+    if isinstance(hop, ImpulseResponse):
+        return _impulse_response(hop, distance_m, wavelength_m)
     if isinstance(hop, FresnelImpulse):
         found = _fresnel_impulse(hop, z, wavelength)
     elif isinstance(hop, Fresnel):
@@ -156,14 +156,34 @@ def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tenso
         rows, columns = (int((place < size).sum()) for place, size in zip((place_y, place_x), shape[1:], strict=True))
         across = (y[:rows, None] * dy) ** 2 + (x[:columns] * dx) ** 2
         part = spherical_wave(across, distance_m[:, None, None], wavelength_m[:, None, None], hop.dtype)
-        weight = weight_y[:, :rows, None] * (weight_x[:, None, :columns] * (dy * dx))
+        weight = weight_y[:rows, None] * (weight_x[:columns] * (dy * dx))
         part *= weight.to(part.real.dtype)
         kernel[:, shape[1] - rows :, shape[2] - columns :] += part
     return _even_transform(kernel, window)
 
 
-def can_carry(hop: RayleighSommerfeld, wavelength_m: float, distance_m: float) -> bool:
-    """Whether a sampled kernel in a hop's window can carry light of a wavelength in the medium over a distance."""
+def _impulse_response(hop: ImpulseResponse, distance_m: Tensor, wavelength_m: Tensor) -> Tensor:
+    """The transform of the folded impulse response; distances and wavelengths (n,)."""
+    shape = hop.window.shape[0] // 2 + 1, hop.window.shape[1] // 2 + 1
+    kernel = torch.zeros((len(distance_m), *shape), dtype=torch.complex128, device=distance_m.device)
+    folds = kernel_folds(hop, distance_m, wavelength_m)
+    for draw, way in enumerate(zip(wavelength_m.tolist(), distance_m.tolist(), strict=True)):
+        response = hop.quarter(*way).to(kernel.device)
+        for (place_y, y, weight_y), (place_x, x, weight_x) in itertools.product(*folds):
+            rows, columns = (int((place < size).sum()) for place, size in zip((place_y, place_x), shape, strict=True))
+            offset_y, offset_x = (
+                offset.abs().long().clamp(max=size - 1)
+                for offset, size in zip((y[:rows], x[:columns]), response.shape, strict=True)
+            )
+            part = response[offset_y][:, offset_x] * (weight_y[:rows, None] * weight_x[:columns])
+            kernel[draw, shape[0] - rows :, shape[1] - columns :] += part
+    return _even_transform(kernel, hop.window.shape).to(hop.dtype)
+
+
+def can_carry(hop: Propagator, wavelength_m: float, distance_m: float) -> bool:
+    """Whether a kernel in a hop's window can carry light of a wavelength in the medium over a distance."""
+    if not isinstance(hop, RayleighSommerfeld):
+        return distance_m > 0.0
     zones = fresnel_zones(hop.grid, hop.window, wavelength_m, distance_m) if distance_m > 0.0 else 0.0
     return distance_m >= wavelength_m / 2.0 and zones >= FEWEST_ZONES
 
@@ -171,12 +191,17 @@ def can_carry(hop: RayleighSommerfeld, wavelength_m: float, distance_m: float) -
 Folds: TypeAlias = list[tuple[Tensor, Tensor, Tensor]]
 
 
-def kernel_folds(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tensor) -> tuple[Folds, Folds]:
+def kernel_folds(
+    hop: RayleighSommerfeld | ImpulseResponse, distance_m: Tensor, wavelength_m: Tensor
+) -> tuple[Folds, Folds]:
     """What offsets share the places of a window along y and along x, as in the propagator itself.
+
+    A kernel that is cut stays cut where the propagator cuts it: at an edge that moved with distance and wavelength, what
+    lies there would come and go.
 
     Returns:
         For each axis and each time an offset occurs: its places (m,), rising by one, offsets in samples (m,), weights
-        (n, m).
+        (m,).
 
     Raises:
         UsageError: the sampled kernel cannot carry light over one of the distances.
@@ -189,34 +214,23 @@ def kernel_folds(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tens
                 expected="gaps of half a wave and more, in a window that holds the kernel",
                 remedy="choose smaller errors of gaps in [tolerance], or another optics.propagator",
             )
-    axes = []
-    for count, size, pitch_m in zip(hop.grid.shape, hop.window.shape, hop.grid.pitch_m, strict=True):
-        reach = torch.tensor([[sampled_reach(pitch_m, wavelength, z)] for wavelength, z in pairs], dtype=torch.float64)
-        axes.append(
-            [
-                (place.to(device), offset.to(device), (share * _cut(offset, reach, count)).to(device))
-                for place, offset, share in _shared_places(count, size)
-            ]
-        )
-    return axes[0], axes[1]
+    along_y, along_x = (
+        [(place.to(device), offset.to(device), share.to(device)) for place, offset, share in _shared_places(hop, axis)]
+        for axis in (0, 1)
+    )
+    return along_y, along_x
 
 
-@cache
-def _shared_places(count: int, size: int) -> Folds:
-    """As `transfer.folded`, places with a share only: places, offsets and shares (m,)."""
-    found = []
-    for offset, share in transfer.folded(count, size):
-        place = share.nonzero()[:, 0]
-        found.append((place, offset[place], share[place]))
+def _shared_places(hop: Propagator, axis: int) -> Folds:
+    """Places, offsets and weights (m,); of what shares places with nearer offsets only those with a weight."""
+    (near, share), *others = hop.fold(axis)
+    found = [(torch.arange(len(near)), near, share)]
+    for far, of_far in others:
+        place = of_far.nonzero()[:, 0]
+        if len(place):
+            place = torch.arange(int(place[0]), int(place[-1]) + 1)
+            found.append((place, far[place], of_far[place]))
     return found
-
-
-def _cut(offset: Tensor, reach: Tensor, count: int) -> Tensor:
-    """Weights of offsets (m,), each row ending where a pitch samples the kernel too coarsely, (n, m)."""
-    whole = reach >= count - 1
-    if bool(whole.all()):
-        return torch.ones_like(reach)
-    return torch.where(whole, torch.ones_like(reach), cut_edge(offset, reach.clamp(max=float(count))))
 
 
 def spherical_wave(

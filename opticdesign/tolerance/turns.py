@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from opticdesign.band import kept
 from opticdesign.field import Grid, phasor
 from opticdesign.tolerance.transfers import times
 
@@ -36,15 +37,18 @@ class Turn:
         first: ramps of one along x, complex (n, 1, wy, f_x); None where two shears do.
         along_y: ramps of one along y, complex (n, 1, f_y, wx).
         last: ramps of one along x again, on the rows of the field, (n, 1, y, f_x).
+        shape: rows and columns of the field, y and x.
     """
 
     first: Tensor | None
     along_y: Tensor
     last: Tensor
+    shape: tuple[int, int]
 
-    def field(self, spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Turned fields (n, images, y, x) of the unscaled spectra (n, images, wy, wx) of their windows."""
-        ny, nx = shape
+    def field(self, spectrum: Tensor) -> Tensor:
+        """Turned fields (n, images, y, x) of the unscaled spectra (n, images, cy, cx) of their windows in a band."""
+        (ny, nx), window = self.shape, (self.along_y.shape[-2], self.along_y.shape[-1])
+        spectrum = kept(kept(spectrum, window[0], -2), window[1], -1)
         if self.first is not None:
             spectrum = torch.fft.fft(times(torch.fft.ifft(spectrum, dim=-2), self.first), dim=-2)
         columns = times(torch.fft.ifft(spectrum, norm="forward"), self.along_y)
@@ -55,7 +59,8 @@ class Turn:
     def of_draw(self, draw: int) -> Turn:
         """The turn of one of the draws."""
         part = slice(draw, draw + 1)
-        return Turn(None if self.first is None else self.first[part], self.along_y[part], self.last[part])
+        first = None if self.first is None else self.first[part]
+        return Turn(first, self.along_y[part], self.last[part], self.shape)
 
 
 def turn_of(angle_rad: Tensor, grid: Grid, window: Grid, like: Tensor) -> Turn:
@@ -80,7 +85,7 @@ def turn_of(angle_rad: Tensor, grid: Grid, window: Grid, like: Tensor) -> Turn:
         phasor((2.0 * math.pi * way).to(like.real) * frequency.to(like.real))
         for way, frequency in ((along_x, fx), (along_y, fy))
     )
-    return Turn(None if few else ramps, columns, ramps[..., : grid.shape[0], :])
+    return Turn(None if few else ramps, columns, ramps[..., : grid.shape[0], :], grid.shape)
 
 
 def _places(count: int, size: int) -> Tensor:

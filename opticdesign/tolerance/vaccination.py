@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from opticdesign.design import Design
+from opticdesign.hop import Hop
 from opticdesign.optical_system import OpticalSystem
-from opticdesign.propagation import Propagator
 from opticdesign.quantiser import Quantiser
 from opticdesign.randomness import numpy_stream
 from opticdesign.system import build_process
@@ -34,7 +34,7 @@ class Vaccine:
 
     def __init__(self, design: Design) -> None:
         self._design, self._space, self._process = design, build_space(design), build_process(design)
-        self._ways: dict[Propagator, Way] = {}
+        self._ways: dict[Hop, Way] = {}
 
     def intensity(
         self,
@@ -52,8 +52,8 @@ class Vaccine:
         Args:
             optics: the optics that learn.
             quantiser: makes their masks; its levels are what errors befall.
-            fields: complex (images, y, x).
-            phase_rad: their phase, not wrapped.
+            fields: complex, with the margin that the optics take, (images, y + 2·my, x + 2·mx).
+            phase_rad: their phase in radians, not wrapped, same shape.
             batch: number of the batch, and of its draw.
             crossed: masks that light passes; left out, as many as the design says.
         """
@@ -64,4 +64,4 @@ class Vaccine:
         learned = optics.phases(quantiser)
         perturbed = perturbed_optics(self._design, optics, self._process, learned.detach(), crossed, self._ways)
         field = perturbed.field(Sample(fields, phase_rad), dev, learned)[0]
-        return field.real**2 + field.imag**2
+        return optics.seen(field)

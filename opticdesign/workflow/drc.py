@@ -149,5 +149,5 @@ def _notes(job: ExportJob) -> Iterator[str]:
     yield f"all violations are counted; the files say where the first {PLACED} are, of each rule on each level or bit"
     yield "marks, labels and frame are not checked"
     if job.openings is not None:
-        cell = format_length(job.pitch_m / job.spec.layout.halftone)
+        cell = format_length(min(job.pitch_m) / job.spec.layout.halftone)
         yield f"the chrome layers are not checked: their cells are {cell} wide"

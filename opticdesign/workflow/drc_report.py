@@ -67,7 +67,7 @@ def rule_report(result: RuleCheck) -> dict[str, Any]:
         "quick": result.quick,
         "layout": {"kind": job.spec.layout.kind, "tone": job.spec.layout.tone, "mirror": job.spec.layout.mirror},
         "shape": [layers, rows, columns],
-        "pitch_m": job.pitch_m,
+        "pitch_m": list(job.pitch_m),
         "limits": {
             "width_m": limits.width_m,
             "gap_m": limits.width_m,
@@ -112,11 +112,17 @@ def _refuse_losses(folder: Path) -> None:
 def _placed(result: RuleCheck, finding: Finding) -> Iterator[_Violation]:
     """The violations of a finding, where the layout has them."""
     _, rows, columns = result.job.levels.shape
-    pitch_um, mirror = result.job.pitch_m * 1e6, result.job.spec.layout.mirror
+    (dy_um, dx_um), mirror = _pitch_um(result), result.job.spec.layout.mirror
     for (top, bottom, left, right), value in zip(finding.boxes.tolist(), finding.values.tolist(), strict=True):
         x = columns - right if mirror else left
-        x_um, y_um = round(x * pitch_um, 6), round((rows - bottom) * pitch_um, 6)
+        x_um, y_um = round(x * dx_um, 6), round((rows - bottom) * dy_um, 6)
         yield _Violation(top, left, bottom - top, right - left, x_um, y_um, value)
+
+
+def _pitch_um(result: RuleCheck) -> tuple[float, float]:
+    """Sides of a pixel along y and x in micrometres."""
+    dy_m, dx_m = result.job.pitch_m
+    return dy_m * 1e6, dx_m * 1e6
 
 
 def _table(result: RuleCheck) -> str:
@@ -132,7 +138,7 @@ def _table(result: RuleCheck) -> str:
 
 def _markers(result: RuleCheck) -> str:
     """A report database in the coordinates of the die, one category for each rule, mask layer and class of shapes."""
-    pitch_um = result.job.pitch_m * 1e6
+    dy_um, dx_um = _pitch_um(result)
     categories: dict[tuple[str, ...], str] = {}
     markers = []
     for layer, finding in result.findings:
@@ -142,7 +148,7 @@ def _markers(result: RuleCheck) -> str:
         limit = "none is allowed" if finding.rule == "corner" else f"limit {format_value(finding.rule, finding.limit)}"
         categories[path] = f"{finding.total} violations, {len(finding.boxes)} placed; {limit}"
         for place in _placed(result, finding):
-            box = (place.x_um, place.y_um, place.x_um + place.columns * pitch_um, place.y_um + place.rows * pitch_um)
+            box = (place.x_um, place.y_um, place.x_um + place.columns * dx_um, place.y_um + place.rows * dy_um)
             text = f"row {place.row} column {place.column}: {format_value(finding.rule, place.value)}"
             markers.append(Marker(path, box, text))
     return marker_file(f"{result.job.name}: design rules", _DIE, categories, markers)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from opticdesign.data import Split
+from opticdesign.data import PatchSet, Split
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
@@ -30,8 +30,9 @@ from opticdesign.run import Run
 from opticdesign.storage import json_sha256, newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
 from opticdesign.system import build_microscope, build_process
 from opticdesign.training import Trainer, TrainingPosition
-from opticdesign.workflow.optimise import TEST_PATCHES, batch_source, load_trained, patch_set
-from opticdesign.workflow.score import ImageScores, Judged, TestSet, judge, score_constant, test_set
+from opticdesign.workflow.optimise import load_trained
+from opticdesign.workflow.patches import TEST_PATCHES, batch_source, patch_set
+from opticdesign.workflow.score import ImageScores, Judged, judge, score_constant
 
 __all__ = ["Evaluation", "Row", "evaluate", "fit_power"]
 
@@ -102,19 +103,19 @@ def _evaluate(
     design, seed = run.design, run.design.training.seed
     microscope, _ = load_trained(run, device)
     split = load_split(design)
-    test, seen = test_set(design, split), _data_sha256(split)
-    judged = {"this design": judge(microscope, test, design)}
+    test, seen = patch_set(split.test, design, TEST_PATCHES), _data_sha256(split)
+    judged = {"this design": judge(microscope, split.test, design)}
     for name, floor_design in floors_of(design):
         kept = _KeptFloor(run.folder / "evaluation" / "floors" / re.sub(r"\W+", "-", name), floor_design, seen)
         floor = _trained_floor(kept, split, device, partial(on_step, name), stop_asked)
-        judged[name] = judge(floor, test, floor_design)
+        judged[name] = judge(floor, split.test, floor_design)
     rows = [_row(name, found.scores, seed) for name, found in judged.items()]
-    rows.insert(1, _row("constant image", score_constant(split, test), seed))
+    rows.insert(1, _row("constant image", score_constant(split, design), seed))
     start = run.info["environment"].get("start_from", {"parts": []})
     source = start["run"] if "decoder" in start["parts"] and microscope.decoder is not None else None
-    result = Evaluation(tuple(rows), len(test.targets), len(test.whole), run.quick, source)
+    result = Evaluation(tuple(rows), len(test.targets), len(split.test), run.quick, source)
     _write(run, result)
-    _draw(run, microscope, test, judged)
+    _draw(run, microscope, test.first(_SHOWN), judged)
     return result
 
 
@@ -186,9 +187,9 @@ def _trained_floor(
 
 def fit_power(microscope: Microscope, design: Design, split: Split) -> None:
     """Give optics without a decoder the output power whose image P²I of the training data is nearest to φ/2π."""
-    fields, targets = patch_set(split.train, design.optics.shape, TEST_PATCHES)
-    readings, _ = reconstruct(microscope, fields, build_process(design), design.training.seed)
-    scale = (readings * targets).sum() / readings.square().sum()
+    patches = patch_set(split.train, design, TEST_PATCHES)
+    readings, _ = reconstruct(microscope, patches.fields, build_process(design), design.training.seed)
+    scale = (readings * patches.targets).sum() / readings.square().sum()
     with torch.no_grad():
         microscope.optics.powers.fill_(scale.clamp(min=0.0).sqrt())
 
@@ -214,16 +215,15 @@ def _write(run: Run, result: Evaluation) -> None:
     write_text(folder / "evaluation.csv", text.getvalue())
 
 
-def _draw(run: Run, microscope: Microscope, test: TestSet, judged: dict[str, Judged]) -> None:
+def _draw(run: Run, microscope: Microscope, shown: PatchSet, judged: dict[str, Judged]) -> None:
     title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}: test"
     folder, pitch_m = run.folder / "evaluation", run.design.optics.sample_pitch
-    fields, targets = test.fields[:_SHOWN], test.targets[:_SHOWN]
-    readings, images = reconstruct(microscope, fields, build_process(run.design), run.design.training.seed)
-    draw_panel(folder / "patches.png", fields, targets, readings, images, pitch_m, f"{title} patches")
-    systems = {name: found.images[:_SHOWN] for name, found in judged.items()}
-    draw_comparison(folder / "comparison.png", targets, systems, pitch_m, f"{title} patches")
-    lines = {name: shown[0] for name, shown in systems.items()}
-    draw_profiles(folder / "profiles.png", targets[0], lines, pitch_m, f"{title} patch 1")
+    readings, images = reconstruct(microscope, shown.fields, build_process(run.design), run.design.training.seed)
+    draw_panel(folder / "patches.png", shown.objects, shown.targets, readings, images, pitch_m, f"{title} patches")
+    systems = {name: found.images[: len(images)] for name, found in judged.items()}
+    draw_comparison(folder / "comparison.png", shown.targets, systems, pitch_m, f"{title} patches")
+    lines = {name: images[0] for name, images in systems.items()}
+    draw_profiles(folder / "profiles.png", shown.targets[0], lines, pitch_m, f"{title} patch 1")
     whole = judged["this design"].whole[0]
     similarity = ssim_map(whole.image[None], whole.target[None])[0]
     caption = f"{title} field {whole.name}"

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from opticdesign.data.source import load_split
-from opticdesign.errors import RunError
+from opticdesign.errors import RunError, UsageError
 from opticdesign.evaluation import image_scores
 from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.fabrication import FabricationProcess
@@ -22,9 +22,24 @@ from opticdesign.microscope import Microscope
 from opticdesign.reconstruction import reconstruct
 from opticdesign.run import Run
 from opticdesign.system import build_process
-from opticdesign.workflow.optimise import TEST_PATCHES, load_trained, patch_set
+from opticdesign.workflow.agreement import IndependentModel, independent_models, size_problems, unscaled
+from opticdesign.workflow.optimise import load_trained
+from opticdesign.workflow.patches import TEST_PATCHES, patch_set
 
-__all__ = ["Stage", "Verification", "export", "export_job", "exports_folder", "made_stages", "verify"]
+__all__ = [
+    "AGREE_DB",
+    "INDEPENDENT_PATCHES",
+    "Stage",
+    "Verification",
+    "export",
+    "export_job",
+    "exports_folder",
+    "made_stages",
+    "verify",
+]
+
+AGREE_DB = 0.2  # between the trained and the independent model
+INDEPENDENT_PATCHES = 4
 
 _CPU = torch.device("cpu")
 
@@ -49,14 +64,18 @@ class Verification:
     Args:
         checks: one for each exporter.
         stages: float → quantised → read back, one for each exporter that could be read.
-        problems: what is wrong beside single files.
+        problems: what is wrong beside single files, and masks of another size than the optics'.
         quick: whether the run used the smoke budget.
+        independent: what an independent model says of the masks that were read.
+        notes: what was taken for granted.
     """
 
     checks: tuple[ExporterCheck, ...]
     stages: tuple[Stage, ...]
     problems: tuple[str, ...]
     quick: bool
+    independent: tuple[IndependentModel, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -138,26 +157,38 @@ def made_stages(run: Run, device: torch.device, patches: int = TEST_PATCHES) -> 
 
 def _measurement(run: Run, microscope: Microscope, patches: int) -> Callable[[str, Tensor, Tensor | None], Stage]:
     """What makes a stage of its name, phases and amplitudes on the test patches of a run."""
-    fields, targets = patch_set(load_split(run.design).test, run.design.optics.shape, patches)
+    shown = patch_set(load_split(run.design).test, run.design, patches)
 
     def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
         microscope.optics.set_phases_rad(masks_rad)
         if amplitudes is not None:
             microscope.optics.set_amplitudes(amplitudes)
-        _, images = reconstruct(microscope, fields, None, run.design.training.seed)
-        return Stage(name, {key: value.tolist() for key, value in image_scores(images, targets).items()})
+        _, images = reconstruct(microscope, shown.fields, None, run.design.training.seed)
+        return Stage(name, {key: value.tolist() for key, value in image_scores(images, shown.targets).items()})
 
     return measure
 
 
-def verify(run: Run, device: torch.device, to: Path | None, patches: int = TEST_PATCHES) -> Verification:
+def verify(
+    run: Run,
+    device: torch.device,
+    to: Path | None,
+    patches: int = TEST_PATCHES,
+    *,
+    independent: int = INDEPENDENT_PATCHES,
+    agree_db: float = AGREE_DB,
+) -> Verification:
     """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
+
+    What was read is also simulated by an instrument that shares nothing with the one that was trained.
 
     Args:
         run: a complete run.
         device: where to simulate.
         to: the export folder; RUN/exports when left out.
         patches: most test patches to simulate.
+        independent: most of them that the independent model looks at; none leaves it out.
+        agree_db: by how much its mean PSNR may differ.
 
     Raises:
         UsageError: an unfinished run.
@@ -188,4 +219,14 @@ def verify(run: Run, device: torch.device, to: Path | None, patches: int = TEST_
             # a format of heights alone goes with the chrome as designed
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
-    return Verification(tuple(checks), tuple(stages), tuple(problems), run.quick)
+    problems += size_problems(run.design, checks)
+    notes = [f"{name}: no size was read, the design's is taken" for name in unscaled(checks)]
+    opinions: list[IndependentModel] = []
+    if independent > 0:
+        shown = patch_set(load_split(run.design).test, run.design, independent)
+        try:
+            opinions += independent_models(run.design, microscope, checks, made, halftone, shown)
+        except UsageError as error:
+            notes.append(f"no independent model: {error.message}")
+    problems += filter(None, (opinion.problem(agree_db) for opinion in opinions))
+    return Verification(tuple(checks), tuple(stages), tuple(problems), run.quick, tuple(opinions), tuple(notes))

@@ -23,7 +23,8 @@ from opticdesign.run import Run, create_run, environment
 from opticdesign.system import build_microscope, build_process
 from opticdesign.training import Trainer
 from opticdesign.workflow.evaluate import fit_power
-from opticdesign.workflow.optimise import Progress, batch_source, finish_run, quick_design, train_run
+from opticdesign.workflow.optimise import Progress, finish_run, quick_design, train_run
+from opticdesign.workflow.patches import batch_source
 
 __all__ = ["ImportRequest", "import_run"]
 

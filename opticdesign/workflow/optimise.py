@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-import math
 import os
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from opticdesign.data import PatchSampler, PhaseField, Split, grid_patches
-from opticdesign.data.augmentation import draw_superposed
+from opticdesign.data import Split
 from opticdesign.data.source import load_split
-from opticdesign.design import Design
+from opticdesign.design import Design, SyntheticData
 from opticdesign.distributed import ALONE, Workers
 from opticdesign.errors import RunError, UsageError
 from opticdesign.evaluation import image_scores
 from opticdesign.figures import draw_history, draw_masks, draw_panel
 from opticdesign.microscope import Microscope
-from opticdesign.randomness import numpy_stream
 from opticdesign.reconstruction import reconstruct
 from opticdesign.run import Run, create_run, environment, open_run, resumable_run
 from opticdesign.schedule import legs_of
 from opticdesign.system import build_microscope, build_process
-from opticdesign.training import DrawBatch, StepReport, Trainer, TrainingPosition, load_weights
+from opticdesign.training import StepReport, Trainer, TrainingPosition, load_weights
+from opticdesign.workflow.patches import batch_source, patch_set
 from opticdesign.workflow.start import take_over
 
 __all__ = [
-    "TEST_PATCHES",
     "Plan",
     "Stopped",
     "assist",
-    "batch_source",
     "choose_device",
     "finish_run",
     "load_trained",
     "optimise",
-    "patch_set",
     "plan_optimisation",
     "quick_design",
+    "rehearse",
     "train_run",
 ]
 
 _VALIDATION_PATCHES = 8
-TEST_PATCHES = 64
+_SHOWN = 3  # patches in the picture of a run
 _CHECKPOINT_SECONDS = 60.0
 _LOGS_PER_STAGE = 40
 _VALIDATIONS_PER_STAGE = 4
@@ -118,28 +113,16 @@ def _with_budget(design: Design, steps: int, batch: int) -> Design:
     return design.model_copy(update={"training": training.model_copy(update=update)})
 
 
-def batch_source(design: Design, split: Split) -> DrawBatch:
-    """Training batches of a split, as a function of the step number only."""
-    sampler, augmentation = PatchSampler(split.train, design.optics.shape), design.training.augmentation
+def rehearse(design: Design) -> None:
+    """Do all that `optimise` does before its first step, and the cut of its validation data; writes nothing.
 
-    def draw(step: int) -> tuple[Tensor, Tensor]:
-        rng = numpy_stream(design.training.seed, "batch", step)
-        patches = draw_superposed(sampler, design.training.batch, augmentation.superpose, augmentation.scale, rng)
-        amplitude, phase_rad = map(torch.from_numpy, patches)
-        return torch.polar(amplitude, phase_rad), phase_rad
-
-    return draw
-
-
-def patch_set(fields: Sequence[PhaseField], patch: tuple[int, int], most: int) -> tuple[Tensor, Tensor]:
-    """At most so many patches spread evenly over fields: complex fields and phase over 2π, (n, y, x).
-
-    Neighbouring patches overlap, since one field of view seldom holds many apart from each other.
+    Raises:
+        DataError, UsageError: what `optimise` would raise.
     """
-    found = grid_patches(fields, patch, (max(1, patch[0] // 8), max(1, patch[1] // 8)))
-    every = math.ceil(len(found[0]) / most)
-    amplitude, phase_rad = (torch.from_numpy(part[::every]) for part in found)
-    return torch.polar(amplitude, phase_rad), phase_rad / (2.0 * math.pi)
+    if isinstance(design.data, SyntheticData):  # its fields differ by their seeds alone: one for each part of the split
+        design = design.model_copy(update={"data": design.data.model_copy(update={"fields": 3})})
+    design, _, split, _ = _prepare(design, Options(torch.device("cpu")))
+    patch_set(split.val, design, _VALIDATION_PATCHES)
 
 
 def plan_optimisation(design: Design, device: torch.device, start_from: Path | None = None) -> Plan:
@@ -166,7 +149,7 @@ def plan_optimisation(design: Design, device: torch.device, start_from: Path | N
         took[report.stage] = time.perf_counter() - start  # the second step overwrites the first, which warms up
         start = time.perf_counter()
     legs = legs_of(design)
-    fields, _ = patch_set(split.val, design.optics.shape, _VALIDATION_PATCHES)
+    fields = patch_set(split.val, design, _VALIDATION_PATCHES).fields
     start = time.perf_counter()
     reconstruct(microscope, fields, build_process(design), design.training.seed)
     validation = (time.perf_counter() - start) * _VALIDATIONS_PER_STAGE * len(took)
@@ -324,7 +307,7 @@ def train_run(
         Stopped: `stop_asked` became true; a checkpoint was written first.
     """
     design, process = run.design, build_process(run.design)
-    fields, targets = patch_set(split.val, design.optics.shape, _VALIDATION_PATCHES)
+    patches = patch_set(split.val, design, _VALIDATION_PATCHES)
     begun = saved = time.monotonic()
     pace: deque[float] = deque(maxlen=20)  # seconds of the last steps; their median leaves out saving and validation
     validation: dict[str, float] = {}
@@ -338,8 +321,9 @@ def train_run(
         last = report.step == report.steps
         due = last or report.step % max(1, report.steps // _VALIDATIONS_PER_STAGE) == 0
         if due and "decoder" in report.trained:
-            _, images = reconstruct(trainer.averaged(), fields, process, design.training.seed)
-            validation = {name: float(values.mean()) for name, values in image_scores(images, targets).items()}
+            _, images = reconstruct(trainer.averaged(), patches.fields, process, design.training.seed)
+            scores = image_scores(images, patches.targets)
+            validation = {name: float(values.mean()) for name, values in scores.items()}
             record |= validation
         if last or "psnr_db" in record or report.step % max(1, report.steps // _LOGS_PER_STAGE) == 0:
             run.log(record)
@@ -364,10 +348,10 @@ def finish_run(run: Run, microscope: Microscope, split: Split) -> None:
     draw_history(run.folder / "figures" / "training.png", run.records(), title)
     made = process.phase_of_level(process.level_of_phase(microscope.optics.phases_rad().cpu()))
     draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
-    fields, targets = (tensor[:3] for tensor in patch_set(split.val, run.design.optics.shape, _VALIDATION_PATCHES))
-    readings, images = reconstruct(microscope, fields, process, run.design.training.seed)
+    shown = patch_set(split.val, run.design, _VALIDATION_PATCHES).first(_SHOWN)
+    readings, images = reconstruct(microscope, shown.fields, process, run.design.training.seed)
     path, pitch_m = run.folder / "figures" / "validation.png", run.design.optics.sample_pitch
-    draw_panel(path, fields, targets, readings, images, pitch_m, f"{title}: validation patches")
+    draw_panel(path, shown.objects, shown.targets, readings, images, pitch_m, f"{title}: validation patches")
     run.update(status="complete")
 
 

@@ -1,4 +1,4 @@
-"""Scores of one microscope on the test data of a design: each patch and each whole field by every metric."""
+"""Scores of one microscope on test data: each patch and each whole field by every metric."""
 
 from __future__ import annotations
 
@@ -18,20 +18,10 @@ from opticdesign.microscope import Microscope
 from opticdesign.reconstruction import reconstruct
 from opticdesign.run import Run
 from opticdesign.system import build_process
-from opticdesign.workflow.optimise import TEST_PATCHES, load_trained, patch_set
+from opticdesign.workflow.optimise import load_trained
+from opticdesign.workflow.patches import TEST_PATCHES, object_window, patch_set
 
-__all__ = ["ImageScores", "Judged", "TestSet", "judge", "score_constant", "score_run", "test_set"]
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Test patches, complex fields and phase over 2π (n, y, x), and the whole fields they are from."""
-
-    __test__ = False  # for pytest, which takes it for a test by its name
-
-    fields: Tensor
-    targets: Tensor
-    whole: Sequence[PhaseField]
+__all__ = ["ImageScores", "Judged", "judge", "score_constant", "score_run"]
 
 
 @dataclass(frozen=True)
@@ -57,14 +47,6 @@ class Judged:
     whole: Sequence[FullField]
 
 
-def test_set(design: Design, split: Split) -> TestSet:
-    """The test data of a design."""
-    return TestSet(*patch_set(split.test, design.optics.shape, TEST_PATCHES), split.test)
-
-
-test_set.__test__ = False  # type: ignore[attr-defined]  # as above
-
-
 def score_run(run: Run, device: torch.device) -> ImageScores:
     """Scores of a complete run.
 
@@ -72,31 +54,37 @@ def score_run(run: Run, device: torch.device) -> ImageScores:
         UsageError: the run is not complete.
     """
     microscope, _ = load_trained(run, device)
-    return judge(microscope, test_set(run.design, load_split(run.design)), run.design).scores
+    return judge(microscope, load_split(run.design).test, run.design).scores
 
 
-def judge(microscope: Microscope, test: TestSet, design: Design) -> Judged:
-    """What a microscope makes of the test data, its masks as the design's process makes them."""
-    process, seed = build_process(design), design.training.seed
-    _, images = reconstruct(microscope, test.fields, process, seed)
-    judged = design.evaluation
-    whole = [reconstruct_field(microscope, field, process, judged.overlap, seed, judged.tiling) for field in test.whole]
-    return Judged(_scores(images, test, whole), images, whole)
+def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) -> Judged:
+    """What a microscope makes of test fields, its masks as the design's process makes them.
+
+    The patches lie at the same places for all designs of one shape; what surrounds them is cut for this one.
+    """
+    process, seed, judged = build_process(design), design.training.seed, design.evaluation
+    patches, window = patch_set(fields, design, TEST_PATCHES), object_window(design)
+    _, images = reconstruct(microscope, patches.fields, process, seed)
+    whole = [
+        reconstruct_field(microscope, field, window, process, judged.overlap, seed, judged.tiling) for field in fields
+    ]
+    return Judged(_scores(images, patches.targets, whole), images, whole)
 
 
-def score_constant(split: Split, test: TestSet) -> ImageScores:
-    """Scores of the image that is everywhere the mean phase of the training fields."""
+def score_constant(split: Split, design: Design) -> ImageScores:
+    """Scores on a design's test data of the image that is everywhere the mean phase of the training fields."""
     total = sum(float(field.phase_rad[field.valid].sum(dtype="float64")) for field in split.train)
     mean = total / sum(int(field.valid.sum()) for field in split.train) / (2.0 * math.pi)
     whole = []
-    for field in test.whole:
+    for field in split.test:
         target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
         whole.append(FullField(field.name, torch.full_like(target, mean), target, torch.from_numpy(field.valid)))
-    return _scores(torch.full_like(test.targets, mean), test, whole)
+    targets = patch_set(split.test, design, TEST_PATCHES).targets
+    return _scores(torch.full_like(targets, mean), targets, whole)
 
 
-def _scores(images: Tensor, test: TestSet, whole: Sequence[FullField]) -> ImageScores:
-    patches = {name: values.tolist() for name, values in image_scores(images, test.targets).items()}
+def _scores(images: Tensor, targets: Tensor, whole: Sequence[FullField]) -> ImageScores:
+    patches = {name: values.tolist() for name, values in image_scores(images, targets).items()}
     fields: dict[str, list[float]] = {name: [] for name in patches}
     for field in whole:
         weight = field.valid[None].to(field.image)

@@ -18,7 +18,7 @@ from opticdesign.errors import OpticDesignError, RunError
 from opticdesign.run import Run, open_run
 from opticdesign.storage import write_json
 from opticdesign.workflow.optimise import Options, Progress, Stopped, optimise
-from opticdesign.workflow.score import ImageScores, score_constant, score_run, test_set
+from opticdesign.workflow.score import ImageScores, score_constant, score_run
 
 __all__ = ["Cell", "Outcome", "attempt", "cell_folder", "outcome_of", "refuse_changed", "trained_run"]
 
@@ -99,8 +99,7 @@ def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
         return ImageScores(record["patches"], record["fields"])
     checkpoint = None
     if cell.constant:
-        split = load_split(cell.design)
-        scores = score_constant(split, test_set(cell.design, split))
+        scores = score_constant(load_split(cell.design), cell.design)
     else:
         run = trained_run(cell, started, stop_asked)
         scores = score_run(run, cell.device)

@@ -23,7 +23,8 @@ from opticdesign.tolerance.bench import build_bench
 from opticdesign.tolerance.evaluator import Bench
 from opticdesign.tolerance.runner import shard_answer
 from opticdesign.tolerance.space import Space, build_space
-from opticdesign.workflow.optimise import choose_device, load_trained, patch_set
+from opticdesign.workflow.optimise import choose_device, load_trained
+from opticdesign.workflow.patches import patch_set
 
 __all__ = ["Request", "Subject", "judge_shard", "load_subject"]
 
@@ -111,10 +112,10 @@ def load_subject(request: Request) -> Subject:
     design = run.design.model_copy(update={"tolerance": tolerance})
     microscope, checkpoint = load_trained(run, device)
     split, space = load_split(design), build_space(design)
-    test = patch_set(split.test, design.optics.shape, tolerance.images)
+    test = patch_set(split.test, design, tolerance.images)
     # a decoder is tuned again with what a lab could show it: not with the images that judge it
-    calibration = patch_set(split.train, design.optics.shape, _CALIBRATION_PATCHES)
-    bench = build_bench(design, microscope, space, *test, request.seed, request.memory_gib, calibration)
+    calibration = patch_set(split.train, design, _CALIBRATION_PATCHES)
+    bench = build_bench(design, microscope, space, test, request.seed, request.memory_gib, calibration)
     # not how points are drawn, nor what is asked of their metrics
     key = json_sha256(
         {

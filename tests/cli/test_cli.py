@@ -209,6 +209,36 @@ def test_check_prints_numbers_limits_and_remedies(command: Command) -> None:
     assert "3.83" in checks["thin element"]["found"] and checks["thin element"]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (['optics.pitch="8 um"'], "synthetic cells of 96 × 96 pixels, pitch 8 µm"),
+        (['data={kind = "folder", path = "nowhere"}'], "nowhere: no such file or folder"),
+        (['data={kind = "folder", path = "small"}'], "field.npy:train: the sector has 20 × 40 pixels"),
+        (
+            [
+                "training.stages.joint.loss=gan",
+                "training.stages.joint.discriminator_rate=0.0001",
+                'training.perceptual={kind = "vgg19", weights = "nowhere"}',
+            ],
+            "nowhere: ",
+        ),
+    ],
+)
+def test_check_refuses_the_data_that_training_refuses(
+    command: Command, tmp_path: Path, tiny_settings: list[str], change: list[str], message: str
+) -> None:
+    import numpy as np
+
+    (tmp_path / "small").mkdir()
+    np.save(tmp_path / "small" / "field.npy", np.zeros((40, 40), np.float32))
+    settings = [*tiny_settings, *(part for setting in change for part in ("--set", setting))]
+    checked, trained = command("check", DESIGN, *settings), command("optimize", DESIGN, *settings, "--output", "run")
+    assert (checked.returncode, trained.returncode) == (2, 2)
+    assert checked.stderr == trained.stderr and message in checked.stderr
+    assert checked.stdout == "" and "next:" not in checked.stderr
+
+
 def test_check_fails_a_feature_the_process_cannot_print(command: Command) -> None:
     done = command("check", DESIGN, "--set", 'fabrication.min_feature="1 um"')
     assert done.returncode == 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opticdesign.data import PatchSampler, PhaseField
+from opticdesign.data import PatchSampler, PhaseField, Window
 from opticdesign.data.augmentation import draw_superposed
 
 
@@ -12,7 +12,8 @@ def sampler() -> PatchSampler:
     """One field of phase 1 and amplitude 1, one of phase 3 and amplitude 0.5."""
     valid = np.ones((20, 20), np.bool_)
     flat = np.ones((20, 20), np.float32)
-    return PatchSampler([PhaseField("a", flat, flat, valid), PhaseField("b", 3 * flat, flat / 2, valid)], (16, 16))
+    fields = [PhaseField("a", flat, flat, valid), PhaseField("b", 3 * flat, flat / 2, valid)]
+    return PatchSampler(fields, Window((16, 16)))
 
 
 def test_no_sum_leaves_the_patches_as_they_are(sampler: PatchSampler) -> None:

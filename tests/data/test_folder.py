@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 from scipy.io import savemat
 
-from opticdesign.data import PatchSampler, grid_patches, load_fields, split_fields
+from opticdesign.data import PatchSampler, Window, grid_patches, load_fields, split_fields
 from opticdesign.errors import DataError, UsageError
 
 PITCH_M = 316.4e-9
@@ -224,9 +224,9 @@ def test_measured_hela_image_gives_patches_for_every_sector():
     assert [field.shape for field in fields] == [(941, 941)]
     assert 0.5 < fields[0].valid.mean() < 0.6
     split = split_fields(fields, (0.5, 0.25, 0.25), "sector", (256, 256))
-    counts = [PatchSampler(part, (256, 256)).positions for part in split]
+    counts = [PatchSampler(part, Window((256, 256))).positions for part in split]
     assert min(counts) > 100
-    amplitude, phase = grid_patches(split.test, (256, 256), 64)
+    amplitude, phase = grid_patches(split.test, Window((256, 256)), 64)
     assert len(phase) >= 2
     np.testing.assert_allclose(amplitude, 1.0, atol=1e-6)
     assert 0.3 < phase.std() < 1.2

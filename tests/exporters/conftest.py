@@ -37,7 +37,7 @@ def make_job() -> MakeJob:
         shape: tuple[int, int, int] = (3, 21, 34),
         *,
         array: np.ndarray | None = None,
-        pitch_m: float = 316.4e-9,
+        pitch_m: float | tuple[float, float] = 316.4e-9,
         two_pi_grey: int = 256,
         name: str = "d2nn5",
         seed: int = 0,
@@ -49,7 +49,8 @@ def make_job() -> MakeJob:
             array = np.random.default_rng(seed).integers(0, levels, shape, dtype=np.uint8)
             array[:, 0, 0], array[:, -1, -1] = 0, levels - 1
         process = FabricationProcess(levels, 632.8e-9, 1.45702, 1.0003, heights_m)
-        return ExportJob(name, array, process, pitch_m, two_pi_grey, openings, spec or Export())
+        sides = pitch_m if isinstance(pitch_m, tuple) else (pitch_m, pitch_m)
+        return ExportJob(name, array, process, sides, two_pi_grey, openings, spec or Export())
 
     return make
 

@@ -71,8 +71,8 @@ def pixel_region(plane: np.ndarray, x: list[int], y: list[int]) -> db.Region:
 
 
 def painted(layout: db.Layout, job: ExportJob) -> np.ndarray:
-    """Levels (layers, rows, columns) of the cells L1 …, kind levels, tone keep; each pixel covered at most once."""
-    pitch = round(job.pitch_m * 1e6 / layout.dbu)
+    """Levels (layers, rows, columns) of the cells L1 …, kind levels, tone keep; square pixels covered at most once."""
+    pitch = round(job.pitch_m[0] * 1e6 / layout.dbu)
     levels, covers = np.zeros(job.levels.shape, int), np.zeros(job.levels.shape, int)
     rows = job.levels.shape[1]
     for index in layout.layer_indexes():

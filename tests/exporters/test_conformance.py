@@ -9,13 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opticdesign.design import Export
 from opticdesign.errors import UsageError, VerificationError
 from opticdesign.export import ExportJob, export_design, exporters, verify_files
-from opticdesign.manifest import load_manifest, sha256
+from opticdesign.manifest import Manifest, load_manifest, sha256
+from tests.exporters.mask_extent import EXTENTS
 
 NAMES = ("3mf", "gds", "grey", "gsf", "heightmap", "oasis", "png16", "preview", "slm", "stl", "xyz", "zemax")
 LEAST = {"zemax": 5}  # pixels along a side that a format takes
 PHASE_ERROR_RAD = {"grey": math.pi / 255}  # of formats whose greys do not fall on levels
+PITCHES_M = {
+    "the 4-f filter of 64 x 128 points": ((64, 128), (9.8880273e-6, 4.9440137e-6)),
+    "upright": ((9, 7), (400e-9, 800e-9)),
+    "three to one, odd": ((11, 25), (949.2e-9, 316.4e-9)),
+    "divided by no unit": ((12, 9), (1e-6 / 3, 5e-6 / 7)),
+    "one divided, one not": ((10, 21), (1e-6, 1e-6 / 3)),
+}
 every_exporter = pytest.mark.parametrize("name", NAMES)
 
 
@@ -172,3 +181,52 @@ def test_read_needs_a_record(name, small_of):
     bare = manifest.model_copy(update={"exports": ()})
     with pytest.raises(VerificationError, match=f"no files of the exporter '{name}'"):
         exporters()[name].read(folder, bare)
+
+
+@every_exporter
+@pytest.mark.parametrize("case", PITCHES_M)
+def test_rectangular_pixels_come_back_at_their_true_size(name, case, make_job, tmp_path):
+    (rows, columns), pitch_m = PITCHES_M[case]
+    job = make_job(8, (2, rows, columns), pitch_m=pitch_m)
+    export_design(job, [name], tmp_path / "x", {})
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process)
+    assert check.ok, check.problems
+    np.testing.assert_array_equal(check.readback.levels, job.levels)
+    size_m = rows * pitch_m[0], columns * pitch_m[1]
+    within = 1e-3 * min(pitch_m) / min(size_m) + (2e-9 / min(size_m) if name in ("gds", "oasis") else 0.0)
+    if name in EXTENTS:  # as another program reads the file
+        assert EXTENTS[name](tmp_path / "x", job) == pytest.approx(size_m, rel=within)
+    for extent in check.readback.extents:
+        assert extent.size_m == pytest.approx(size_m, rel=within)
+        assert extent.offset_m == pytest.approx((0.0, 0.0), abs=2e-9)
+    assert len(check.readback.extents) == (0 if name in ("grey", "preview", "slm") else 2)
+
+
+@pytest.mark.parametrize("layout", [{"mirror": True}, {"kind": "bits", "tone": "etch", "array": (2, 1)}])
+@pytest.mark.parametrize("name", ["gds", "oasis"])
+def test_other_layouts_of_rectangular_pixels_have_their_size(name, layout, make_job, tmp_path):
+    spec = Export.model_validate({"layout": layout})
+    job = make_job(8, (2, 14, 30), pitch_m=(2e-6 / 3, 1e-6 / 7), spec=spec)
+    export_design(job, [name], tmp_path / "x", {})
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process)
+    assert check.ok, check.problems
+    for extent in check.readback.extents:
+        assert extent.size_m == pytest.approx((14 * 2e-6 / 3, 30e-6 / 7), abs=2e-9)
+        assert extent.offset_m == pytest.approx((0.0, 0.0), abs=1e-9)
+
+
+def test_half_toned_chrome_of_rectangular_pixels_comes_back(make_job, tmp_path):
+    openings = np.random.default_rng(1).integers(0, 17, (1, 10, 12), dtype=np.uint16)
+    spec = Export.model_validate({"layout": {"halftone": 4}})
+    job = make_job(2, array=np.zeros((1, 10, 12), np.uint8), pitch_m=(9e-6, 3.1e-6), openings=openings, spec=spec)
+    export_design(job, ["gds"], tmp_path / "x", {})
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process, openings)
+    assert check.ok, check.problems
+    assert check.readback.extents[0].size_m == pytest.approx((90e-6, 37.2e-6), rel=1e-6)
+
+
+def test_a_manifest_of_one_pitch_has_square_pixels(make_job, tmp_path):
+    manifest = export_design(make_job(), ["slm"], tmp_path / "x", {})
+    text = manifest.to_bytes().replace(b'"pitch_m": [\n    3.164e-7,\n    3.164e-7\n  ]', b'"pitch_m": 3.164e-7')
+    assert text != manifest.to_bytes()
+    assert Manifest.model_validate_json(text) == manifest

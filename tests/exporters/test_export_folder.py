@@ -270,9 +270,9 @@ def test_an_exporter_cannot_leave_its_folder_or_take_anothers_file(path, install
         ({"levels": np.zeros((4, 4), np.uint8)}, r"shape \(4, 4\)"),
         ({"levels": np.zeros((0, 4, 4), np.uint8)}, r"shape \(0, 4, 4\)"),
         ({"levels": np.full((1, 4, 4), 8, np.uint8)}, "level 8 of a process with 8 levels"),
-        ({"pitch_m": 0.0}, "a pitch of 0.0 m"),
-        ({"pitch_m": float("nan")}, "a pitch of nan m"),
-        ({"pitch_m": float("inf")}, "a pitch of inf m"),
+        ({"pitch_m": (0.0, 1e-6)}, "a pitch of 0.0 m"),
+        ({"pitch_m": (1e-6, float("nan"))}, "a pitch of nan m"),
+        ({"pitch_m": (float("inf"), 1e-6)}, "a pitch of inf m"),
         ({"two_pi_grey": 1}, "1 grey levels"),
         ({"two_pi_grey": 257}, "257 grey levels"),
         ({"name": ""}, "the name ''"),
@@ -284,7 +284,7 @@ def test_a_job_that_cannot_be_is_refused(changes, why):
         "name": "d2nn5",
         "levels": np.zeros((1, 4, 4), np.uint8),
         "process": FabricationProcess(8, 632.8e-9, 1.457),
-        "pitch_m": 1e-6,
+        "pitch_m": (1e-6, 1e-6),
     } | changes
     with pytest.raises(UsageError, match=why):
         ExportJob(**arguments)

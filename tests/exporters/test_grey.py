@@ -86,7 +86,7 @@ def test_any_curve_reads_back_or_is_refused(tmp_path_factory, levels, inner, see
     if len(set(heights.tolist())) < len(heights):
         return
     process = FabricationProcess(levels, 632.8e-9, 1.45702, 1.0003)
-    job = ExportJob("x", draw.integers(0, levels, (1, 5, 6), np.uint8), process, 3e-7, spec=curve_of(points))
+    job = ExportJob("x", draw.integers(0, levels, (1, 5, 6), np.uint8), process, (3e-7, 3e-7), spec=curve_of(points))
     folder = tmp_path_factory.mktemp("grey") / "x"
     try:
         export_design(job, ["grey"], folder, {})

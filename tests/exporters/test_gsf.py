@@ -26,7 +26,7 @@ def test_gsffile_sees_heights_in_metres(name, make_job, tmp_path):
         path = tmp_path / f"x/gsf/layer{layer}.gsf"
         values, said = gsffile.read_gsf(path)
         np.testing.assert_array_equal(values, job.process.height_of_level(levels).numpy().astype(np.float32))
-        assert (said["XReal"], said["YReal"]) == (34 * job.pitch_m, 21 * job.pitch_m)
+        assert (said["XReal"], said["YReal"]) == (34 * job.pitch_m[1], 21 * job.pitch_m[0])
         assert (said["XYUnits"], said["ZUnits"], said["Title"]) == ("m", "m", f"{name} layer {layer}")
         assert (path.stat().st_size - 4 * values.size) % 4 == 0  # values begin at a multiple of four
 

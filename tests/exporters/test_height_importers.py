@@ -32,7 +32,7 @@ def heights(seed: int = 0) -> np.ndarray:
 
 
 def read(*paths: Path, **more: Any) -> Masks:
-    job = ImportJob(tuple(map(SourceFile.read, paths)), SHAPE, PITCH_M, PROCESS, Layout(), **more)
+    job = ImportJob(tuple(map(SourceFile.read, paths)), SHAPE, (PITCH_M, PITCH_M), PROCESS, Layout(), **more)
     return read_masks(job)[0]
 
 
@@ -221,3 +221,32 @@ def test_what_cannot_be_read_or_does_not_fit_is_refused(name: str, tmp_path: Pat
         read(make(tmp_path))
     assert caught.value.exit_code == 2
     assert caught.value.expected or caught.value.remedy
+
+
+@pytest.mark.parametrize(("down", "across"), [(1, 1), (2, 1), (1, 3)])
+def test_maps_of_other_samples_become_rectangular_pixels(down: int, across: int, tmp_path: Path) -> None:
+    """Pixels of 2 µm × 1 µm from samples that are finer along one axis; one number is a square sample."""
+    sides_m = 2e-6, 1e-6
+    fine = np.repeat(np.repeat(heights(), down, axis=1), across, axis=2)
+    np.savez(tmp_path / "fine.npz", height_m=fine, pitch_m=np.array((sides_m[0] / down, sides_m[1] / across)))
+    job = ImportJob((SourceFile.read(tmp_path / "fine.npz"),), SHAPE, sides_m, PROCESS, Layout())
+    np.testing.assert_allclose(heights_of(read_masks(job)[0]), heights(), atol=1e-12)
+    if (down, across) == (2, 1):
+        np.savez(tmp_path / "fine.npz", height_m=fine, pitch_m=1e-6)
+        job = ImportJob((SourceFile.read(tmp_path / "fine.npz"),), SHAPE, sides_m, PROCESS, Layout())
+        np.testing.assert_allclose(heights_of(read_masks(job)[0]), heights(), atol=1e-12)
+
+
+def test_square_samples_on_rectangular_pixels_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "square.npz", height_m=heights(), pitch_m=1.5e-6)
+    job = ImportJob((SourceFile.read(tmp_path / "square.npz"),), SHAPE, (2e-6, 1e-6), PROCESS, Layout())
+    with pytest.raises(DataError, match=r"samples of 1\.5 µm on pixels of 2 µm × 1 µm"):
+        read_masks(job)
+
+
+def test_columns_finer_than_pixels_are_averaged_and_rows_repeated(tmp_path: Path) -> None:
+    fine = np.random.default_rng(3).random((2, 6, 36)) * 1e-7
+    np.savez(tmp_path / "mixed.npz", height_m=fine, pitch_m=np.array((2e-6, 0.5e-6)))
+    job = ImportJob((SourceFile.read(tmp_path / "mixed.npz"),), SHAPE, (1e-6, 1e-6), PROCESS, Layout())
+    expected = fine.reshape(2, 6, 18, 2).mean(axis=3).repeat(2, axis=1)
+    np.testing.assert_allclose(heights_of(read_masks(job)[0]), expected, atol=1e-13)

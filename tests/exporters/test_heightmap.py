@@ -65,7 +65,7 @@ def test_pillow_and_tifffile_see_heights_in_nanometres(make_job, tmp_path):
             assert page.tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
             assert page.tags["XResolution"].value == page.tags["YResolution"].value
             numerator, denominator = page.tags["XResolution"].value
-            assert denominator / numerator * 1e-2 == pytest.approx(job.pitch_m, rel=1e-6)
+            assert denominator / numerator * 1e-2 == pytest.approx(job.pitch_m[0], rel=1e-6)
 
 
 def test_heights_are_physical_and_not_scaled_to_the_data(make_job, tmp_path):
@@ -81,7 +81,7 @@ def test_numpy_reads_heights_in_metres(make_job, tmp_path):
     export_design(job, ["heightmap"], tmp_path / "x", {})
     with np.load(tmp_path / "x" / NPZ, allow_pickle=False) as archive:
         np.testing.assert_array_equal(archive["height_m"], heights_m(job))
-        assert archive["pitch_m"] == job.pitch_m
+        assert tuple(archive["pitch_m"]) == job.pitch_m
         assert (archive["wavelength_m"], archive["index"], archive["medium_index"]) == (632.8e-9, 1.45702, 1.0003)
 
 
@@ -225,6 +225,8 @@ def test_a_scalar_that_differs_from_the_manifest_is_named(small):
     _, folder = small
     with np.load(folder / NPZ) as archive:
         arrays = dict(archive)
-    np.savez(folder / NPZ, **arrays | {"pitch_m": np.float64(1e-6)})
-    with pytest.raises(VerificationError, match=r"heights\.npz: pitch_m is 1e-06, expected 3\.164e-07"):
+    np.savez(folder / NPZ, **arrays | {"pitch_m": np.full(2, 1e-6)})
+    with pytest.raises(
+        VerificationError, match=r"heights\.npz: pitch_m is \(1e-06, 1e-06\), expected \(3\.164e-07, 3\.164e-07\)"
+    ):
         exporters()["heightmap"].read(folder, load_manifest(folder))

@@ -40,7 +40,7 @@ def jobs(draw: st.DrawFn) -> tuple[ExportJob, Fraction]:
     openings = random.integers(0, side**2 + 1, shape).astype(np.uint16) if draw(st.booleans()) else None
     array = random.integers(0, levels, shape).astype(np.uint8)
     process = FabricationProcess(levels, 632.8e-9, 1.45702, 1.0003)
-    job = ExportJob("d2nn5", array, process, float(pitch), openings=openings, spec=spec(**layout))
+    job = ExportJob("d2nn5", array, process, (float(pitch), float(pitch)), openings=openings, spec=spec(**layout))
     return job, Fraction(pitch) / Fraction(PITCHES[pitch])
 
 

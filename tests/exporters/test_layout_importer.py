@@ -264,3 +264,11 @@ def test_two_layouts_are_refused(make_job, tmp_path):
     twice = import_job(job, path)
     with pytest.raises(DataError, match="a second layout"):
         read_masks(replace(twice, files=twice.files * 2))
+
+
+@pytest.mark.parametrize("exporter", [GdsExporter(), OasisExporter()], ids=lambda one: one.name)
+def test_masks_of_rectangular_pixels_come_back(exporter, make_job, tmp_path) -> None:
+    job = make_job(8, (2, 14, 30), pitch_m=(9.8880273e-6, 1e-6 / 3))
+    masks, _ = read_masks(import_job(job, written(exporter, job, tmp_path)))
+    np.testing.assert_array_equal(levels_of(masks, job), job.levels)
+    assert not masks.notes

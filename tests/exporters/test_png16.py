@@ -31,7 +31,7 @@ def test_pillow_and_imageio_see_heights_by_the_scale(levels, make_job, tmp_path)
     job = make_job(levels, (2, 21, 34))
     export_design(job, ["png16"], tmp_path / "x", {})
     scale = json.loads((tmp_path / "x" / SCALE).read_text())
-    assert (scale["unit"], scale["pitch_m"], scale["layers"]) == ("m", job.pitch_m, ["layer1.png", "layer2.png"])
+    assert (scale["unit"], scale["pitch_m"], scale["layers"]) == ("m", list(job.pitch_m), ["layer1.png", "layer2.png"])
     for name, planes in zip(scale["layers"], torch.from_numpy(job.levels), strict=True):
         path = tmp_path / "x/png16" / name
         with Image.open(path) as image:
@@ -86,7 +86,7 @@ def test_an_image_of_8_bits_is_refused(small_of):
         ("unit", "mm", "unit is 'mm', expected 'm'"),
         ("height_per_grey_m", 1e-9, r"height_per_grey_m is 1e-09, expected 1\.8"),
         ("height_per_grey_m", "1", "height_per_grey_m is '1', expected"),
-        ("pitch_m", 1e-6, r"pitch_m is 1e-06, expected 3\.164e-07"),
+        ("pitch_m", 1e-6, r"pitch_m is 1e-06, expected \[3\.164e-07, 3\.164e-07\]"),
         ("layers", ["layer2.png", "layer1.png"], "layers is"),
         ("more", 1, "not the scale of height maps"),
     ],

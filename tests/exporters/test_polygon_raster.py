@@ -24,37 +24,39 @@ def box(left: int, low: int, right: int, high: int) -> list[tuple[int, int]]:
 
 
 def test_row_0_is_at_the_top_and_column_0_at_the_left() -> None:
-    found = covers(outlines(box(20, 0, 40, 10)), (3, 5), PITCH)
+    found = covers(outlines(box(20, 0, 40, 10)), (3, 5), (PITCH, PITCH))
     np.testing.assert_array_equal(found, [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 1, 1, 0]])
 
 
 def test_a_pixel_belongs_to_the_shape_its_centre_lies_in() -> None:
-    found = covers(outlines(box(5, 4, 16, 26)), (3, 3), PITCH)
+    found = covers(outlines(box(5, 4, 16, 26)), (3, 3), (PITCH, PITCH))
     np.testing.assert_array_equal(found, [[1, 1, 0], [1, 1, 0], [1, 1, 0]])
-    assert not covers(outlines(box(6, 6, 14, 24)), (3, 3), PITCH).any()
+    assert not covers(outlines(box(6, 6, 14, 24)), (3, 3), (PITCH, PITCH)).any()
 
 
 def test_shapes_that_share_an_edge_share_no_pixel() -> None:
     """A centre on an edge belongs to the shape right of it or above."""
-    found = covers(outlines(box(0, 0, 15, 30), box(15, 0, 30, 15), box(15, 15, 30, 30)), (3, 3), PITCH)
+    found = covers(outlines(box(0, 0, 15, 30), box(15, 0, 30, 15), box(15, 15, 30, 30)), (3, 3), (PITCH, PITCH))
     np.testing.assert_array_equal(found, np.ones((3, 3)))
 
 
 def test_overlaps_are_counted_and_what_lies_outside_is_cut() -> None:
-    found = covers(outlines(box(-50, -50, 20, 20), box(10, 10, 500, 500), box(-90, -90, -50, -50)), (3, 3), PITCH)
+    found = covers(
+        outlines(box(-50, -50, 20, 20), box(10, 10, 500, 500), box(-90, -90, -50, -50)), (3, 3), (PITCH, PITCH)
+    )
     np.testing.assert_array_equal(found, [[0, 1, 1], [1, 2, 1], [1, 1, 0]])
 
 
 def test_a_hole_cut_into_an_outline_is_empty() -> None:
     ring = [(0, 0), (0, 50), (50, 50), (50, 0), (10, 0), (10, 10), (40, 10), (40, 40), (10, 40), (10, 0)]
-    found = covers(outlines(ring), (5, 5), PITCH)
+    found = covers(outlines(ring), (5, 5), (PITCH, PITCH))
     expected = np.ones((5, 5))
     expected[1:4, 1:4] = 0
     np.testing.assert_array_equal(found, expected)
 
 
 def test_no_polygon_covers_nothing() -> None:
-    assert not covers(outlines(), (4, 7), PITCH).any()
+    assert not covers(outlines(), (4, 7), (PITCH, PITCH)).any()
 
 
 POINT = st.tuples(st.integers(-20, 120), st.integers(-20, 120))
@@ -70,7 +72,7 @@ def test_pixels_are_those_whose_centre_klayout_finds_inside(polygons: list[list[
 
     Centres on an outline are left out: klayout counts those as inside on all sides.
     """
-    found = covers(outlines(*polygons), (11, 11), PITCH)
+    found = covers(outlines(*polygons), (11, 11), (PITCH, PITCH))
     shapes = [db.Polygon([db.Point(*point) for point in polygon], True) for polygon in polygons]
     expected, exact = np.zeros((11, 11)), np.ones((11, 11), bool)
     for row, column in np.ndindex(11, 11):
@@ -88,5 +90,5 @@ def test_rounded_rectangles_of_pixels_give_back_the_pixels(pitch: float) -> None
     row, column = np.nonzero(drawn)
     left, right, low, high = edges[column], edges[column + 1], edges[299 - row], edges[300 - row]
     points = np.stack((left, low, left, high, right, high, right, low), axis=1).reshape(-1, 2)
-    found = covers(Outlines(points, np.arange(0, len(points), 4)), (300, 300), pitch)
+    found = covers(Outlines(points, np.arange(0, len(points), 4)), (300, 300), (pitch, pitch))
     np.testing.assert_array_equal(found, drawn)

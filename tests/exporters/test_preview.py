@@ -109,3 +109,14 @@ def test_the_die_is_a_picture(small_of):
     with Image.open(folder / "preview/die.png") as image:
         assert image.width > 500 and image.height > 150
         assert "Software" not in image.info
+
+
+def test_pictures_of_rectangular_pixels_have_their_shape(make_job, tmp_path):
+    job = make_job(8, (1, 20, 40), pitch_m=(2e-6, 1e-6))  # a square mask
+    export_design(job, ["preview"], tmp_path / "x", {})
+    with Image.open(tmp_path / "x/preview/layer1.png") as image:
+        assert image.size == (40, 20)
+        across, down = image.info["dpi"]
+        assert across / down == pytest.approx(2.0)
+    axes = die_figure(job, np.zeros((8, 3), np.uint8)).axes[0]
+    assert axes.get_aspect() == 2.0

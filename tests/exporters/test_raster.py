@@ -39,11 +39,12 @@ def test_one_rectangle_covers_a_constant_plane():
 @given(st.integers(2, 5000), st.integers(1, 300), st.integers(1, 4))
 def test_edges_are_rounded_one_by_one(tenths, count, parts):
     pitch = Fraction(tenths, 10) + 8
-    raster = Raster(1e-9, float(pitch))
+    raster = Raster(1e-9, (12.0, float(pitch)))
     ideal = [index * pitch / parts for index in range(count * parts + 1)]
-    found = raster.edges(count, parts).tolist()
+    assert raster.edges(0, 3).tolist() == [0, 12, 24, 36]
+    found = raster.edges(1, count, parts).tolist()
     assert all(
         abs(edge - place) <= Fraction(1, 2) + Fraction(1, 10**6) for edge, place in zip(found, ideal, strict=True)
     )
     worst = max(abs(edge - place) for edge, place in zip(found, ideal, strict=True))
-    assert raster.edge_error_m(count, parts) == pytest.approx(float(worst) * 1e-9, abs=1e-16)
+    assert raster.edge_error_m((1, count), parts) == pytest.approx(float(worst) * 1e-9, abs=1e-16)

@@ -20,7 +20,7 @@ def mesh_of(levels: np.ndarray) -> trimesh.Trimesh:
     """The solid with its vertices merged by place, as a program that opens the file does it."""
     solid = stepped_solid(levels)
     tops = BASE + STEP * np.arange(int(levels.max()) + 1)
-    return trimesh.Trimesh(solid.placed(len(levels), PITCH, tops), solid.triangles, process=True)
+    return trimesh.Trimesh(solid.placed(len(levels), (PITCH, PITCH), tops), solid.triangles, process=True)
 
 
 def check(levels: np.ndarray) -> None:

@@ -47,9 +47,9 @@ def test_trimesh_sees_a_closed_solid_in_millimetres(base, magnification, make_jo
         mesh = trimesh.load_mesh(tmp_path / f"x/stl/layer{layer}.stl")
         assert mesh.is_watertight and mesh.is_volume
         scale = 1e3 * magnification
-        volume = (base + height).sum() * job.pitch_m**2 * scale**3
+        volume = (base + height).sum() * job.pitch_m[0] ** 2 * scale**3
         assert mesh.volume == pytest.approx(volume, rel=1e-5)  # 32-bit coordinates
-        size = np.array([34 * job.pitch_m, 21 * job.pitch_m, base + height.max()]) * scale
+        size = np.array([34 * job.pitch_m[1], 21 * job.pitch_m[0], base + height.max()]) * scale
         np.testing.assert_allclose(mesh.bounds, [np.zeros(3), size], rtol=1e-6, atol=0)
 
 
@@ -58,7 +58,7 @@ def test_a_ray_from_above_meets_the_height_of_its_pixel(f_job, tmp_path):
     export_design(f_job, ["stl"], tmp_path / "x", {})
     for layer, height in enumerate(heights_m(f_job), start=1):
         mesh = trimesh.load_mesh(tmp_path / f"x/stl/layer{layer}.stl")
-        pitch = f_job.pitch_m * 1e3
+        pitch = f_job.pitch_m[0] * 1e3
         up = mesh.triangles[mesh.face_normals[:, 2] > 0.5]
         column, row = (up[..., 0].mean(axis=1) / pitch).astype(int), (7 - up[..., 1].mean(axis=1) / pitch).astype(int)
         seen = np.zeros(height.shape)

@@ -43,8 +43,8 @@ def test_trimesh_sees_a_closed_solid_in_micrometres(magnification, make_job, tmp
         scale = 1e6 * magnification
         assert mesh.units in ("micron", "microns", "um")
         assert mesh.is_watertight and mesh.is_volume
-        assert mesh.volume == pytest.approx((3e-6 + height).sum() * job.pitch_m**2 * scale**3, rel=1e-9)
-        size = np.array([34 * job.pitch_m, 21 * job.pitch_m, 3e-6 + height.max()]) * scale
+        assert mesh.volume == pytest.approx((3e-6 + height).sum() * job.pitch_m[0] ** 2 * scale**3, rel=1e-9)
+        size = np.array([34 * job.pitch_m[1], 21 * job.pitch_m[0], 3e-6 + height.max()]) * scale
         np.testing.assert_allclose(mesh.bounds, [np.zeros(3), size], rtol=1e-9, atol=0)
 
 

@@ -22,7 +22,7 @@ UNEQUAL = FabricationProcess(4, 632.8e-9, 1.45702, 1.0003, HEIGHTS)
 
 def job(process: FabricationProcess = UNEQUAL, spec: Export | None = None, two_pi_grey: int = 256) -> ExportJob:
     levels = np.random.default_rng(0).integers(0, process.levels, (2, 9, 12), dtype=np.uint8)
-    return ExportJob("table", levels, process, 400e-9, two_pi_grey, spec=spec or Export())
+    return ExportJob("table", levels, process, (400e-9, 400e-9), two_pi_grey, spec=spec or Export())
 
 
 @pytest.mark.parametrize("name", sorted(exporters()))

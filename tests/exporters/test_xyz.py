@@ -39,7 +39,7 @@ def test_y_points_up(f_job, tmp_path):
 def test_the_head_says_what_the_columns_are(small_of):
     _, folder = small_of("xyz")
     lines = (folder / CSV).read_text().splitlines()
-    assert lines[0] == "# d2nn5, layer 2, 9 rows of 7, pitch 0.3164 um"
+    assert lines[0] == "# d2nn5, layer 2, 9 rows of 7, pitch 0.3164 x 0.3164 um"
     assert lines[1] == "# x / um,y / um,height / um"
 
 
@@ -48,7 +48,7 @@ def test_the_head_says_what_the_columns_are(small_of):
     [
         (1, "layer 2", "layer 1", "line 1: not the head of layer 2 with 9 rows of 7"),
         (1, "9 rows", "7 rows", "line 1: not the head"),
-        (1, "0.3164", "0.3165", r"line 1: pitch in um is 0\.3165, expected 0\.3164"),
+        (1, "0.3164", "0.3165", r"line 1: pitch along y in um is 0\.3165, expected 0\.3164"),
         (1, "0.3164", "e.e", "line 1: expected 1 numbers, found 'e.e'"),
         (1, "# ", "", "line 1: not the head"),
         (2, "um", "nm", "line 2: expected '# x / um,y / um,height / um'"),

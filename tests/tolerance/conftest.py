@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tolerance_instruments import Fitted, layered, layers_of, sample_of
+from tolerance_instruments import Fitted, layered, layers_of, patches_of
 
 from opticdesign.decoders import WithReader
 from opticdesign.system import build_microscope, build_process
@@ -17,9 +17,7 @@ def fitted() -> Fitted:
     microscope.optics.set_phases_rad(layers_of(design)._optics.phases_rad())
     process, decoder = build_process(design), microscope.decoder
     assert isinstance(decoder, WithReader)
-    known = sample_of(design, 48, seed=5)
-    targets = known.phase_rad / (2.0 * torch.pi)
+    known = patches_of(design, 48, seed=5)
     with torch.no_grad():
-        decoder.reader.fit(*decoder.reader.seen(microscope.read(known.fields, process), targets))
-    test = sample_of(design, 3)
-    return Fitted(design, microscope, test, test.phase_rad / (2.0 * torch.pi), (known.fields, targets))
+        decoder.reader.fit(*decoder.reader.seen(microscope.read(known.fields, process), known.targets))
+    return Fitted(design, microscope, patches_of(design, 3), known)

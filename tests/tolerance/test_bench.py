@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tolerance_instruments import Fitted, errors, filtered, groups_alone, layers_of, sample_of
+from tolerance_instruments import Fitted, errors, filtered, groups_alone, layers_of, patches_of, sample_of
 
 from opticdesign.errors import OpticDesignError, UsageError
 from opticdesign.evaluation import METRICS, image_scores
@@ -17,7 +17,7 @@ from opticdesign.tolerance.space import Space, build_space
 
 def bench_of(fitted: Fitted, **more: object) -> OpticalBench:
     space = build_space(fitted.design)
-    return build_bench(fitted.design, fitted.microscope, space, fitted.sample.fields, fitted.targets, 3, **more)  # type: ignore[arg-type]
+    return build_bench(fitted.design, fitted.microscope, space, fitted.test, 3, **more)  # type: ignore[arg-type]
 
 
 def points(space: Space, count: int = 4) -> np.ndarray:
@@ -28,11 +28,11 @@ def test_a_zero_draw_is_the_evaluated_result_bit_for_bit(fitted: Fitted) -> None
     bench, space = bench_of(fitted), build_space(fitted.design)
     zero = space.nominal[None]
     _, images = reconstruct(
-        fitted.microscope, fitted.sample.fields, build_process(fitted.design), fitted.design.training.seed
+        fitted.microscope, fitted.test.fields, build_process(fitted.design), fitted.design.training.seed
     )
     found = bench.evaluate(zero, [NO_PATTERN])
     assert bench.metrics == METRICS == tuple(found)
-    for metric, scores in image_scores(images, fitted.targets).items():
+    for metric, scores in image_scores(images, fitted.test.targets).items():
         assert found[metric].shape == (1, bench.images)
         np.testing.assert_array_equal(found[metric][0], scores.double().numpy())
     np.testing.assert_array_equal(bench.pictures(zero, [NO_PATTERN])[0], images.numpy())
@@ -41,10 +41,9 @@ def test_a_zero_draw_is_the_evaluated_result_bit_for_bit(fitted: Fitted) -> None
 
 def test_a_filter_is_judged_as_layers_are() -> None:
     design = filtered()
-    microscope, sample = build_microscope(design), sample_of(design, 2)
-    targets = sample.phase_rad / (2.0 * torch.pi)
-    bench = build_bench(design, microscope, build_space(design), sample.fields, targets, 0)
-    _, images = reconstruct(microscope, sample.fields, build_process(design), design.training.seed)
+    microscope, test = build_microscope(design), patches_of(design, 2)
+    bench = build_bench(design, microscope, build_space(design), test, 0)
+    _, images = reconstruct(microscope, test.fields, build_process(design), design.training.seed)
     zero = bench._space.nominal[None]
     np.testing.assert_array_equal(bench.pictures(zero, [NO_PATTERN])[0], images.numpy())
     assert np.isfinite(bench.evaluate(points(bench._space, 2), [0, 1])["psnr_db"]).all()
@@ -62,10 +61,9 @@ def test_a_draw_depends_on_its_values_and_number_only(fitted: Fitted) -> None:
 
 
 def test_more_images_than_a_batch_are_judged_batch_by_batch(fitted: Fitted) -> None:
-    fields, targets = (part[:11] for part in fitted.calibration)
-    space = build_space(fitted.design)
-    bench = build_bench(fitted.design, fitted.microscope, space, fields, targets, 3)
-    _, images = reconstruct(fitted.microscope, fields, build_process(fitted.design), fitted.design.training.seed)
+    test, space = fitted.calibration.first(11), build_space(fitted.design)
+    bench = build_bench(fitted.design, fitted.microscope, space, test, 3)
+    _, images = reconstruct(fitted.microscope, test.fields, build_process(fitted.design), fitted.design.training.seed)
     np.testing.assert_array_equal(bench.pictures(space.nominal[None], [NO_PATTERN])[0], images.numpy())
     assert bench.evaluate(points(space, 1), [0])["ssim"].shape == (1, 11)
 
@@ -82,7 +80,7 @@ def test_fast_operators_are_right_to_a_thousandth_of_the_spread(fitted: Fitted, 
     def scores(field: torch.Tensor) -> np.ndarray:
         with torch.no_grad():
             reading = fitted.microscope.detector(field.abs().square())  # the camera's noise is another matter
-            return image_scores(fitted.microscope.decode(reading), fitted.targets[:2])["psnr_db"].numpy()
+            return image_scores(fitted.microscope.decode(reading), fitted.test.targets[:2])["psnr_db"].numpy()
 
     fast, slow = [], []
     for row in values:

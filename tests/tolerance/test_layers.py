@@ -65,7 +65,7 @@ def rebuilt(values: dict[str, float]) -> Tensor:
 def dark_rim(design: Design) -> Sample:
     """The sample under a beam that ends well inside the aperture."""
     sample = sample_of(design)
-    beams = [torch.hann_window(size, periodic=False) ** 2 for size in design.optics.shape]
+    beams = [torch.hann_window(size, periodic=False) ** 2 for size in sample.fields.shape[-2:]]
     return Sample(sample.fields * beams[0][:, None] * beams[1], sample.phase_rad)
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import torch
 from design_texts import BASE, write
-from tolerance_instruments import sample_of
+from tolerance_instruments import patches_of
 
 from opticdesign.design import load_design
 from opticdesign.system import build_microscope
 from opticdesign.tolerance.retuning import Retuning
+from opticdesign.tolerance.sample import Sample
 
 
 def test_without_a_decoder_the_image_is_scaled_anew(tmp_path: Path) -> None:
@@ -17,8 +18,8 @@ def test_without_a_decoder_the_image_is_scaled_anew(tmp_path: Path) -> None:
     text = (BASE[:start] + BASE[end:]).replace(camera, 'kind = "none"').replace("binning = 8", "binning = 1")
     design = load_design(write(tmp_path, text))
     microscope = build_microscope(design).eval()
-    sample = sample_of(design)
-    target = sample.phase_rad / (2.0 * torch.pi) + 0.5
+    patches = patches_of(design, 2)
+    sample, target = Sample(patches.fields, patches.phase_rad), patches.targets + 0.5
     decode = Retuning(design, [(sample, target)]).decoder(microscope, lambda each: (2.0 * target)[None])
     noisy = microscope.detector(2.0 * target, torch.Generator().manual_seed(0))
     torch.testing.assert_close(decode(noisy).mean(), target.mean(), rtol=1e-3, atol=0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import klayout.db as kdb
@@ -8,14 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from opticdesign.cli.tables import verification_json, verification_table
 from opticdesign.design import Design, load_design
 from opticdesign.errors import RunError, UsageError
 from opticdesign.run import Run, changed_run, open_run
 from opticdesign.system import build_process
 from opticdesign.workflow.evaluate import evaluate
-from opticdesign.workflow.export import export, verify
+from opticdesign.workflow import export as export_module
+from opticdesign.workflow.agreement import IndependentModel
+from opticdesign.workflow.export import export, export_job, verify
 from opticdesign.workflow.optimise import Options, load_trained, optimise
-from tests.design_texts import ROOT
+from tests.design_texts import ROOT, write
 
 CPU = torch.device("cpu")
 
@@ -199,3 +203,101 @@ def test_a_learned_amplitude_goes_into_a_layout_and_comes_back(mode: str, tmp_pa
     assert floats.metrics != quantised.metrics
     export(changed_run(run, ("export.layout.halftone=5",), "export"), ("gds",), tmp_path / "coarse")
     assert verify(run, CPU, tmp_path / "coarse").ok
+
+
+def test_an_independent_model_sees_what_the_trained_one_sees(exported: Run) -> None:
+    result = verify(exported, CPU, None, independent=2)
+    assert result.ok
+    assert {name for model in result.independent for name in model.exporters} == {"gds", "heightmap", "preview", "slm"}
+    (model,) = result.independent  # all hold the same masks
+    assert model.patches == 2
+    assert 0.0 < model.reading_error < 0.05
+    assert abs(model.change_db) < 0.2
+    assert "2 samples across a neuron" in model.how
+    assert [note.partition(":")[0] for note in result.notes] == ["preview", "slm"]  # no size is in them
+    assert verification_json(result)["independent"][0]["change_db"] == pytest.approx(model.change_db)
+    assert verification_table(result, 0.2).row_count == len(result.stages) + 2
+
+
+def test_an_independent_model_that_differs_fails(exported: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = verify(exported, CPU, None, independent=1, agree_db=0.0)
+    assert not strict.ok
+    assert "an independent model of the masks in these files gives" in strict.problems[0]
+    assert verify(exported, CPU, None, independent=0).independent == ()
+
+
+def test_a_pitch_that_writer_and_checker_share_is_no_proof(
+    trained_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and manifest agree, and are a hundredth too large: the optics know better, and so does the light."""
+
+    def wrong(run: Run) -> tuple:
+        job, digest = export_job(run)
+        return replace(job, pitch_m=(1.01 * job.pitch_m[0], job.pitch_m[1])), digest
+
+    monkeypatch.setattr(export_module, "export_job", wrong)
+    export(trained_run, ("gds", "heightmap", "xyz", "stl"), tmp_path / "files")
+    result = verify(trained_run, CPU, tmp_path / "files", independent=1)
+    assert all(check.ok for check in result.checks)  # equal bit for bit, as ever
+    assert not result.ok
+    for file in ("gds/d2nn5.gds", "heightmap/layer1.tif", "xyz/layer2.csv", "stl/layer1.stl"):
+        (problem,) = [line for line in result.problems if line.startswith(f"{file}: ") and "layer 2" not in line[:9]][
+            :1
+        ]
+        assert "is 20.45 µm × 20.25 µm (y × x), expected 20.25 µm × 20.25 µm" in problem
+    right = verify(trained_run, CPU, exported_right(trained_run, tmp_path, monkeypatch), independent=1)
+    assert right.independent[0].reading_error < 0.2 * result.independent[0].reading_error
+
+
+def exported_right(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.undo()
+    export(run, ("gds",), tmp_path / "right")
+    return tmp_path / "right"
+
+
+@pytest.mark.parametrize("change", ["larger", "mirrored", "moved"])
+def test_a_layout_that_is_scaled_mirrored_or_moved_is_refused(change: str, exported: Run) -> None:
+    path, layout = layout_of(exported)
+    if change == "larger":
+        layout.dbu *= 1.01
+    else:
+        right = round(64 * exported.design.optics.pitch / layout.dbu * 1e6)
+        way = kdb.Trans(2, True, right, 0) if change == "mirrored" else kdb.Trans(right // 128, 0)
+        for cell in layout.each_cell():
+            for index in layout.layer_indexes() if cell.name[:1] == "L" else ():
+                if layout.get_info(index).layer < 100:
+                    cell.shapes(index).transform(way)
+    layout.write(str(path))
+    result = verify(exported, CPU, None, independent=1)
+    check = next(check for check in result.checks if check.exporter == "gds")
+    assert not result.ok and not check.ok
+
+
+def test_a_filter_of_rectangular_points_is_exported_at_its_size(tmp_path: Path) -> None:
+    """64 × 128 samples of one pitch make points twice as high as wide, and a square mask."""
+    settings = (
+        "optics.neurons=[32,64]",
+        "optics.mode=phase",
+        "optics.start=rippled",
+        "optics.pitch=1 um",
+        "detector.binning=4",
+        'decoder={kind = "unet", channels = 8}',
+        "data.fields=4",
+        "evaluation.overlap=8",
+        "training.batch=2",
+        'training.stages={joint = {loss = "l1", steps = 2, decoder_rate = 0.01, train = ["optics", "decoder"], '
+        "optics_rate = 0.1}}",
+    )
+    text = (ROOT / "designs" / "lff64.toml").read_text("utf-8").replace("radius = 128.0", "")
+    text = text.replace("rings = true", "rings = false")
+    design = load_design(write(tmp_path, text), settings)
+    run = optimise(design, Options(CPU, tmp_path / "run"), lambda progress: None, lambda: False)
+    names = ("3mf", "gds", "grey", "gsf", "heightmap", "oasis", "png16", "preview", "slm", "stl", "xyz", "zemax")
+    export(run, names, None)
+    result = verify(run, CPU, None)
+    assert result.ok, result.problems
+    side_m = 632.8e-9 * 10e-3 / 1e-6
+    for check in result.checks:
+        for extent in check.readback.extents:
+            assert extent.size_m == pytest.approx((side_m, side_m), rel=1e-5)
+    assert all(isinstance(model, IndependentModel) and abs(model.change_db) < 0.2 for model in result.independent)

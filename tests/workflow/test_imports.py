@@ -20,7 +20,7 @@ from opticdesign.workflow.evaluate import evaluate
 from opticdesign.workflow.export import export, export_job, verify
 from opticdesign.workflow.imports import ImportRequest, import_run
 from opticdesign.workflow.optimise import Options, Stopped, load_trained, optimise
-from opticdesign.workflow.score import judge, test_set
+from opticdesign.workflow.score import judge
 from tests.design_texts import D2NN5, ROOT, TINY
 
 CPU = torch.device("cpu")
@@ -83,7 +83,7 @@ def test_our_own_height_maps_come_back_with_equal_levels_and_metrics(
     np.testing.assert_array_equal(levels_of(run), levels_of(trained_run))
     (ours, _), (theirs, _) = load_trained(trained_run, CPU), load_trained(run, CPU)
     theirs.decoder = ours.decoder
-    test = test_set(run.design, load_split(run.design))
+    test = load_split(run.design).test
     first, second = (judge(microscope, test, trained_run.design).scores for microscope in (ours, theirs))
     assert second == first
 
@@ -103,7 +103,7 @@ def test_our_own_layout_comes_back_with_equal_levels_and_metrics(
     process = build_process(design)
     made = process.phase_of_level(process.level_of_phase(ours.optics.phases_rad()))
     assert torch.equal(theirs.optics.phases_rad(), made)
-    test = test_set(design, load_split(design))
+    test = load_split(design).test
     assert judge(theirs, test, design).scores == judge(ours, test, design).scores
 
 

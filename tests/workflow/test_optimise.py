@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from opticdesign import storage
+from opticdesign.data import source
 from opticdesign.design import Design
 from opticdesign.errors import RunError, UsageError
 from opticdesign.run import Run, open_run
@@ -20,6 +21,7 @@ from opticdesign.workflow.optimise import (
     optimise,
     plan_optimisation,
     quick_design,
+    rehearse,
 )
 
 CPU = torch.device("cpu")
@@ -160,6 +162,18 @@ def test_plan_writes_nothing_and_grows_with_the_steps(
     assert list(tmp_path.iterdir()) == []
     assert long.seconds > 100 * short.seconds
     assert short.parameters["optics"] == 2 * 64 * 64 + 2
+
+
+def test_a_rehearsal_makes_one_synthetic_field_for_each_part_and_writes_nothing(
+    tiny_design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = []
+    synthetic_field = source.synthetic_field
+    monkeypatch.setattr(source, "synthetic_field", lambda *how: made.append(how) or synthetic_field(*how))
+    rehearse(tiny_design)
+    assert len(made) == 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_trained_masks_need_a_finished_run(tiny_design: Design, tmp_path: Path) -> None:
