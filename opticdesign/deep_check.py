@@ -44,7 +44,7 @@ def _compared(design: Design, optics: OpticalSystem, objects: Tensor, what: str)
     masks = masks_of_design(
         design, optics.phases_rad().numpy(), None if amplitudes is None else amplitudes.double().numpy()
     )
-    text = f"at most {limit:.3g} of the reading's rms, twice optics.accuracy"
+    text = f"at most {limit:.2%} of the reading's rms, twice optics.accuracy"
     try:
         opinion = second_opinion(design, masks, objects.numpy())
     except UsageError as error:

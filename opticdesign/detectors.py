@@ -16,7 +16,15 @@ from torch.nn import functional
 from opticdesign.errors import UsageError
 from opticdesign.straight_through import straight_through
 
-__all__ = ["Detector", "converted", "mean_bins", "poisson_quantile", "poisson_reading", "reparameterised_reading"]
+__all__ = [
+    "Detector",
+    "cell_means",
+    "converted",
+    "mean_bins",
+    "poisson_quantile",
+    "poisson_reading",
+    "reparameterised_reading",
+]
 
 _FEW = 100.0  # counts on average below which each one matters
 
@@ -26,6 +34,25 @@ def mean_bins(intensity: Tensor, binning: int) -> Tensor:
     shape = intensity.shape
     pooled = functional.avg_pool2d(intensity.reshape(-1, 1, *shape[-2:]), binning)
     return pooled.reshape(*shape[:-2], *pooled.shape[-2:])
+
+
+def cell_means(intensity: Tensor, samples: tuple[int, int]) -> Tensor:
+    """Mean of an intensity over cells of some samples along y and x: (…, y, x) to (…, y/n, x/n).
+
+    The mean of the samples and, from the differences across a cell's edges, the first term of Euler's and Maclaurin's
+    formula, (I′(b) − I′(a))·d²/24: of two samples a wave of four is right to 2 % then, and not to 11 %. Beyond the
+    edges of the plane all is as there.
+    """
+    for dim, count in zip((-2, -1), samples, strict=True):
+        if count > 1:
+            cells = intensity.unflatten(dim, (-1, count))
+            first, last = cells.select(dim, 0), cells.select(dim, count - 1)
+            inner = first.narrow(dim, 1, first.shape[dim] - 1) - last.narrow(dim, 0, first.shape[dim] - 1)
+            edge = torch.zeros_like(first.narrow(dim, 0, 1))
+            rise = torch.cat([edge, inner, edge], dim)
+            change = rise.narrow(dim, 1, first.shape[dim]) - rise.narrow(dim, 0, first.shape[dim])
+            intensity = cells.mean(dim) + change / (24.0 * count)
+    return intensity
 
 
 def converted(electrons: Tensor, full_well: float, bits: int) -> Tensor:

@@ -50,15 +50,18 @@ def _length(least: int, ratios: list[float]) -> int:
     return fast_length(least, math.lcm(*denominators))
 
 
-def opened(transfer: Tensor) -> Tensor:
-    """A transfer function (…, wy, wx) of an even window with its highest frequency on both sides, half on each."""
-    for dim in (-2, -1):
+def opened(transfer: Tensor, band: tuple[int, int]) -> Tensor:
+    """A transfer function (…, wy, wx) of a window in a band one wider where that is even, the rest left as it is.
+
+    The highest frequency of an even window then stands on both sides, half on each.
+    """
+    for dim, count in zip((-2, -1), band, strict=True):
         size = transfer.shape[dim]
-        if size % 2:
-            continue
-        low, high = transfer.narrow(dim, 0, size // 2 + 1), transfer.narrow(dim, size // 2, size // 2)
-        transfer = torch.cat([low, high], dim)
-        transfer.narrow(dim, size // 2, 2).mul_(0.5)
+        if count == size + 1:
+            low, high = transfer.narrow(dim, 0, size // 2 + 1), transfer.narrow(dim, size // 2, size // 2)
+            ends = torch.ones(count, dtype=transfer.real.dtype, device=transfer.device)
+            ends[size // 2 : size // 2 + 2] = 0.5
+            transfer = torch.cat([low, high], dim) * (ends[:, None] if dim == -2 else ends)
     return transfer
 
 
@@ -118,7 +121,8 @@ class Hop(nn.Module):
         """A transfer function (…, wy, wx) of the propagator's window in the band, from first sample to first sample."""
         if self.full:
             return transfer
-        transfer = opened(transfer)
+        rows, columns = transfer.shape[-2:]
+        transfer = opened(transfer, (rows + 1 - rows % 2, columns + 1 - columns % 2))
         for axis, (dim, count) in enumerate(zip((-2, -1), self.band, strict=True)):
             if count < transfer.shape[dim]:
                 transfer = kept(transfer, count, dim)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from opticdesign.band import Plane, from_band, to_band
 from opticdesign.cascade import PreparedTransfer, cascade
+from opticdesign.detectors import cell_means
 from opticdesign.elements import DiffractiveElement, Element, FourierFilter, Mask, ring_means, ring_of_point
 from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
-from opticdesign.hop import Hop, light_window, to_first_sample
+from opticdesign.hop import Hop, light_window, opened, to_first_sample
 from opticdesign.propagation import Propagator
 from opticdesign.quantiser import Quantiser
 from opticdesign.thick import ThickRelief
@@ -118,10 +119,7 @@ class OpticalSystem(nn.Module, ABC):
         """Mean of |A_out|² over each sample of the image, real (…, y, x), of a field (…, y, x) on `camera_grid`."""
         intensity = output.real**2 + output.imag**2
         fine = [of // by for of, by in zip(self.camera_grid.shape, self.grid.shape, strict=True)]
-        if fine == [1, 1]:
-            return intensity
-        flat = intensity.reshape(-1, 1, *intensity.shape[-2:])
-        return nn.functional.avg_pool2d(flat, fine).reshape(*intensity.shape[:-2], *self.grid.shape)
+        return cell_means(intensity, (fine[0], fine[1]))
 
     def power(self, crossed: int | None = None) -> Tensor:
         """Square of the learned output power P: what the all-optical image is |A_out|² times."""
@@ -179,6 +177,12 @@ class DiffractiveSystem(OpticalSystem):
         masks = [_multiplier(element, process) for element in elements]
         if self.thick is not None or any(mask is None for mask in masks) or any(hop.learned for hop in hops):
             return self._one_by_one(field, process, hops)
+        if field.shape[-2:] != self.object_grid.shape:
+            raise UsageError(
+                f"a field of {' × '.join(map(str, field.shape[-2:]))} samples",
+                expected=f"{' × '.join(map(str, self.object_grid.shape))}: the field of view and what surrounds it",
+                remedy="cut the field with its margin, see object_grid",
+            )
         transmissions = [mask for mask in masks if mask is not None]
         output = cascade(field.reshape(-1, *self.object_grid.shape), transmissions, self.ready(hops))
         return output.reshape(*field.shape[:-2], *self.camera_grid.shape)
@@ -307,9 +311,12 @@ class FilterSystem(OpticalSystem):
             window = light_window(object_grid, camera, image.pitch_m, 2.0)
         self.source = Plane(self.object_grid.shape, window)
         self.target = Plane(camera.shape, (window[0] * samples, window[1] * samples))
+        # between samples the highest frequency of an even number stands for both sides
+        rows, columns = (side if samples == 1 else side + 1 - side % 2 for side in window)
+        self.band = rows, columns
         self.register_buffer("_ring", ring_of_point(element.window), persistent=False)
-        ramp = to_first_sample(self.object_grid, camera, image.with_shape(window).extent_m, window)
-        self.register_buffer("_ramp", None if object_grid is None else ramp, persistent=False)
+        ramp = to_first_sample(self.object_grid, camera, image.with_shape(window).extent_m, self.band)
+        self.register_buffer("_ramp", ramp, persistent=False)
 
     @property
     def crossed(self) -> int:  # noqa: D102 (documented on the base)
@@ -328,17 +335,20 @@ class FilterSystem(OpticalSystem):
         return self.sent(field, self.transfer(transmission))
 
     def sent(self, field: Tensor, transfer: Tensor) -> Tensor:
-        """The same of what multiplies the object's spectrum, complex (…, window), as `transfer` gives it."""
+        """The same of what multiplies the object's spectrum, complex (…, cy, cx), as `transfer` gives it."""
         window = self.source.window
-        spectrum = to_band(field, window, window) * transfer.to(field.dtype)
+        spectrum = to_band(field, window, self.band) * transfer.to(field.dtype)
         return from_band(spectrum, self.target) / (window[0] * window[1])
 
     def transfer(self, transmission: Tensor) -> Tensor:
-        """What a filter (…, wy, wx) of its points multiplies the object's spectrum by: complex (…, window)."""
+        """What a filter (…, wy, wx) of its points multiplies the object's spectrum by: complex (…, cy, cx)."""
         if self.repeats:
-            return torch.fft.ifftshift(transmission, dim=(-2, -1))
-        response = self.element.response(transmission, self.source.window)
-        return torch.fft.fft2(response) * self._ramp.to(response.dtype)
+            transfer = torch.fft.ifftshift(transmission, dim=(-2, -1))
+        else:
+            transfer = torch.fft.fft2(self.element.response(transmission, self.source.window))
+        if self.band == self.source.window == self.target.window and self.object_grid == self.camera_grid:
+            return transfer
+        return opened(transfer, self.band) * self._ramp.to(transfer.dtype.to_complex())
 
     def average_gradients(self) -> None:
         """Replace each point's gradient by the mean over its ring."""

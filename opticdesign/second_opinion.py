@@ -272,6 +272,8 @@ class _Layers:
         how = (
             f"{per_neuron} samples across a neuron ({self.wavelength / step:.3g} in a wave), window {rows} × {columns}"
         )
+        if self.optics.model == "bpm":
+            how += f", marched through {_SLICES * self.design.fabrication.levels} slices"
         how += ", fewer samples than the steepest light needs, as memory does not hold more" if self.short else ""
         return SecondOpinion(intensity, per_neuron, how)
 

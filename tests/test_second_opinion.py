@@ -103,7 +103,7 @@ def test_a_grating_images_itself_at_talbots_distance() -> None:
     assert np.corrcoef(profile, image)[0, 1] > 0.98  # the grating has ends
     half = layers(neurons=(16, count), input_gap=1e-6, detector_gap=talbot / 2.0)  # shifted by half a period there
     shifted = second_opinion(half, [mask], wave).intensity[0, :, middle].mean(axis=0)
-    assert np.corrcoef(profile, shifted)[0, 1] < -0.99
+    assert np.corrcoef(np.roll(profile, period // 2), shifted)[0, 1] > 0.98
 
 
 @pytest.mark.parametrize(

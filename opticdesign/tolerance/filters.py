@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from opticdesign import transfer
+from opticdesign.band import band_frequencies
 from opticdesign.design import Design
 from opticdesign.elements import phase_transmission
 from opticdesign.fabrication import FabricationProcess
@@ -102,7 +103,8 @@ class PerturbedFilter:
 
     def _to_camera(self, dev: Deviations) -> Tensor:
         """Transfer function from the image plane to the camera, (n or 1, wy, wx), in FFT order."""
-        fy, fx = self._optics.grid.with_shape(self._optics.source.window).frequencies_per_m()
+        extent_m = self._optics.grid.with_shape(self._optics.source.window).extent_m
+        fy, fx = band_frequencies(self._optics.band, extent_m)
         result = torch.ones((1, 1, 1), dtype=torch.complex128)
         if dev.active("gap", "refocus"):
             way = torch.zeros(len(dev), dtype=torch.float64)
