@@ -43,8 +43,10 @@ __all__ = [
 
 Paddings: TypeAlias = float | tuple[float, ...]
 LARGEST_HOP_ERROR = 0.03
-_PADDINGS = (1.25, 1.375, 1.5, 1.75, 2.0, 2.125, 2.25, 2.5)
-_REFERENCE = 3.0  # of windows that others are compared with
+_PADDINGS = (1.25, 1.375, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0, 6.0, 8.0)
+_REFERENCE = (3.0, 12.0)  # padding that others are compared with: of wide planes, and of those of few samples,
+_REFERENCE_SAMPLES = 512  # where it makes a window of so many
+_SURE = 0.6  # of an accuracy: other masks and objects than those tried differ, and so does an exact window
 _TIGHTER = 1.5  # by which the errors of hops are limited further where the reading asks for it
 _MOST_SAMPLES = 6144**2  # of light in one plane
 _GRAZING = 0.97  # sine from which on
@@ -168,10 +170,10 @@ class WindowErrors:
 @lru_cache(maxsize=64)
 def suitable_paddings(layers: Layers, samples: int, accuracy: float) -> tuple[float, ...]:
     """The narrowest window of each hop, over the mean width of its planes, with which errors are within an accuracy."""
-    limit, widest = LARGEST_HOP_ERROR, (_PADDINGS[-1],) * len(layers.ways)
+    limit, widest = _SURE * LARGEST_HOP_ERROR, (_PADDINGS[-1],) * len(layers.ways)
     while True:
         paddings = tuple(_narrowest(layers, samples, way, limit) for way in layers.ways)
-        if paddings == widest or window_errors(layers, samples, paddings).within(accuracy):
+        if paddings == widest or window_errors(layers, samples, paddings).within(_SURE * accuracy):
             return paddings
         limit /= _TIGHTER
 
@@ -211,7 +213,8 @@ def _hop_error(layers: Layers, samples: int, way: tuple[bool, float], padding: f
 
 @lru_cache(maxsize=4)
 def _exact_hop(layers: Layers, samples: int, way: tuple[bool, float]) -> Hop:
-    return layers.hop(way, samples, _REFERENCE, "auto")
+    least, most = _REFERENCE
+    return layers.hop(way, samples, min(max(least, _REFERENCE_SAMPLES / min(layers.neurons)), most), "auto")
 
 
 @lru_cache(maxsize=8)
