@@ -46,6 +46,9 @@ LARGEST_HOP_ERROR = 0.03
 _PADDINGS = (1.25, 1.375, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0, 6.0, 8.0)
 _REFERENCE = (3.0, 12.0)  # padding that others are compared with: of wide planes, and of those of few samples,
 _REFERENCE_SAMPLES = 512  # where it makes a window of so many
+_TRIED = 1536**2  # samples of masks up to which windows are tried
+_LINEAR = 2.0  # padding that holds a linear convolution
+_WIDER = 2.5  # reference for large planes
 _SURE = 0.6  # of an accuracy: other masks and objects than those tried differ, and so does an exact window
 _TIGHTER = 1.5  # by which the errors of hops are limited further where the reading asks for it
 _MOST_SAMPLES = 6144**2  # of light in one plane
@@ -170,6 +173,8 @@ class WindowErrors:
 @lru_cache(maxsize=64)
 def suitable_paddings(layers: Layers, samples: int, accuracy: float) -> tuple[float, ...]:
     """The narrowest window of each hop, over the mean width of its planes, with which errors are within an accuracy."""
+    if _large(layers, samples):
+        return (_LINEAR,) * len(layers.ways)
     limit, widest = _SURE * LARGEST_HOP_ERROR, (_PADDINGS[-1],) * len(layers.ways)
     while True:
         paddings = tuple(_narrowest(layers, samples, way, limit) for way in layers.ways)
@@ -187,16 +192,24 @@ def _narrowest(layers: Layers, samples: int, way: tuple[bool, float], limit: flo
 def window_errors(layers: Layers, samples: int, paddings: Paddings) -> WindowErrors:
     """Errors of layers in windows of some padding, of each hop or one for all, and by their own methods.
 
-    Raises:
-        UsageError: a method cannot go over one of the distances.
+    Where masks have more than 1536² samples, the reading's is that of the hops added in quadrature, which is
+    more than it is.
     """
     if isinstance(paddings, float | int):
         paddings = (float(paddings),) * len(layers.ways)
-    found = layers.hops(samples, paddings)
     hops = tuple(_hop_error(layers, samples, way, padding) for way, padding in zip(layers.ways, paddings, strict=True))
-    readings = [_reading(layers, field, _random_masks(layers, samples), found) for field in _objects(layers)]
+    if _large(layers, samples):
+        return WindowErrors(math.hypot(*hops), hops)
+    found, masks = layers.hops(samples, paddings), _random_masks(layers, samples)
+    readings = [_reading(layers, field, masks, found) for field in _objects(layers)]
     pairs = zip(readings, _exact_readings(layers, samples), strict=True)
     return WindowErrors(max(_difference(ours, right) for ours, right in pairs), hops)
+
+
+def _large(layers: Layers, samples: int) -> bool:
+    """Whether trying windows would take longer than a wide one costs."""
+    rows, columns = layers.light(samples).shape
+    return rows * columns > _TRIED
 
 
 @lru_cache(maxsize=256)
@@ -214,6 +227,8 @@ def _hop_error(layers: Layers, samples: int, way: tuple[bool, float], padding: f
 @lru_cache(maxsize=4)
 def _exact_hop(layers: Layers, samples: int, way: tuple[bool, float]) -> Hop:
     least, most = _REFERENCE
+    if _large(layers, samples):
+        least = _WIDER
     return layers.hop(way, samples, min(max(least, _REFERENCE_SAMPLES / min(layers.neurons)), most), "auto")
 
 

@@ -120,7 +120,8 @@ class Hop(nn.Module):
     def placed(self, transfer: Tensor) -> Tensor:
         """A transfer function (…, wy, wx) of the propagator's window in the band, from first sample to first sample."""
         if self.full:
-            return transfer
+            moved = self.source_grid != self.target_grid
+            return transfer * self._ramp.to(transfer.device, transfer.dtype) if moved else transfer
         rows, columns = transfer.shape[-2:]
         transfer = opened(transfer, (rows + 1 - rows % 2, columns + 1 - columns % 2))
         for axis, (dim, count) in enumerate(zip((-2, -1), self.band, strict=True)):

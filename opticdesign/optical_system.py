@@ -174,7 +174,7 @@ class DiffractiveSystem(OpticalSystem):
     ) -> Tensor:
         passed = crossed or self.crossed
         hops, elements = self.taken(passed), self.train_of(passed)
-        masks = [_multiplier(element, process) for element in elements]
+        masks = [_multiplier(element, process, field) for element in elements]
         if self.thick is not None or any(mask is None for mask in masks) or any(hop.learned for hop in hops):
             return self._one_by_one(field, process, hops)
         if field.shape[-2:] != self.object_grid.shape:
@@ -253,11 +253,11 @@ class DiffractiveSystem(OpticalSystem):
         return [element for element in self.train_of(self.crossed) if isinstance(element, DiffractiveElement)]
 
 
-def _multiplier(element: Element, process: Quantiser | None) -> Tensor | None:
+def _multiplier(element: Element, process: Quantiser | None, field: Tensor) -> Tensor | None:
     """What an element multiplies light by, as a cascade takes it; None where it does something else."""
     if isinstance(element, DiffractiveElement):
         return element.multiplier(process)
-    return element.transmission() if isinstance(element, Mask) else None
+    return element.transmission().to(field.dtype) if isinstance(element, Mask) else None
 
 
 def _check_train(elements: Sequence[Element], hops: Sequence[Hop], crossed: int | None) -> None:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 FEWEST_ZONES = 4.0  # Fresnel zones that a cut kernel must hold; with fewer, waves along the axis change their power
-_WIDEST = 8  # half a window for an impulse response, over its largest offset
+_WIDEST = 16  # half a window for an impulse response, over its largest offset
 _SHORT = 2.0  # wavelengths; over less, evanescent waves of a sampled kernel fold back
 
 
@@ -260,7 +260,7 @@ class ImpulseResponse(Propagator):
             reach = sampled_reach(self.grid.pitch_m[axis], wavelength_m, distance_m)
             counts.append(most + 1)
             # all that light reaches has room, and ripples of the band's edge have died
-            wide.append(2 * fast_length(max(2 * most, math.ceil(min(1.2 * reach + most, _WIDEST * most)), 16)))
+            wide.append(2 * fast_length(max(math.ceil(min(4.0 * (reach + most), _WIDEST * most)), 16)))
         pitch_m, both = self.grid.pitch_m, (wide[0], wide[1])
         return transfer.impulse_response((counts[0], counts[1]), pitch_m, wavelength_m, distance_m, both)
 

@@ -11,7 +11,7 @@ from opticdesign.design import Design, Stage, load_design
 from opticdesign.elements import FourierFilter, ring_means, ring_of_point, zernike_phase
 from opticdesign.errors import DesignError
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 from opticdesign.optical_system import FilterSystem
 from opticdesign.storage import load_checkpoint, save_checkpoint
 from opticdesign.system import build_microscope, build_optics, build_process, camera_period, filter_window
@@ -25,6 +25,8 @@ kind = "fourier-filter"
 neurons = [32, 32]
 pitch = "316.4 nm"
 focal = "10 mm"
+surroundings = "repeat"
+samples = 1
 """
 
 
@@ -311,7 +313,7 @@ def test_filter_of_a_medium_has_its_wavelength(base: Path) -> None:
 def test_process_of_a_filter_is_that_of_the_design(base: Path) -> None:
     design = with_filter(base, "fabrication.levels=16")
     assert isinstance(build_process(design), FabricationProcess)
-    assert filter_of(design).mask_pitch_m == pytest.approx(632.8e-9 * 10e-3 / (32 * 316.4e-9))
+    assert filter_of(design).mask_pitch_m == pytest.approx((632.8e-9 * 10e-3 / (32 * 316.4e-9),) * 2)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +322,7 @@ def test_process_of_a_filter_is_that_of_the_design(base: Path) -> None:
         (("optics.cell=32", "detector.binning=8"), 4),
         (("optics.cell=32", "detector.binning=16"), 2),
         (("optics.cell=16", "detector.binning=16"), 1),
-        (("optics.cell=16", "optics.samples=2", "optics.neurons=64", "detector.binning=8"), 4),
+        (("optics.cell=16", "optics.image_samples=2", "optics.neurons=64", "detector.binning=8"), 4),
     ],
 )
 def test_camera_period_is_that_of_the_cells_in_pixels(settings: tuple[str, ...], period: int) -> None:
@@ -336,3 +338,54 @@ def test_camera_period_of_masks_that_do_not_repeat_and_of_filters_is_one(base: P
 def test_a_filter_that_learns_nothing_trains_no_optics(base: Path) -> None:
     with pytest.raises(DesignError, match="of this filter nothing is learned"):
         with_filter(base, "optics.mode=none")
+
+
+def brute_image(filter_rad: Tensor, field: Tensor, ny: int, nx: int) -> Tensor:
+    """Light on samples of the image behind squares in a pupil, |A|² (ny, nx), by sums over waves and no transform.
+
+    Args:
+        filter_rad: phases of the squares (py, px), zero frequency in the middle.
+        field: the object, dark beyond, (y, x); waves are sampled sixteen times across each square.
+        ny: rows of the image, in the middle of the object.
+        nx: columns.
+    """
+    lines = []
+    for points, count, size in zip(filter_rad.shape, field.shape, (ny, nx), strict=True):
+        fine = 16 * points
+        wave = ((torch.arange(fine, dtype=torch.float64) + 0.5) / 16 - 0.5 - points // 2) / points  # cycles a sample
+        inner, outer = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2.0 for n in (count, size))
+        lines.append((phasor(-2.0 * math.pi * wave[:, None] * inner), phasor(2.0 * math.pi * outer[:, None] * wave) / fine))
+    (to_y, from_y), (to_x, from_x) = lines
+    squares = phasor(filter_rad.double().repeat_interleave(16, 0).repeat_interleave(16, 1))
+    image = from_y @ (squares * (to_y @ field.to(torch.complex128) @ to_x.mT)) @ from_x.mT
+    return image.abs() ** 2
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (15, 24)])
+@pytest.mark.parametrize("margin", [0, 5])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_image_behind_squares_in_a_pupil_neither_repeats_nor_wraps(
+    shape: tuple[int, int], margin: int, samples: int
+) -> None:
+    grid, generator = Grid(shape, (1e-6, 2e-6)), torch.Generator().manual_seed(3)
+    phase = 6.28 * torch.rand(shape, generator=generator)
+    element = FourierFilter(grid, 632.8e-9, 0.1, mode="phase", phase_rad=phase)
+    whole = grid.with_shape((shape[0] + 2 * margin, shape[1] + 2 * margin))
+    field = phasor(torch.rand((1, *whole.shape), generator=generator))
+    with torch.no_grad():
+        light = FilterSystem(element, whole, samples=samples)(field)[0].abs() ** 2
+    middle = slice(samples // 2, None, samples)  # an odd number has samples in the middle of those of the image
+    expected = brute_image(phase, field[0], *shape).to(light)
+    error = torch.linalg.vector_norm(light[middle, middle] - expected) / torch.linalg.vector_norm(expected)
+    assert error < (1e-2 if samples == 1 else 3e-2)
+
+
+def test_a_4f_system_without_a_filter_gives_the_object_back_whatever_surrounds_it() -> None:
+    grid = Grid((24, 31), (1e-6, 1e-6))
+    element = FourierFilter(grid, 632.8e-9, 0.1, mode="none", phase_rad=torch.zeros(24, 31))
+    y, x = grid.coordinates_m()
+    field = torch.exp(-(y**2 + x**2) / (6e-6) ** 2).to(torch.complex64)[None]
+    padded = torch.nn.functional.pad(field, (6, 6, 6, 6))
+    for lit, given in ((None, field), (grid, field), (grid.with_shape((36, 43)), padded)):
+        image = FilterSystem(element, lit).intensity(given)
+        torch.testing.assert_close(image, field.abs() ** 2, rtol=0.0, atol=2e-2)

@@ -3,14 +3,18 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from opticdesign.design import Design, load_design
-from opticdesign.elements import DiffractiveElement, phase_transmission
-from opticdesign.errors import DesignError
+from opticdesign.detectors import mean_bins
+from opticdesign.elements import DiffractiveElement, ThinLens, phase_transmission
+from opticdesign.errors import DesignError, UsageError
 from opticdesign.field import Grid
+from opticdesign.hop import Hop
 from opticdesign.materials import material
 from opticdesign.optical_system import DiffractiveSystem
 from opticdesign.propagation import PROPAGATORS
@@ -24,6 +28,10 @@ SMALL = (
     "detector.binning=4",
     "decoder.channels=8",
     "evaluation.overlap=8",
+    # points, one sample each: light can be followed by hand
+    "optics.samples=1",
+    "optics.surroundings=field-stop",
+    "optics.padding=1.5",
 )
 
 
@@ -58,27 +66,26 @@ def test_optics_are_hops_and_masks_in_turn(quantised: bool) -> None:
 def test_one_layer_has_two_hops() -> None:
     optics = build_optics(small("optics.layers=1"))
     assert (len(optics.elements), len(optics.hops)) == (1, 2)
-    assert [hop.distance_m for hop in optics.hops] == pytest.approx([3.373e-6, 5.904e-6])
+    assert [hop.propagator.distance_m for hop in optics.hops] == pytest.approx([3.373e-6, 5.904e-6])
 
 
 def test_equal_gaps_share_one_transfer_function() -> None:
     hops = build_optics(small()).hops
-    assert hops[0] is hops[1]
     assert hops[1] is hops[2]
+    assert hops[0] is not hops[1]  # the first comes from the object, which may be wider
     assert hops[3] is not hops[2]
-    assert build_optics(small("optics.input_gap=4 um")).hops[0] is not hops[1]
 
 
 @pytest.mark.parametrize("name", PROPAGATORS)
 def test_design_names_the_propagator(name: str) -> None:
     hops = build_optics(small(f"optics.propagator={name}")).hops
-    assert all(type(hop) is PROPAGATORS[name] for hop in hops)
+    assert all(type(hop.propagator) is PROPAGATORS[name] for hop in hops)
 
 
 def test_medium_shortens_the_wavelength_between_the_masks_and_lowers_the_contrast() -> None:
     design = small("fabrication.medium=water")
     water, silica = material("water").index(632.8e-9), material("fused silica").index(632.8e-9)
-    assert build_optics(design).hops[0].wavelength_m == pytest.approx(632.8e-9 / water)
+    assert build_optics(design).hops[0].propagator.wavelength_m == pytest.approx(632.8e-9 / water)
     process = build_process(design)
     assert process.full_height_m == pytest.approx(632.8e-9 / (silica - water))
     assert process.levels == 8
@@ -131,7 +138,7 @@ def test_phases_are_replaced_layer_by_layer() -> None:
 def test_layers_of_heights_are_the_same_optics_and_learn_heights() -> None:
     phases = build_optics(small("optics.start=random", "optics.cell=16"))
     relief = Relief(material("fused silica"), material("vacuum"), 632.8e-9)
-    elements = [DiffractiveElement(phases.grid, primary="height", relief=relief) for _ in phases.elements]
+    elements = [DiffractiveElement(phases.camera_grid, primary="height", relief=relief) for _ in phases.elements]
     heights = DiffractiveSystem(elements, list(phases.hops), cell=16)
     heights.set_phases_rad(phases.phases_rad())
     torch.testing.assert_close(heights.phases_rad(), phases.phases_rad())
@@ -190,14 +197,117 @@ def test_gradient_reaches_every_mask_through_the_whole_microscope() -> None:
         assert torch.count_nonzero(element.phase_rad.grad).item() > 2000
 
 
-def test_wide_neurons_are_steps_on_a_fine_field() -> None:
-    design = small("optics.samples=4", "optics.neurons=[8, 16]", "optics.cell=8", "optics.start=random")
-    optics = build_optics(design)
-    assert optics.grid == Grid((32, 64), (79.1e-9, 79.1e-9))
-    assert optics.phases_rad().shape == (3, 8, 16)
+def squares(*settings: str) -> Design:
+    return small("optics.samples=auto", "optics.padding=2", *settings)
+
+
+def test_neurons_of_half_a_wave_are_squares_of_two_samples_in_light_of_one() -> None:
+    optics = build_optics(squares("optics.start=random"))
+    assert optics.camera_grid == Grid((64, 128), (158.2e-9, 158.2e-9))
+    assert optics.grid == Grid((32, 64), (316.4e-9, 316.4e-9))
     (element, *_) = optics.elements
-    expected = phase_transmission(optics.phases_rad()[0]).repeat_interleave(4, 0).repeat_interleave(4, 1)
-    assert torch.equal(element.transmission().detach(), expected)
+    assert (element.samples, element.grid) == (2, optics.camera_grid)
+    assert all(hop.band == tuple(side + 1 - side % 2 for side in hop.propagator.window.shape) for hop in optics.hops)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        (),
+        ("optics.neurons=[64, 32]", "optics.layers=2"),
+        ("optics.pitch=700 nm", "optics.input_gap=9 um", "optics.layer_gap=8 um", "optics.neurons=[32, 32]"),
+        ("optics.image_samples=2", "optics.pitch=632.8 nm", "optics.neurons=[32, 16]"),
+        ("optics.surroundings=neighbours", "optics.margin=2 um"),
+        ("fabrication.medium=water",),
+    ],
+)
+def test_reading_is_that_of_the_squares_that_files_draw(geometry: tuple[str, ...]) -> None:
+    """Against fine samples of squares and the angular spectrum in a window nine times as wide; see `fine_reading`."""
+    design = squares("optics.padding=auto", "optics.start=random", "optics.cell=16", *geometry)
+    optics = build_optics(design)
+    rows, columns = optics.object_grid.shape
+    coarse = torch.rand((1, 1, rows // 8 + 1, columns // 8 + 1), generator=torch.Generator().manual_seed(5))
+    phase = torch.nn.functional.interpolate(coarse, (rows, columns), mode="bicubic", align_corners=True)[0]
+    with torch.no_grad():
+        found = mean_bins(optics.intensity(torch.polar(torch.ones_like(phase), 2.0 * phase)), 4)[0]
+    expected = [
+        torch.from_numpy(fine_reading(design, optics.phases_rad().numpy(), 2.0 * phase[0].numpy(), fine)) for fine in (4, 8)
+    ]
+    # what samples of squares leave falls with the square of their distance
+    limit = expected[1] + (expected[1] - expected[0]) / 3.0
+    assert torch.linalg.vector_norm(found - limit) / torch.linalg.vector_norm(limit) < 0.01
+
+
+def test_a_named_number_of_samples_converges_to_the_chosen_one() -> None:
+    settings = ("optics.start=random", "optics.padding=2.5")
+    readings = [
+        mean_bins(build_optics(squares(*settings, f"optics.samples={samples}")).intensity(field(1, 32, 64)), 4)
+        for samples in ("auto", "8")
+    ]
+    difference = torch.linalg.vector_norm(readings[0] - readings[1]) / torch.linalg.vector_norm(readings[1])
+    assert difference < 0.005
+
+
+def test_a_field_without_its_surroundings_is_refused() -> None:
+    optics = build_optics(squares("optics.surroundings=neighbours", "optics.margin=2 um"))
+    assert optics.object_grid.shape == (46, 78)
+    with pytest.raises(UsageError, match="32 × 64 samples"):
+        optics(field(1, 32, 64))
+
+
+@pytest.mark.parametrize("hops", [2, 4])
+def test_a_train_with_too_few_or_too_many_hops_is_refused(hops: int) -> None:
+    grid = Grid.square(16, 1e-6)
+    ways = [PROPAGATORS["angular-spectrum"](grid, 632.8e-9, 1e-5) for _ in range(hops)]
+    with pytest.raises(UsageError, match=f"2 elements, {hops} hops"):
+        DiffractiveSystem([DiffractiveElement(grid), ThinLens(grid, 632.8e-9, 1e-4)], ways)
+
+
+def test_a_train_takes_any_element() -> None:
+    """A mask and a lens: both act, and so does the last hop."""
+    grid = Grid.square(64, 1e-6)
+    hop = PROPAGATORS["rayleigh-sommerfeld"](grid, 632.8e-9, 2e-4, padding=2.0)
+    mask, lens = DiffractiveElement(grid, torch.rand((64, 64))), ThinLens(grid, 632.8e-9, 2e-4)
+    wave = field(1, 64, 64)
+    expected = hop(lens(hop(mask(hop(wave)))))
+    torch.testing.assert_close(DiffractiveSystem([mask, lens], [hop, hop, hop])(wave), expected, rtol=1e-4, atol=1e-5)
+
+
+def fine_reading(design: Design, phases: NDArray[np.float32], phase: NDArray[np.float32], fine: int) -> NDArray[np.float64]:
+    """The camera's reading behind squares of fine² samples each, by the angular spectrum in float64.
+
+    Args:
+        design: layers.
+        phases: of the masks (layers, y, x), radians.
+        phase: of the object, as far as there is light (y, x), radians.
+        fine: samples across a neuron.
+    """
+    optics, (ny, nx) = design.optics, design.optics.neurons
+    wavelength = design.light.wavelength / material(design.fabrication.medium).index(design.light.wavelength)
+    ratio = fine // optics.image_samples
+    sides = [(9 * max(have, n)) | 1 for have, n in zip(phase.shape, optics.shape, strict=True)]
+    spectrum = np.fft.fft2(np.exp(1j * phase.astype(float)), sides)
+    for axis, side in enumerate(sides):  # finer samples of the same light, whose first lies before the coarse one
+        moved = np.moveaxis(spectrum, axis, -1) * np.exp(-1j * np.pi * np.fft.fftfreq(side) * (ratio - 1) / ratio)
+        gap = np.zeros((*moved.shape[:-1], side * (ratio - 1)))
+        moved = np.concatenate([moved[..., : side // 2 + 1], gap, moved[..., side // 2 + 1 :]], -1) * ratio
+        spectrum = np.moveaxis(moved, -1, axis)
+    wave = np.fft.ifft2(spectrum)
+    fy, fx = (np.fft.fftfreq(side * ratio, optics.pitch / fine) for side in sides)
+    root = np.sqrt((1.0 - wavelength**2 * (fy[:, None] ** 2 + fx**2)).astype(complex))
+    starts = [(have - n) // 2 * ratio for have, n in zip(phase.shape, optics.shape, strict=True)]
+    part = tuple(slice(start, start + n * fine) for start, n in zip(starts, (ny, nx), strict=True))
+    gaps = [optics.input_gap, *[optics.layer_gap] * (optics.layers - 1), optics.detector_gap]
+    for index, gap in enumerate(gaps):
+        wave = np.fft.ifft2(np.fft.fft2(wave) * np.exp(2j * np.pi / wavelength * gap * root))
+        if index < optics.layers:
+            masked = np.zeros_like(wave)
+            masked[part] = wave[part] * np.kron(np.exp(1j * phases[index]), np.ones((fine, fine)))
+            wave = masked
+    pixel = design.detector.binning * ratio
+    power = np.abs(wave[part]) ** 2
+    return power.reshape(power.shape[0] // pixel, pixel, power.shape[1] // pixel, pixel).mean((1, 3))
 
 
 def test_flat_thick_masks_are_free_space_like_flat_thin_ones() -> None:
@@ -229,9 +339,9 @@ def test_thick_masks_need_gaps_longer_than_their_relief() -> None:
 
 def test_a_learned_gap_gets_a_gradient_through_the_whole_system() -> None:
     optics = build_optics(small("optics.start=random", "optics.propagator=band-limited"))
-    last = optics.hops[-1]
+    last = optics.hops[-1].propagator
     learned = torch.nn.Parameter(torch.tensor(5.904e-6, dtype=torch.float64))
-    optics.hops[-1] = type(last)(last.grid, 632.8e-9, learned, padding=1.5)
+    optics.hops[-1] = Hop(type(last)(last.grid, 632.8e-9, learned, padding=1.5))
     optics.intensity(gaussian_beam())[..., :16].sum().backward()
     assert learned.grad is not None and learned.grad.item() != 0.0
 

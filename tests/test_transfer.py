@@ -39,7 +39,9 @@ def test_gradcheck_of_the_rayleigh_sommerfeld_kernel(distance_m: float, count: t
 @pytest.mark.parametrize(("count", "window"), [(5, 5), (5, 7), (5, 9), (5, 12), (4, 6), (1, 1)])
 def test_folded_offsets_of_every_pair_of_samples_share_the_places_of_the_window(count: int, window: int) -> None:
     fold = transfer.folded(count, window)
-    assert sum(share for _, share in fold).tolist() == pytest.approx([1.0] * window)
+    shares = sum(share for _, share in fold).tolist()
+    assert [shares[offset] for offset in range(1 - count, count)] == pytest.approx([1.0] * (2 * count - 1))
+    assert all(0.0 <= share <= 1.0 + 1e-12 for share in shares)  # what no pair of samples has fades
     held = {int(offset): index for offsets, _ in fold for index, offset in enumerate(offsets.tolist())}
     assert {offset: held[offset] for offset in range(1 - count, count)} == {
         offset: offset % window for offset in range(1 - count, count)

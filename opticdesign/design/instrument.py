@@ -96,7 +96,7 @@ class D2NNOptics(Table):
     model: Literal["thin", "bpm"] = Field(default="thin", description="model of a mask", examples=["bpm"])
     subdivide: int = Field(default=2, ge=1, le=8, description="samples of the march across a sample", examples=[2])
     propagator: Literal[
-        "auto", "rayleigh-sommerfeld", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
+        "auto", "rayleigh-sommerfeld", "impulse-response", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
     ] = Field(default="auto", description="method of propagation", examples=["rayleigh-sommerfeld"])
     surroundings: Surroundings = Field(
         default="neighbours", description="what lies around the field of view", examples=["neighbours"]
