@@ -28,7 +28,7 @@ from opticdesign.elements import Square
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid, phasor
 from opticdesign.hop import Hop, light_grid, light_window
-from opticdesign.propagation import PROPAGATORS, Propagator, suitable_propagator
+from opticdesign.propagation import PROPAGATORS, ImpulseResponse, Propagator, suitable_propagator
 from opticdesign.randomness import numpy_stream, torch_stream
 
 __all__ = [
@@ -135,7 +135,14 @@ class Layers:
         first, second = light_grid(source, pitch_m), light_grid(target, pitch_m)
         kind = self.kind(distance_m, first, second, method)[0]
         window = light_window(source, target, pitch_m, padding)
-        propagator = kind(first, self.wavelength_m, distance_m, target=second.shape, window=window)
+        propagator: Propagator
+        try:
+            propagator = kind(first, self.wavelength_m, distance_m, target=second.shape, window=window)
+        except UsageError:
+            if (method or self.method) != "auto":
+                raise
+            # a window named too narrow for the one kernel: what the other one does there is wrong too, and is told
+            propagator = ImpulseResponse(first, self.wavelength_m, distance_m, target=second.shape, window=window)
         return Hop(propagator, source, target)
 
     def kind(
