@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def _object(layers: Layers, generator: torch.Generator, smooth: bool) -> torch.T
     return phasor(2.0 * torch.nn.functional.interpolate(coarse, shape, mode="bicubic", align_corners=True)[0, 0])
 
 
-def _difference(ours: NDArray[np.generic], right: NDArray[np.generic]) -> float:
+def _difference(ours: NDArray[Any], right: NDArray[Any]) -> float:
     return float(np.linalg.norm(ours - right) / np.linalg.norm(right))
 
 

@@ -150,7 +150,7 @@ def _sized(size: int) -> Design:
 
 
 def _padding(design: Design) -> float:
-    return design.optics.padding if isinstance(design.optics, D2NNOptics) else 1.0
+    return (design.optics.padding or 1.5) if isinstance(design.optics, D2NNOptics) else 1.0
 
 
 def rows(size: int, images: int, rounds: int) -> list[Row]:

@@ -1,8 +1,8 @@
 """Fields and the frequencies that a hop carries: samples in an aperture, a window around it, a band of its spectrum.
 
-A hop goes from one plane to another, and the two may be sampled differently and be of different size; what they share is
-the length of the window, and so the distance of their frequencies. A plane has as many samples across the window as its
-pitch asks, all transforms are of that many, and of the spectrum only the band is kept.
+A hop goes from one plane to another, and the two may be sampled differently and be of different size; what they share
+is the length of the window, and so the distance of their frequencies. A plane has as many samples across the window as
+its pitch asks, all transforms are of that many, and of the spectrum only the band is kept.
 """
 
 from __future__ import annotations

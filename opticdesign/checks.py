@@ -13,9 +13,9 @@ import torch
 
 from opticdesign.design import D2NNOptics, Design, FilterOptics
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.materials import material
 from opticdesign.geometry import LARGEST_HOP_ERROR, suitable_paddings, window_errors
 from opticdesign.hop import light_grid
+from opticdesign.materials import material
 from opticdesign.reach import coupling_gap_m, reach_of
 from opticdesign.system import (
     build_layers,
@@ -166,8 +166,8 @@ def _windows(design: Design, optics: D2NNOptics) -> Iterator[Check]:
             errors.hops[index],
             LARGEST_HOP_ERROR,
             LARGEST_HOP_ERROR,
-            f"{first.name}: {why}; window {rows} × {columns} for {' × '.join(map(str, first.grid.shape))}, error of the "
-            f"field {errors.hops[index]:.2%} at z = {format_length(layers.distances_m[index])}",
+            f"{first.name}: {why}; window {rows} × {columns} for {' × '.join(map(str, first.grid.shape))}, "
+            f"error of the field {errors.hops[index]:.2%} at z = {format_length(layers.distances_m[index])}",
             f"≤ {LARGEST_HOP_ERROR:.0%} against linear convolution",
             remedy or "raise optics.padding",
         )

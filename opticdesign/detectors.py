@@ -45,7 +45,7 @@ def cell_means(intensity: Tensor, samples: tuple[int, int]) -> Tensor:
     """
     for dim, count in zip((-2, -1), samples, strict=True):
         if count > 1:
-            cells = intensity.unflatten(dim, (-1, count))
+            cells: Tensor = intensity.unflatten(dim, (-1, count))  # type: ignore[no-untyped-call]  # torch leaves it untyped
             first, last = cells.select(dim, 0), cells.select(dim, count - 1)
             inner = first.narrow(dim, 1, first.shape[dim] - 1) - last.narrow(dim, 0, first.shape[dim] - 1)
             edge = torch.zeros_like(first.narrow(dim, 0, 1))

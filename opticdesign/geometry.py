@@ -361,4 +361,5 @@ def _slits(layers: Layers, axis: int, samples: int) -> NDArray[np.float64]:
             field = np.concatenate([field[:shape] * mask, np.zeros(length - shape)])
     pixel = layers.binning * samples // layers.image_samples
     pixels = shape // pixel
-    return (np.abs(field[: pixels * pixel]) ** 2).reshape(pixels, pixel).mean(1)
+    power = np.abs(field[: pixels * pixel]) ** 2
+    return np.asarray(power.reshape(pixels, pixel).mean(1), np.float64)

@@ -81,6 +81,7 @@ class Hop(nn.Module):
     """
 
     _ramp: Tensor
+    _fixed: Tensor
 
     def __init__(self, propagator: Propagator, source: Grid | None = None, target: Grid | None = None) -> None:
         super().__init__()
@@ -105,8 +106,7 @@ class Hop(nn.Module):
         """The transfer function in the band, complex (cy, cx) in FFT order."""
         if isinstance(self.propagator.distance_m, nn.Parameter):
             return self.placed(self.propagator.transfer)
-        fixed: Tensor = self._fixed
-        return fixed
+        return self._fixed
 
     def ready(self) -> PreparedTransfer:
         """As a cascade takes it."""
@@ -135,6 +135,7 @@ class Hop(nn.Module):
     def learned(self) -> bool:
         """Whether the transfer function has a gradient."""
         return isinstance(self.propagator.distance_m, nn.Parameter)
+
 
 def to_first_sample(source: Grid, target: Grid, extent_m: tuple[float, float], band: tuple[int, int]) -> Tensor:
     """e^{2πi f·(x₁ − x₀)} in a band of a window, complex128 (cy, cx).

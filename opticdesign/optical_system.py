@@ -48,9 +48,9 @@ class OpticalSystem(nn.Module, ABC):
             whole < part or (whole - part) % 2 for whole, part in zip(object_grid.shape, grid.shape, strict=True)
         ):
             raise UsageError(
-                f"an object of {object_grid.shape} samples and light of {camera_grid.shape} on the camera, for an image "
-                f"of {grid.shape}",
-                expected="as many more samples of the object on both sides, and whole numbers of the light's in the image's",
+                f"an object of {object_grid.shape} samples and light of {camera_grid.shape} on the camera, for an "
+                f"image of {grid.shape}",
+                expected="as many more samples of the object on both sides, and whole numbers of the light's in one",
                 remedy="choose other grids",
             )
         # scale of the all-optical image against phase over 2π, one for each number of layers that light may pass; it
@@ -331,7 +331,7 @@ class FilterSystem(OpticalSystem):
         return self.filtered(field, self.element.filter(process))
 
     def filtered(self, field: Tensor, transmission: Tensor) -> Tensor:
-        """The image (…, y, x) on `camera_grid` of a field on `object_grid`, through a filter (…, wy, wx) of its points."""
+        """The image (…, y, x) on `camera_grid` of a field on `object_grid`, through a filter (…, wy, wx) of points."""
         return self.sent(field, self.transfer(transmission))
 
     def sent(self, field: Tensor, transfer: Tensor) -> Tensor:
@@ -342,6 +342,7 @@ class FilterSystem(OpticalSystem):
 
     def transfer(self, transmission: Tensor) -> Tensor:
         """What a filter (…, wy, wx) of its points multiplies the object's spectrum by: complex (…, cy, cx)."""
+        transfer: Tensor
         if self.repeats:
             transfer = torch.fft.ifftshift(transmission, dim=(-2, -1))
         else:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from opticdesign import transfer
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
+from opticdesign.transfer import Fold
 
 __all__ = [
     "FEWEST_ZONES",
@@ -128,7 +129,7 @@ class Propagator(nn.Module, ABC):
         (ny, nx), (ty, tx) = self.grid.shape, self.target
         return math.ceil((ny + ty) / 2) - 1, math.ceil((nx + tx) / 2) - 1
 
-    def fold(self, axis: int) -> transfer.Fold:
+    def fold(self, axis: int) -> Fold:
         """Offsets between samples of both planes along an axis and their weights, as `transfer.folded` gives them."""
         return transfer.folded(self.grid.shape[axis], self.window.shape[axis], self.target[axis])
 
@@ -195,7 +196,8 @@ class RayleighSommerfeld(Propagator):
     Up to the free width of the window the convolution is linear. Offsets beyond it, the steepest rays across the
     aperture, meet others in the window and take a mean of both (`transfer.folded`), which is the least error that a
     window of this size allows; a doubled one has none. Where the pitch cannot sample the kernel's phase it ends in a
-    squared-cosine edge, the one of the distance and wavelength that the propagator is made for. With 16 zones left in a kernel cut so, waves in the inner half of the band are right to some
+    squared-cosine edge, of the distance and wavelength that it is made for. With 16 zones left in a kernel cut so,
+    waves in the inner half of the band are right to some
     percent, with 64 to 0.1 %; an uncut one holds the whole field from z = λ on.
 
     Raises:
@@ -222,7 +224,7 @@ class RayleighSommerfeld(Propagator):
         """Fresnel zones that the linear part of the kernel holds along its shorter axis; infinite when it is whole."""
         return fresnel_zones(self.grid, self.window, self.wavelength_m, transfer.number(self.distance_m))
 
-    def fold(self, axis: int) -> transfer.Fold:
+    def fold(self, axis: int) -> Fold:
         """As of any propagator, cut where the pitch samples the kernel too coarsely."""
         fold = super().fold(axis)
         reach = sampled_reach(self.grid.pitch_m[axis], self.wavelength_m, transfer.number(self.distance_m))
@@ -272,12 +274,13 @@ def fast_length(least: int, multiple: int = 1) -> int:
     """
     from scipy.fft import next_fast_len
 
-    length, lengths = next_fast_len(least), []
+    length: int = next_fast_len(least)
+    lengths: list[int] = []
     while not lengths or length <= 1.15 * lengths[0]:
         if length % multiple == 0:
             lengths.append(length)
         length = next_fast_len(length + 1)
-    return int(min(lengths, key=lambda n: n * _slowness(n)))
+    return min(lengths, key=lambda n: n * _slowness(n))
 
 
 def _slowness(length: int) -> float:
@@ -319,7 +322,14 @@ def fresnel_zones(grid: Grid, window: Grid, wavelength_m: float, distance_m: flo
 
 PROPAGATORS: dict[str, type[Propagator]] = {
     kind.name: kind
-    for kind in (RayleighSommerfeld, ImpulseResponse, AngularSpectrum, BandLimitedAngularSpectrum, Fresnel, FresnelImpulse)
+    for kind in (
+        RayleighSommerfeld,
+        ImpulseResponse,
+        AngularSpectrum,
+        BandLimitedAngularSpectrum,
+        Fresnel,
+        FresnelImpulse,
+    )
 }
 
 

@@ -60,8 +60,8 @@ def object_margin(design: Design) -> tuple[int, int]:
     """Samples by which light and object reach beyond the field of view on each side, along y and x.
 
     What lies there is said by `optics.surroundings`: neighbours, the same patch again, or nothing behind a field stop.
-    Left to the program, it is as far as the object's steepest light crosses on its way to the first mask, at most half a
-    field of view, and that behind lenses.
+    Left to the program, it is as far as the object's steepest light crosses on its way to the first mask, at most half
+    a field of view, and that before lenses.
     """
     optics = design.optics
     if optics.surroundings == "field-stop" or (isinstance(optics, FilterOptics) and optics.surroundings == "repeat"):

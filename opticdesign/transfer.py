@@ -162,7 +162,9 @@ def folded(count: int, window: int, target: int | None = None) -> Fold:
     far = near - torch.where(near < 0.0, -window, window)
     pairs = [_pairs(offset, count, target) for offset in (near, far)]
     both = pairs[0] + pairs[1]
-    return [(offset, torch.where(both > 0.0, share / both, 0.0)) for offset, share in zip((near, far), pairs, strict=True)]
+    return [
+        (offset, torch.where(both > 0.0, share / both, 0.0)) for offset, share in zip((near, far), pairs, strict=True)
+    ]
 
 
 def _pairs(offset: Tensor, count: int, target: int) -> Tensor:

@@ -9,9 +9,7 @@ from design_texts import D2NN5, ROOT
 
 from opticdesign.checks import Check, blazed_efficiency, check_design, power_lost_per_hop
 from opticdesign.design import load_design
-from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
-
 
 SMALL = ("optics.neurons=64", "evaluation.overlap=16")
 
@@ -81,7 +79,9 @@ def test_layers_that_do_not_meet_are_told_with_the_gap_that_couples_them(gap: st
     assert ("shorten optics.layer_gap" in entry.remedy) == (gap == "100 mm")
 
 
-@pytest.mark.parametrize(("surroundings", "verdict"), [("neighbours", "pass"), ("field-stop", "pass"), ("repeat", "warn")])
+@pytest.mark.parametrize(
+    ("surroundings", "verdict"), [("neighbours", "pass"), ("field-stop", "pass"), ("repeat", "warn")]
+)
 def test_what_surrounds_the_field_of_view_is_said(surroundings: str, verdict: str) -> None:
     entry = checks(f"optics.surroundings={surroundings}", "optics.padding=2")["illumination"]
     assert entry.verdict == verdict
@@ -93,7 +93,9 @@ def test_points_in_the_place_of_squares_are_told() -> None:
 
 
 def test_longer_gaps_lose_more_power() -> None:
-    one, far_off = (load_design(D2NN5, [*SMALL, "optics.layers=1", *more]) for more in ((), ('optics.detector_gap="60 um"',)))
+    one, far_off = (
+        load_design(D2NN5, [*SMALL, "optics.layers=1", *more]) for more in ((), ('optics.detector_gap="60 um"',))
+    )
     near = power_lost_per_hop(one, one.optics)
     far = power_lost_per_hop(far_off, far_off.optics)
     assert len(near) == len(far) == 2

@@ -354,7 +354,9 @@ def brute_image(filter_rad: Tensor, field: Tensor, ny: int, nx: int) -> Tensor:
         fine = 16 * points
         wave = ((torch.arange(fine, dtype=torch.float64) + 0.5) / 16 - 0.5 - points // 2) / points  # cycles a sample
         inner, outer = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2.0 for n in (count, size))
-        lines.append((phasor(-2.0 * math.pi * wave[:, None] * inner), phasor(2.0 * math.pi * outer[:, None] * wave) / fine))
+        lines.append(
+            (phasor(-2.0 * math.pi * wave[:, None] * inner), phasor(2.0 * math.pi * outer[:, None] * wave) / fine)
+        )
     (to_y, from_y), (to_x, from_x) = lines
     squares = phasor(filter_rad.double().repeat_interleave(16, 0).repeat_interleave(16, 1))
     image = from_y @ (squares * (to_y @ field.to(torch.complex128) @ to_x.mT)) @ from_x.mT

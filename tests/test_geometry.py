@@ -25,7 +25,7 @@ def layers(**changes: object) -> Layers:
 
 @pytest.mark.slow
 def test_windows_picked_for_an_accuracy_keep_it_against_linear_convolution() -> None:
-    """50 random geometries; `python -m benchmarks.geometries` tries more and larger ones, docs/models.md what it found."""
+    """`python -m benchmarks.geometries` tries more and larger ones; docs/models.md says what it found."""
     found = [tried(random_layers(seed, largest=32)) for seed in range(1000, 1050)]
     readings, hops = ([getattr(one, name) for one in found] for name in ("reading", "hop"))
     assert sum(reading <= ACCURACY for reading in readings) >= 45

@@ -232,7 +232,8 @@ def test_reading_is_that_of_the_squares_that_files_draw(geometry: tuple[str, ...
     with torch.no_grad():
         found = mean_bins(optics.intensity(torch.polar(torch.ones_like(phase), 2.0 * phase)), 4)[0]
     expected = [
-        torch.from_numpy(fine_reading(design, optics.phases_rad().numpy(), 2.0 * phase[0].numpy(), fine)) for fine in (4, 8)
+        torch.from_numpy(fine_reading(design, optics.phases_rad().numpy(), 2.0 * phase[0].numpy(), fine))
+        for fine in (4, 8)
     ]
     # what samples of squares leave falls with the square of their distance
     limit = expected[1] + (expected[1] - expected[0]) / 3.0
@@ -274,7 +275,9 @@ def test_a_train_takes_any_element() -> None:
     torch.testing.assert_close(DiffractiveSystem([mask, lens], [hop, hop, hop])(wave), expected, rtol=1e-4, atol=1e-5)
 
 
-def fine_reading(design: Design, phases: NDArray[np.float32], phase: NDArray[np.float32], fine: int) -> NDArray[np.float64]:
+def fine_reading(
+    design: Design, phases: NDArray[np.float32], phase: NDArray[np.float32], fine: int
+) -> NDArray[np.float64]:
     """The camera's reading behind squares of fine² samples each, by the angular spectrum in float64.
 
     Args:

@@ -30,7 +30,7 @@ FillFactor: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Gaps: TypeAlias = Literal["dark", "clear"]
 Surroundings: TypeAlias = Literal["neighbours", "field-stop", "repeat"]
 Margin: TypeAlias = Annotated[Annotated[Length, Field(ge=0)] | None, *automatic("string")]
-Padding: TypeAlias = Annotated[Annotated[float, Field(ge=1, le=4)] | None, *automatic("number", 1, 4)]
+Padding: TypeAlias = Annotated[Annotated[float, Field(ge=1, le=12)] | None, *automatic("number", 1, 12)]
 Accuracy: TypeAlias = Annotated[float, Field(ge=1e-4, le=0.2)]
 
 
@@ -52,8 +52,8 @@ class D2NNOptics(Table):
         layers: number of layers.
         neurons: neurons along y and x.
         pitch: distance between neighbouring neurons, metres.
-        samples: samples of light and mask across one neuron, along each axis: None ("auto") takes as many as `accuracy` asks.
-            A neuron is a square then; 1 makes it a point, as the literature's models do, which is another device.
+        samples: samples of light and mask across one neuron, along each axis: None ("auto") takes as many as `accuracy`
+            asks. A neuron is a square then; 1 makes it a point, as the literature's models do, which is another device.
         image_samples: samples of object and image across one neuron; the camera's binning counts these.
         fill_factor: share of a neuron's area that the process or panel shapes, in the middle of it.
         gaps: what lies between: "dark" lets no light pass, "clear" lets it pass unmodulated.
@@ -70,8 +70,8 @@ class D2NNOptics(Table):
         subdivide: samples of the march across one sample of the field, for model = "bpm".
         surroundings: what lies around the part of the object that is imaged: its neighbours as far as `margin`, and
             dark beyond; nothing behind a field stop, which is a part of the device then; or the same part again.
-        margin: how far illumination and neighbours reach beyond the field of view, metres; None ("auto") for as far as light
-            crosses.
+        margin: how far illumination and neighbours reach beyond the field of view, metres; None ("auto") for as far as
+            light crosses.
         propagator: the method of propagation; "auto" chooses for each gap, and `check` says what and why.
         padding: width of the computed window over the width of the aperture; None ("auto") for what `accuracy` asks.
         accuracy: largest error of the camera's reading by sampling and windows, rms over its mean.
@@ -96,13 +96,19 @@ class D2NNOptics(Table):
     model: Literal["thin", "bpm"] = Field(default="thin", description="model of a mask", examples=["bpm"])
     subdivide: int = Field(default=2, ge=1, le=8, description="samples of the march across a sample", examples=[2])
     propagator: Literal[
-        "auto", "rayleigh-sommerfeld", "impulse-response", "angular-spectrum", "band-limited", "fresnel", "fresnel-impulse"
+        "auto",
+        "rayleigh-sommerfeld",
+        "impulse-response",
+        "angular-spectrum",
+        "band-limited",
+        "fresnel",
+        "fresnel-impulse",
     ] = Field(default="auto", description="method of propagation", examples=["rayleigh-sommerfeld"])
     surroundings: Surroundings = Field(
         default="neighbours", description="what lies around the field of view", examples=["neighbours"]
     )
     margin: Margin = Field(default=None, description="reach of light beyond the field of view", examples=["10 um"])
-    padding: Padding = Field(default=None, description="window over aperture, 1 to 4", examples=["auto"])
+    padding: Padding = Field(default=None, description="window over aperture, 1 to 12", examples=["auto"])
     accuracy: Accuracy = Field(default=0.01, description="largest error of the camera's reading", examples=[0.01])
 
     @property

@@ -186,7 +186,9 @@ class FourierFilter(Element):
         return self._faded(transmission - pupil, window, width) + self._faded(pupil, window, 1.0)
 
     def _faded(self, transmission: Tensor, window: tuple[int, int], width: float) -> Tensor:
-        response = torch.fft.ifft2(torch.fft.ifftshift(transmission.to(transmission.dtype.to_complex()), dim=(-2, -1)))
+        response: Tensor = torch.fft.ifft2(
+            torch.fft.ifftshift(transmission.to(transmission.dtype.to_complex()), dim=(-2, -1))
+        )
         for dim, size in zip((-2, -1), window, strict=True):
             offset = torch.fft.fftfreq(size, 1.0 / size, dtype=torch.float64, device=response.device).round()
             points = response.shape[dim]

@@ -71,7 +71,6 @@ class Square:
         whole = _spread(torch.ones_like(transmission), square_weights(samples))
         return _spread(transmission - 1.0, square_weights(samples, width)) + whole
 
-
     def slits(self, transmission: Tensor, samples: int) -> Tensor:
         """The same in one dimension: complex (…, x) to (…, x·samples), opaque between slits."""
         return _along(transmission, square_weights(samples, math.sqrt(self.fill_factor)).to(transmission))
@@ -112,7 +111,7 @@ def _back_along(gradient: Tensor, weights: Tensor) -> Tensor:
     count = gradient.shape[-1] // samples
     blocks = -(-count // _BLOCK)
     padded = torch.nn.functional.pad(gradient, (0, (blocks * _BLOCK - count) * samples))
-    parts = padded.unflatten(-1, (blocks, _BLOCK * samples)) @ _block_matrix(weights)
+    parts = padded.reshape(*padded.shape[:-1], blocks, _BLOCK * samples) @ _block_matrix(weights)
     total = gradient.new_zeros((*gradient.shape[:-1], blocks + 1, _BLOCK))
     total[..., :-1, :] += parts[..., :_BLOCK]
     total[..., 1:, : 2 * reach] += parts[..., _BLOCK:]

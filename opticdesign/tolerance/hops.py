@@ -128,8 +128,7 @@ class Way:
         self.hop = hop
         self.nominal = hop.ready()
         kernel = hop.propagator
-        whole = isinstance(kernel, RayleighSommerfeld | ImpulseResponse)
-        self._nearby = NearbyTransfers(kernel) if whole else None
+        self._nearby = NearbyTransfers(kernel) if isinstance(kernel, RayleighSommerfeld | ImpulseResponse) else None
 
     def transfer(self, gap_m: Tensor, wavelength_m: Tensor, shift_m: Tensor, slope: Tensor | None = None) -> Tensor:
         """The transfer function in the band, scaled for a cascade, complex (cy, cx) as designed, or (n, 1, cy, cx).

@@ -255,7 +255,5 @@ def _through(light: Tensor, masks: Tensor, hops: Sequence[PerturbedHop]) -> Tens
 def _one_draw_at_a_time(light: Tensor, masks: Tensor, hops: Sequence[PerturbedHop]) -> Tensor:
     """The same by the cascade, where hops are transfer functions."""
     fields = light.expand(len(masks), *light.shape[1:])
-    behind = [
-        cascade(fields[draw], masks[draw], [hop.prepared(draw) for hop in hops]) for draw in range(len(masks))
-    ]
+    behind = [cascade(fields[draw], masks[draw], [hop.prepared(draw) for hop in hops]) for draw in range(len(masks))]
     return torch.stack(behind) if len(behind) > 1 else behind[0][None]

@@ -74,7 +74,8 @@ class PerturbedMasks:
         if self.square is None:
             return samples
         share = self._shaped.to(samples.real)
-        neurons = samples.unflatten(-1, (-1, self._samples)).unflatten(-3, (-1, self._samples))
+        rows, columns = (size // self._samples for size in self.grid.shape)
+        neurons = samples.reshape(*samples.shape[:-2], rows, self._samples, columns, self._samples)
         mean = torch.einsum("...ysxt,s,t->...yx", neurons, *[(share / share.sum()).to(samples)] * 2)
         beyond = (samples - self.sampled(mean)) * self._shaped_samples.to(share)
         return self.square.mask(mean, self._samples) + Square().mask(beyond, 1)

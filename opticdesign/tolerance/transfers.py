@@ -196,8 +196,8 @@ def kernel_folds(
 ) -> tuple[Folds, Folds]:
     """What offsets share the places of a window along y and along x, as in the propagator itself.
 
-    A kernel that is cut stays cut where the propagator cuts it: at an edge that moved with distance and wavelength, what
-    lies there would come and go.
+    A kernel that is cut stays cut where the propagator cuts it: at an edge that moved with distance and wavelength,
+    what lies there would come and go.
 
     Returns:
         For each axis and each time an offset occurs: its places (m,), rising by one, offsets in samples (m,), weights

@@ -42,7 +42,9 @@ def test_mask_can_be_learned_through() -> None:
 
 def test_a_mask_of_one_value_is_that_value_but_at_its_rim() -> None:
     mask = Square().mask(torch.full((40, 40), 1j, dtype=torch.complex128), 4)
-    torch.testing.assert_close(mask[20:-20, 20:-20], torch.full((120, 120), 1j, dtype=torch.complex128), rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        mask[20:-20, 20:-20], torch.full((120, 120), 1j, dtype=torch.complex128), rtol=0, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("samples", [2, 5])
