@@ -31,7 +31,7 @@ lens = DiffractiveElement(grid, lens_phase(grid, WAVELENGTH_M, FOCAL_M))
 # %% a round beam through the lens, to the focus
 y, x = grid.coordinates_m()
 beam = (y**2 + x**2 < (grid.extent_m[0] / 2) ** 2).to(torch.complex64)
-kind, reason = suitable_propagator(grid, WAVELENGTH_M, FOCAL_M, padding=2.0)
+kind, reason = suitable_propagator(grid, WAVELENGTH_M, FOCAL_M)
 to_focus = kind(grid, WAVELENGTH_M, FOCAL_M, padding=2.0)
 print(f"{kind.name}: {reason}")
 
