@@ -8,7 +8,8 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
-from opticdesign.propagation import BandLimitedAngularSpectrum, Propagator, RayleighSommerfeld
+from opticdesign.hop import Hop
+from opticdesign.propagation import BandLimitedAngularSpectrum, RayleighSommerfeld
 from opticdesign.tolerance.hops import Moves, Way
 from opticdesign.tolerance.tilts import defocus_per_m, tilt_orders
 
@@ -18,8 +19,8 @@ NONE = torch.zeros(1, dtype=torch.float64)
 LENGTH = torch.tensor([WAVELENGTH], dtype=torch.float64)
 
 
-def kernel_hop(padding: float = 2.0) -> RayleighSommerfeld:
-    return RayleighSommerfeld(GRID, WAVELENGTH, Z, padding=padding, dtype=torch.complex128)
+def kernel_hop() -> Hop:
+    return Hop(RayleighSommerfeld(GRID, WAVELENGTH, Z, padding=2.0, dtype=torch.complex128))
 
 
 def field() -> Tensor:
@@ -37,7 +38,7 @@ def slopes(scale: float) -> tuple[Tensor, Tensor]:
     return first.double() * scale, second.double() * scale
 
 
-def tilted(hop: Propagator, scale: float, order: int | None = None) -> Tensor:
+def tilted(hop: Hop, scale: float, order: int | None = None) -> Tensor:
     both = slopes(scale)
     order = int(tilt_orders(hop, both)[0]) if order is None else order
     shift = torch.zeros((1, 2), dtype=torch.float64)
@@ -83,7 +84,7 @@ def test_more_orders_bring_the_field_nearer_until_it_is_right() -> None:
 
 
 def test_other_methods_are_right_to_first_order() -> None:
-    hop = BandLimitedAngularSpectrum(GRID, WAVELENGTH, Z, padding=2.0, dtype=torch.complex128)
+    hop = Hop(BandLimitedAngularSpectrum(GRID, WAVELENGTH, Z, padding=2.0, dtype=torch.complex128))
     expected = direct(1e-3)
     change = error(hop(field()), expected)
     assert error(tilted(hop, 1e-3) - hop(field()), expected - kernel_hop()(field())) < 0.3

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from opticdesign import transfer
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 from opticdesign.propagation import PROPAGATORS, AngularSpectrum, Propagator, RayleighSommerfeld
@@ -37,8 +38,11 @@ def test_transfers_are_those_of_propagators_built_anew(name: str, shape: tuple[i
     wavelengths = torch.tensor([1.0, 1.0, 1.02, 0.98], dtype=torch.float64) * WAVELENGTH
     found = transfers(hop, ways, wavelengths)
     assert found.dtype == hop.dtype
-    for transfer, way, wavelength in zip(found, ways.tolist(), wavelengths.tolist(), strict=True):
-        assert error(transfer, made(name, shape, padding, wavelength, way).transfer) < 1e-6
+    for one, way, wavelength in zip(found, ways.tolist(), wavelengths.tolist(), strict=True):
+        anew = made(name, shape, padding, wavelength, way).transfer
+        if name == "rayleigh-sommerfeld":  # cut where the propagator is, not anew
+            anew = transfer.rayleigh_sommerfeld((hop.fold(0), hop.fold(1)), hop.grid.pitch_m, wavelength, way)
+        assert error(one, anew) < 1e-6
 
 
 def test_a_cut_kernel_is_cut_where_the_propagator_cuts_it() -> None:
@@ -46,8 +50,35 @@ def test_a_cut_kernel_is_cut_where_the_propagator_cuts_it() -> None:
     hop = RayleighSommerfeld(grid, WAVELENGTH, 20e-6, padding=1.5)
     way, wavelength = torch.tensor([22e-6], dtype=torch.float64), torch.tensor([0.62e-6], dtype=torch.float64)
     anew = RayleighSommerfeld(grid, 0.62e-6, 22e-6, padding=1.5)
+    assert math.isfinite(hop.zones())
+    found = transfers(hop, way, wavelength)[0]
+    assert (
+        error(found, transfer.rayleigh_sommerfeld((hop.fold(0), hop.fold(1)), (0.5e-6, 0.5e-6), 0.62e-6, 22e-6)) < 1e-6
+    )
+    assert error(found, anew.transfer) > 0.1
+
+
+def test_a_kernel_that_is_whole_stays_whole_in_light_of_a_shorter_wave() -> None:
+    grid = Grid.square(96, WAVELENGTH / 2.0)
+    hop = RayleighSommerfeld(grid, WAVELENGTH, 3.4e-6, padding=2.0)
+    anew = RayleighSommerfeld(grid, 0.99 * WAVELENGTH, 3.4e-6, padding=2.0)
+    assert math.isinf(hop.zones())
     assert math.isfinite(anew.zones())
-    assert error(transfers(hop, way, wavelength)[0], anew.transfer) < 1e-6
+    found = transfers(hop, *(torch.tensor([each], dtype=torch.float64) for each in (3.4e-6, 0.99 * WAVELENGTH)))[0]
+    whole = transfer.rayleigh_sommerfeld((hop.fold(0), hop.fold(1)), grid.pitch_m, 0.99 * WAVELENGTH, 3.4e-6)
+    assert error(found, whole) < 1e-6
+
+
+@pytest.mark.parametrize("target", [(24, 40), (37, 31), (60, 61)])
+@pytest.mark.parametrize("window", [(60, 64), (45, 81), (128, 125)])
+@pytest.mark.parametrize("name", ["rayleigh-sommerfeld", "impulse-response"])
+def test_transfers_lead_to_planes_of_another_size(name: str, target: tuple[int, int], window: tuple[int, int]) -> None:
+    hop, anew = (
+        PROPAGATORS[name](Grid((36, 42), (316.4e-9, 316.4e-9)), WAVELENGTH, z, target=target, window=window)
+        for z in (3.4e-6, 3.9e-6)
+    )
+    found = transfers(hop, torch.tensor([3.9e-6], dtype=torch.float64), torch.tensor([WAVELENGTH], dtype=torch.float64))
+    assert error(found[0], anew.transfer) < 1e-6
 
 
 @pytest.mark.parametrize("window", [(8, 8), (7, 9), (6, 5)])

@@ -33,7 +33,7 @@ def read_at(y: Tensor, x: Tensor) -> Tensor:
 
 def turned(angle: float) -> Tensor:
     turn = turn_of(torch.tensor([angle], dtype=torch.float64), GRID, WINDOW, spectrum())
-    return turn.field(unscaled()[None, None], GRID.shape)[0, 0]
+    return turn.field(unscaled()[None, None])[0, 0]
 
 
 def error(found: Tensor, expected: Tensor) -> float:
@@ -65,7 +65,7 @@ def test_small_turns_take_two_shears_and_large_ones_three() -> None:
 def test_turns_keep_the_power_of_a_window() -> None:
     for angle in (1e-3, 0.1):
         turn = turn_of(torch.tensor([angle], dtype=torch.float64), WINDOW, WINDOW, spectrum())
-        window = turn.field(unscaled()[None, None], WINDOW.shape)
+        window = turn.field(unscaled()[None, None])
         assert window.abs().square().sum().item() == pytest.approx(
             torch.fft.ifft2(spectrum()).abs().square().sum().item(), rel=1e-12
         )
@@ -75,5 +75,18 @@ def test_one_draw_of_a_turn_is_its_row() -> None:
     angles = torch.tensor([1e-3, 0.1], dtype=torch.float64)
     both = turn_of(angles, GRID, WINDOW, spectrum())
     one = both.of_draw(1)
-    field = both.field(unscaled().repeat(2, 1, 1, 1), GRID.shape)
-    torch.testing.assert_close(one.field(unscaled()[None, None], GRID.shape)[0], field[1])
+    field = both.field(unscaled().repeat(2, 1, 1, 1))
+    torch.testing.assert_close(one.field(unscaled()[None, None])[0], field[1])
+
+
+@pytest.mark.parametrize("angle", [1e-3, 0.1])
+def test_a_finer_plane_sees_the_same_turned_waves(angle: float) -> None:
+    fine, window = Grid((40, 46), (0.5, 0.5)), Grid((72, 80), (0.5, 0.5))
+    turn = turn_of(torch.tensor([angle], dtype=torch.float64), fine, window, spectrum())
+    y, x = fine.coordinates_m()
+    # the spectrum counts from the first sample of the coarse grid, a quarter of its pitch farther in
+    fy, fx = WINDOW.frequencies_per_m()
+    found = turn.field((unscaled() * torch.exp(-0.5j * math.pi * (fy + fx)))[None, None])[0, 0]
+    cosine, sine = math.cos(angle), math.sin(angle)
+    expected, flat = read_at(x * sine + y * cosine, x * cosine - y * sine), read_at(y + 0.0 * x, x + 0.0 * y)
+    assert error(found - flat, expected - flat) < 0.04
