@@ -20,12 +20,12 @@ from torch import Tensor
 from benchmarks.machine import machine
 from benchmarks.table import Row, print_table
 from benchmarks.timing import interleave, median_ratio
-from opticdesign.cascade import cascade, prepared
-from opticdesign.design import D2NNOptics, Design, load_design
-from opticdesign.elements import phase_transmission
+from opticdesign.cascade import cascade
+from opticdesign.design import Design, load_design
+from opticdesign.elements import DiffractiveElement
 from opticdesign.field import shifted
+from opticdesign.hop import Hop
 from opticdesign.optical_system import DiffractiveSystem
-from opticdesign.propagation import Propagator
 from opticdesign.system import build_optics, build_process
 from opticdesign.tolerance.deviations import Deviations, deviations_of
 from opticdesign.tolerance.evaluator import NO_PATTERN
@@ -98,17 +98,17 @@ class Stand:
         draw = torch.Generator().manual_seed(5)
         optics.set_phases_rad(torch.rand(optics.phases_rad().shape, generator=draw) * 2.0 * math.pi)
         self.optics, self.space = optics, build_space(self.design)
-        phase = torch.rand((images, size, size), generator=draw)
+        phase = torch.rand((images, *optics.object_grid.shape), generator=draw)
         self.sample = Sample(torch.polar(torch.ones_like(phase), phase), phase)
         self.layers = PerturbedLayers(self.design, optics, self.process, optics.phases_rad())
-        masks = self.process.phase_of_level(self.process.level_of_phase(optics.phases_rad()))
-        self._masks = phase_transmission(masks)
-        self._transfers = [prepared(hop.transfer, hop.grid.shape) for hop in self.hops]
+        with torch.no_grad():
+            self._masks = [element.multiplier(self.process) for element in optics.masks]
+        self._transfers = optics.ready(self.hops)
 
     @property
-    def hops(self) -> list[Propagator]:
-        """The propagators as designed."""
-        return [hop for hop in self.optics.hops if isinstance(hop, Propagator)]
+    def hops(self) -> list[Hop]:
+        """The hops as designed."""
+        return self.optics.taken(self.optics.crossed)
 
     def draw(self, case: Case) -> Deviations:
         """One draw of a case."""
@@ -133,15 +133,13 @@ class Stand:
     def naive(self, dev: Deviations) -> Tensor:
         """The same of a draw that has shifts and gaps, everything built again."""
         gaps, shifts = dev["gap"][0].tolist(), dev["layer_shift"][0]
-        hops = [
-            type(hop)(hop.grid, hop.wavelength_m, float(hop.distance_m) + gap, padding=_padding(self.design))
-            for hop, gap in zip(self.hops, gaps, strict=True)
-        ]
+        hops = [_longer(hop, gap) for hop, gap in zip(self.hops, gaps, strict=True)]
         wave: Tensor = hops[0](self.sample.fields)
         for layer, hop in enumerate(hops[1:]):
-            way = shifts[layer]
-            wave = shifted(wave, -float(way[0]), -float(way[1]), hop.grid) * self._masks[layer]
-            wave = hop(shifted(wave, float(way[0]), float(way[1]), hop.grid))
+            way, grid = shifts[layer], hop.source_grid
+            mask = self._masks[layer]
+            wave = shifted(wave, -float(way[0]), -float(way[1]), grid) * mask
+            wave = hop(shifted(wave, float(way[0]), float(way[1]), grid))
         return wave
 
 
@@ -149,8 +147,17 @@ def _sized(size: int) -> Design:
     return load_design(_DESIGN, [f"optics.neurons={size}", "optics.cell=32", "evaluation.overlap=8"])
 
 
-def _padding(design: Design) -> float:
-    return (design.optics.padding or 1.5) if isinstance(design.optics, D2NNOptics) else 1.0
+def _longer(hop: Hop, gap_m: float) -> Hop:
+    """A hop over another distance, built again in the same window."""
+    way = hop.propagator
+    made = type(way)(
+        way.grid,
+        way.wavelength_m,
+        float(way.distance_m) + gap_m,
+        target=hop_target(hop),
+        window=way.window.shape,
+    )
+    return Hop(made, hop.source_grid, hop.target_grid)
 
 
 def rows(size: int, images: int, rounds: int) -> list[Row]:
