@@ -22,7 +22,6 @@ from benchmarks.table import Row, print_table
 from benchmarks.timing import interleave, median_ratio
 from opticdesign.cascade import cascade
 from opticdesign.design import Design, load_design
-from opticdesign.elements import DiffractiveElement
 from opticdesign.field import shifted
 from opticdesign.hop import Hop
 from opticdesign.optical_system import DiffractiveSystem
@@ -102,7 +101,7 @@ class Stand:
         self.sample = Sample(torch.polar(torch.ones_like(phase), phase), phase)
         self.layers = PerturbedLayers(self.design, optics, self.process, optics.phases_rad())
         with torch.no_grad():
-            self._masks = [element.multiplier(self.process) for element in optics.masks]
+            self._masks = [element.transmission(self.process) for element in optics.masks]
         self._transfers = optics.ready(self.hops)
 
     @property
@@ -136,8 +135,7 @@ class Stand:
         hops = [_longer(hop, gap) for hop, gap in zip(self.hops, gaps, strict=True)]
         wave: Tensor = hops[0](self.sample.fields)
         for layer, hop in enumerate(hops[1:]):
-            way, grid = shifts[layer], hop.source_grid
-            mask = self._masks[layer]
+            way, grid, mask = shifts[layer], hop.source_grid, self._masks[layer]
             wave = shifted(wave, -float(way[0]), -float(way[1]), grid) * mask
             wave = hop(shifted(wave, float(way[0]), float(way[1]), grid))
         return wave
@@ -154,7 +152,7 @@ def _longer(hop: Hop, gap_m: float) -> Hop:
         way.grid,
         way.wavelength_m,
         float(way.distance_m) + gap_m,
-        target=hop_target(hop),
+        target=way.target,
         window=way.window.shape,
     )
     return Hop(made, hop.source_grid, hop.target_grid)

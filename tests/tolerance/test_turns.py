@@ -17,7 +17,8 @@ def spectrum() -> Tensor:
     draw = torch.Generator().manual_seed(0)
     fy, fx = WINDOW.frequencies_per_m()
     noise = torch.randn(WINDOW.shape, generator=draw, dtype=torch.complex128)
-    return noise * torch.exp(-((fy / 0.25) ** 2) - (fx / 0.25) ** 2)
+    inside = (fy.abs() < 0.5) & (fx.abs() < 0.5)  # the highest one would be of both sides
+    return noise * torch.exp(-((fy / 0.25) ** 2) - (fx / 0.25) ** 2) * inside
 
 
 def unscaled() -> Tensor:
