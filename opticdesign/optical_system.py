@@ -115,6 +115,19 @@ class OpticalSystem(nn.Module, ABC):
         """|A_out|² in the image, real (…, y, x) on `grid`, of a field on `object_grid`; arguments as in `forward`."""
         return self.seen(self(field, process, crossed))
 
+    def check_field(self, field: Tensor) -> None:
+        """Refuse a field that is not one of the object with what surrounds it.
+
+        Raises:
+            UsageError: a field (…, y, x) of another size than `object_grid`.
+        """
+        if field.shape[-2:] != self.object_grid.shape:
+            raise UsageError(
+                f"a field of {' × '.join(map(str, field.shape[-2:]))} samples",
+                expected=f"{' × '.join(map(str, self.object_grid.shape))}: the field of view and what surrounds it",
+                remedy="cut the field with its margin, see object_grid",
+            )
+
     def seen(self, output: Tensor) -> Tensor:
         """Mean of |A_out|² over each sample of the image, real (…, y, x), of a field (…, y, x) on `camera_grid`."""
         intensity = output.real**2 + output.imag**2
@@ -177,12 +190,7 @@ class DiffractiveSystem(OpticalSystem):
         masks = [_multiplier(element, process, field) for element in elements]
         if self.thick is not None or any(mask is None for mask in masks) or any(hop.learned for hop in hops):
             return self._one_by_one(field, process, hops)
-        if field.shape[-2:] != self.object_grid.shape:
-            raise UsageError(
-                f"a field of {' × '.join(map(str, field.shape[-2:]))} samples",
-                expected=f"{' × '.join(map(str, self.object_grid.shape))}: the field of view and what surrounds it",
-                remedy="cut the field with its margin, see object_grid",
-            )
+        self.check_field(field)
         transmissions = [mask for mask in masks if mask is not None]
         output = cascade(field.reshape(-1, *self.object_grid.shape), transmissions, self.ready(hops))
         return output.reshape(*field.shape[:-2], *self.camera_grid.shape)
@@ -328,6 +336,7 @@ class FilterSystem(OpticalSystem):
         process: Quantiser | None = None,
         crossed: int | None = None,  # noqa: ARG002 (there is one)
     ) -> Tensor:
+        self.check_field(field)
         return self.filtered(field, self.element.filter(process))
 
     def filtered(self, field: Tensor, transmission: Tensor) -> Tensor:
@@ -342,11 +351,19 @@ class FilterSystem(OpticalSystem):
 
     def transfer(self, transmission: Tensor) -> Tensor:
         """What a filter (…, wy, wx) of its points multiplies the object's spectrum by: complex (…, cy, cx)."""
-        transfer: Tensor
+        return self.placed(self.at_waves(transmission))
+
+    def at_waves(self, transmission: Tensor) -> Tensor:
+        """The filter (…, wy, wx) at the waves of the window: complex (…, window) in FFT order."""
+        waves: Tensor
         if self.repeats:
-            transfer = torch.fft.ifftshift(transmission, dim=(-2, -1))
+            waves = torch.fft.ifftshift(transmission, dim=(-2, -1))
         else:
-            transfer = torch.fft.fft2(self.element.response(transmission, self.source.window))
+            waves = torch.fft.fft2(self.element.response(transmission, self.source.window))
+        return waves
+
+    def placed(self, transfer: Tensor) -> Tensor:
+        """A transfer function (…, window) in the band, from first sample to first sample: complex (…, cy, cx)."""
         if self.band == self.source.window == self.target.window and self.object_grid == self.camera_grid:
             return transfer
         return opened(transfer, self.band) * self._ramp.to(transfer.dtype.to_complex())

@@ -1,10 +1,10 @@
 """A filter in the pupil of a 4-f system with the errors of draws.
 
-A wave of frequency ν crosses the pupil at x = λfν. So a filter that is shifted by s acts as it does where it should be
-on an image whose waves all have s/λf less: the image is multiplied by a ramp, which is exact. In light of another
-wavelength the same waves cross it farther out, and one that is turned elsewhere: its transmission is read there,
-between its points by their shares of the area, for the focus of a wave is about a point wide. A camera that is out of
-the image plane sees a refocused image.
+A wave of frequency ν crosses the pupil at x = λfν. So a filter that is shifted by s lets pass at ν what it should at
+ν − s/λf: its impulse response is multiplied by a ramp, which is exact, and what comes in at its rim is opaque. In light
+of another wavelength the same waves cross it farther out, and one that is turned elsewhere: its transmission is read
+there, between its points by their shares of the area, for the focus of a wave is about a point wide. A camera that is
+out of the image plane sees a refocused image.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from opticdesign.tolerance.sample import Sample
 __all__ = ["PerturbedFilter"]
 
 _FIELDS = 4  # windows that one field needs while it is filtered
+_RIM = 1e-6  # of the band, which rounding must not take from a filter that lies right
 
 
 class PerturbedFilter:
@@ -60,8 +61,9 @@ class PerturbedFilter:
             dev: the draws.
             learned: phase of the filter (1, wy, wx) that takes the gradient of the ones that are made of it.
         """
-        light = self._shifted(sample.at(dev.get("wavelength")), dev)
-        transfer_function = self._optics.transfer(self._filter(dev, learned).to(light.dtype)) * self._to_camera(dev)
+        light = sample.at(dev.get("wavelength"))
+        waves = self._shifted(self._optics.at_waves(self._filter(dev, learned).to(light.dtype)), dev)
+        transfer_function = self._optics.placed(waves) * self._to_camera(dev)
         # one draw at a time stays in a CPU's cache
         parts = torch.split(light.expand(len(dev), *light.shape[1:]), 1 if light.device.type == "cpu" else len(dev))
         shares = torch.split(transfer_function.to(light)[:, None], len(parts[0]))
@@ -72,14 +74,22 @@ class PerturbedFilter:
         planes = self._optics.source.window, self._optics.target.window
         return 8 * (images * _FIELDS * max(math.prod(each) for each in planes) + 16 * math.prod(self._points.shape))
 
-    def _shifted(self, light: Tensor, dev: Deviations) -> Tensor:
-        """The image (n or 1, images, y, x) as the filter sees it in its own frame."""
+    def _shifted(self, waves: Tensor, dev: Deviations) -> Tensor:
+        """The filter at the waves of the window, (n, wy, wx) in FFT order, shifted; what comes in is opaque."""
         if not dev.active("layer_shift"):
-            return light
-        frequency = dev["layer_shift"][:, 0] / (self._wavelength_m(dev) * self._element.focal_m)[:, None]
-        y, x = self._optics.object_grid.coordinates_m()
-        turn = -2.0 * math.pi * (frequency[:, 0, None, None] * y + frequency[:, 1, None, None] * x)
-        return light * phasor(turn).to(light)[:, None]
+            return waves
+        away = dev["layer_shift"][:, 0] / (self._wavelength_m(dev) * self._element.focal_m)[:, None]
+        window = self._optics.grid.with_shape(self._optics.source.window)
+        response = torch.fft.ifft2(waves)
+        inside = torch.ones((1, 1, 1), dtype=torch.bool)
+        for axis, frequency in enumerate(window.frequencies_per_m()):
+            size = window.shape[axis]
+            offset = torch.fft.fftfreq(size, 1.0 / size, dtype=torch.float64) * window.pitch_m[axis]
+            by = away[:, axis, None, None]
+            response = response * phasor(2.0 * math.pi * by * offset.reshape(frequency.shape)).to(response)
+            inside = inside & ((frequency - by).abs() * window.pitch_m[axis] < 0.5 + _RIM)
+        shifted: Tensor = torch.fft.fft2(response) * inside.to(waves)
+        return shifted
 
     def _wavelength_m(self, dev: Deviations) -> Tensor:
         """Wavelength in the medium, float64 (n,)."""

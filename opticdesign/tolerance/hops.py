@@ -48,19 +48,19 @@ class Tilt:
     """The refocus across the second of two planes that are tilted against each other.
 
     Args:
-        lever_m: (b′ − b)·x′ in metres, (n, 1, y, x).
-        defocus: W in rad/m, (n or 1, 1, cy, cx).
+        lever: k(b′ − b)·x′ in radians, (n, 1, y, x).
+        defocus: W over k, (n or 1, 1, cy, cx); in rad/m high powers of it would be no numbers.
         order: the highest power of their product.
     """
 
-    lever_m: Tensor
+    lever: Tensor
     defocus: Tensor
     order: int
 
     def of_draw(self, draw: int) -> Tilt:
         """The tilt of one of the draws."""
         part = slice(draw, draw + 1)
-        return Tilt(self.lever_m[part], self.defocus[part] if len(self.defocus) > 1 else self.defocus, self.order)
+        return Tilt(self.lever[part], self.defocus[part] if len(self.defocus) > 1 else self.defocus, self.order)
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ class PerturbedHop:
         spectrum = times(to_band(wave, self.source.window, band), self.transfer)
         result = self._home(spectrum)
         if self.tilt is not None:
-            factor = torch.ones_like(self.tilt.lever_m)
+            factor = torch.ones_like(self.tilt.lever)
             for power in range(1, self.tilt.order + 1):
                 spectrum = times(spectrum, self.tilt.defocus)
-                factor = factor * self.tilt.lever_m * (1j / power)
+                factor = factor * self.tilt.lever * (1j / power)
                 result = result + times(self._home(spectrum), factor)
         return result
 
@@ -187,17 +187,22 @@ class Way:
             y, x = target.coordinates_m()
             difference = (moves.slopes[1] - moves.slopes[0])[:, :, None, None, None]
             lever, defocus = difference[:, 0] * y + difference[:, 1] * x, self._defocus(wavelength_m)
-            tilt = Tilt(lever.to(defocus), defocus, moves.order)
+            tilt = Tilt((lever * self._k_per_m).to(defocus), defocus, moves.order)
         return PerturbedHop(transfer, self.hop.source, self.hop.target, tilt, turn)
 
     def _defocus(self, wavelength_m: Tensor) -> Tensor:
         if bool((wavelength_m == self.hop.propagator.wavelength_m).all()):
             return self._nominal_defocus
         values = self.nominal.values
-        return defocus_per_m(self.hop, wavelength_m.to(values.device))[:, None].to(values.real)
+        defocus = defocus_per_m(self.hop, wavelength_m.to(values.device))[:, None]
+        return (defocus / self._k_per_m).to(values.real)
 
     @cached_property
     def _nominal_defocus(self) -> Tensor:
         values = self.nominal.values
         nominal = torch.tensor([self.hop.propagator.wavelength_m], dtype=torch.float64, device=values.device)
-        return defocus_per_m(self.hop, nominal)[:, None].to(values.real)
+        return (defocus_per_m(self.hop, nominal)[:, None] / self._k_per_m).to(values.real)
+
+    @property
+    def _k_per_m(self) -> float:
+        return 2.0 * math.pi / self.hop.propagator.wavelength_m

@@ -14,10 +14,16 @@ from opticdesign.propagation import AngularSpectrum
 from opticdesign.system import build_optics, build_process
 from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.filters import PerturbedFilter, _read_at
+from opticdesign.tolerance.sample import Sample
 
 DESIGN = filtered()
+REPEATED = filtered("optics.surroundings=repeat")
 FOCAL, WAVELENGTH = 10e-3, 632.8e-9
-SAMPLE = sample_of(DESIGN)
+SAMPLES = {design.name + design.optics.surroundings: sample_of(design) for design in (DESIGN, REPEATED)}
+
+
+def sample(design: Design) -> Sample:
+    return SAMPLES[design.name + design.optics.surroundings]
 
 
 def optics_of(design: Design, phase: Tensor | None = None) -> FilterSystem:
@@ -40,34 +46,39 @@ def field(
     named = {name.replace("_", " "): value for name, value in settings.items()} or None
     perturbed = PerturbedFilter(design, optics, build_process(design), optics.phases_rad())
     with torch.no_grad():
-        return perturbed.field(SAMPLE, errors(design, values, index, named))[0]
+        return perturbed.field(sample(design), errors(design, values, index, named))[0]
 
 
 def nominal(phase: Tensor | None = None, design: Design = DESIGN) -> Tensor:
     with torch.no_grad():
-        return optics_of(design, phase)(SAMPLE.fields, build_process(design))
+        return optics_of(design, phase)(sample(design).fields, build_process(design))
 
 
 def intensity(wave: Tensor) -> Tensor:
     return wave.abs().square()
 
 
-def test_errors_that_are_zero_give_the_nominal_field() -> None:
-    torch.testing.assert_close(field({}), nominal(), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("design", [DESIGN, REPEATED, filtered("optics.fill_factor=0.8", "optics.gaps=clear")])
+def test_errors_that_are_zero_give_the_nominal_field(design: Design) -> None:
+    for none in ({}, {"layer shift 1 x": 1e-15}, {"etch depth bit 1": 1e-12}, {"gap 1": 1e-15}):
+        torch.testing.assert_close(field(none, design=design), nominal(design=design), rtol=1e-5, atol=2e-5)
 
 
-def test_a_filter_shifted_by_whole_points_is_the_filter_rolled() -> None:
-    optics = optics_of(DESIGN)
+@pytest.mark.parametrize(("design", "bar"), [(DESIGN, 0.01), (REPEATED, 1e-4)])
+def test_a_filter_shifted_by_whole_points_is_the_filter_rolled(design: Design, bar: float) -> None:
+    optics = optics_of(design)
     point = optics.element.pitch_m[0]
     assert point == pytest.approx(WAVELENGTH * FOCAL / (64 * 316.4e-9), rel=1e-3)
     rolled = optics.phases_rad().roll((2, -1), (-2, -1))
-    amplitude = optics.element.transmitted().detach()
-    optics.element.transmitted = lambda: amplitude.roll((2, -1), (-2, -1))  # type: ignore[method-assign]
+    amplitude = optics.element.transmitted().detach().roll((2, -1), (-2, -1))
+    amplitude[:2], amplitude[:, -1] = 0.0, 0.0  # behind the rim nothing comes in
+    optics.element.transmitted = lambda: amplitude  # type: ignore[method-assign]
     optics.set_phases_rad(rolled)
     with torch.no_grad():
-        expected = optics(SAMPLE.fields, build_process(DESIGN))
-    found = field({"layer shift 1 y": 2 * point, "layer shift 1 x": -point})
-    torch.testing.assert_close(intensity(found), intensity(expected), rtol=1e-3, atol=1e-3)
+        expected = intensity(optics(sample(design).fields, build_process(design)))
+    found = intensity(field({"layer shift 1 y": 2 * point, "layer shift 1 x": -point}, design=design))
+    # of squares those at the rim, which the shift takes out of the window, are cut half a point short
+    assert float((found - expected).norm() / (intensity(nominal(design=design)) - expected).norm()) < bar
 
 
 def test_a_filter_shifted_by_part_of_a_point_lies_between() -> None:
@@ -104,24 +115,41 @@ def test_a_wavelength_changes_the_phase_of_sample_and_filter() -> None:
     change = 0.02
     found = field({"wavelength": change}, phase=clear)
     optics = optics_of(DESIGN, clear)
-    light = SAMPLE.at(torch.tensor([change], dtype=torch.float64))[0]
+    light = sample(DESIGN).at(torch.tensor([change], dtype=torch.float64))[0]
     with torch.no_grad():
         expected = optics(light, build_process(DESIGN))
     # a clear filter changes but for its rim
-    assert float((found - expected).norm() / expected.norm()) < 0.02
-    assert float((nominal(clear) - expected).norm() / expected.norm()) > 0.02
+    assert float((found - expected).norm() / expected.norm()) < 0.006
+    assert float((nominal(clear) - expected).norm() / expected.norm()) > 0.015
 
 
 def test_a_camera_out_of_the_image_sees_it_refocused() -> None:
-    free = AngularSpectrum(Grid((64, 64), (316.4e-9,) * 2), WAVELENGTH, 3e-6, padding=1.0)
-    expected = free(nominal())
-    for found in (field({"gap 1": 3e-6}), field({}, refocus=3e-6), field({"gap 1": 1e-6}, refocus=2e-6)):
-        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    free = AngularSpectrum(optics_of(REPEATED).camera_grid, WAVELENGTH, 3e-6, padding=1.0)
+    expected = free(nominal(design=REPEATED))
+    for values, refocus in (({"gap 1": 3e-6}, 0.0), ({}, 3e-6), ({"gap 1": 1e-6}, 2e-6)):
+        torch.testing.assert_close(field(values, design=REPEATED, refocus=refocus), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_an_image_shift_moves_the_camera() -> None:
-    found = field({}, image_shift_y=2 * 316.4e-9, image_shift_x=-316.4e-9)
-    torch.testing.assert_close(found, nominal().roll((-2, 1), (-2, -1)), rtol=1e-3, atol=1e-4)
+def test_light_that_does_not_repeat_is_refocused_in_a_window_that_holds_it() -> None:
+    clear = torch.zeros((1, 64, 64))
+    object_grid = optics_of(DESIGN).object_grid
+    free = AngularSpectrum(object_grid, WAVELENGTH, 3e-6, padding=3.0)
+    # an unfiltered image of the object, refocused, is the object's light farther on
+    before, after = field({}, phase=clear), field({}, phase=clear, refocus=3e-6)
+    optics, light = optics_of(DESIGN, clear), free(sample(DESIGN).fields)
+    with torch.no_grad():
+        expected = optics(light, build_process(DESIGN))
+    inner = (..., slice(24, -24), slice(24, -24))
+    change = (expected - before)[inner].norm()
+    assert float((after - expected)[inner].norm() / change) < 0.02
+
+
+@pytest.mark.parametrize("design", [DESIGN, REPEATED])
+def test_an_image_shift_moves_the_camera(design: Design) -> None:
+    found = field({}, design=design, image_shift_y=2 * 316.4e-9, image_shift_x=-316.4e-9)
+    moved = nominal(design=design).roll((-4, 2), (-2, -1))
+    inner = (..., slice(0, -4), slice(2, None)) if design is DESIGN else ...
+    torch.testing.assert_close(found[inner], moved[inner], rtol=1e-3, atol=1e-4)
 
 
 def test_masks_of_filters_err_as_those_of_layers() -> None:
@@ -135,11 +163,12 @@ def test_a_turn_of_a_filter_of_rings_changes_next_to_nothing() -> None:
     rings = (2.0 + 1.5 * torch.cos(torch.sqrt(y**2 + x**2) / 4.0))[None]
     design = filtered("fabrication.levels=256", rotation={"range": "10 mrad"})
     change = field({"rotation 1": 0.01}, design=design, phase=rings) - nominal(rings, design)
-    assert float(change.norm() / nominal(rings, design).norm()) < 0.01
+    assert float(change.norm() / nominal(rings, design).norm()) < 0.003
     other = field({"rotation 1": 0.01}) - nominal()
-    assert float(other.norm() / nominal().norm()) > 0.05
+    assert float(other.norm() / nominal().norm()) > 0.03
 
 
 def test_no_light_is_made() -> None:
     values = {"layer shift 1 x": 5e-6, "gap 1": 2e-6, "rotation 1": 2e-3, "wavelength": 0.01}
-    assert intensity(field(values)).sum() <= intensity(SAMPLE.fields).sum()
+    found = intensity(field(values, design=REPEATED)).mean()
+    assert found <= intensity(sample(REPEATED).fields).mean()
