@@ -20,7 +20,7 @@ from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.layers import PerturbedLayers
 from opticdesign.tolerance.sample import Sample
 
-SMALL = ("optics.cell=4", "optics.accuracy=0.003", "detector.binning=2", "evaluation.overlap=4")
+SMALL = ("optics.cell=4", "optics.accuracy=0.001", "detector.binning=2", "evaluation.overlap=4")
 GAPS = ("optics.gaps=clear", "optics.gaps=dark")
 DESIGN = layered(layers=3)
 THICK = layered(*BPM, "optics.neurons=32", "optics.cell=8", "detector.binning=2", layers=2)
