@@ -3,14 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tolerance_instruments import Fitted, errors, filtered, groups_alone, layers_of, patches_of, sample_of
+from tolerance_brute import rebuilt
+from tolerance_instruments import Fitted, errors, filtered, groups_alone, patches_of, sample_of
 
 from opticdesign.errors import OpticDesignError, UsageError
 from opticdesign.evaluation import METRICS, image_scores
+from opticdesign.optical_system import DiffractiveSystem
 from opticdesign.reconstruction import reconstruct
 from opticdesign.system import build_microscope, build_process
 from opticdesign.tolerance.bench import OpticalBench, build_bench
 from opticdesign.tolerance.evaluator import NO_PATTERN
+from opticdesign.tolerance.layers import PerturbedLayers
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.space import Space, build_space
 
@@ -70,24 +73,23 @@ def test_more_images_than_a_batch_are_judged_batch_by_batch(fitted: Fitted) -> N
 
 @pytest.mark.parametrize("groups", [("gap",), ("wavelength",), ("layer_shift",), ("gap", "wavelength", "layer_shift")])
 def test_fast_operators_are_right_to_a_thousandth_of_the_spread(fitted: Fitted, groups: tuple[str, ...]) -> None:
-    from test_layers import DESIGN, rebuilt
-
-    assert fitted.design == DESIGN
-    space = build_space(fitted.design)
+    design, optics = fitted.design, fitted.microscope.optics
+    assert isinstance(optics, DiffractiveSystem)
+    space, sample = build_space(design), sample_of(design)
     values = groups_alone(space, points(space, 4), groups)
-    layers = layers_of(DESIGN)
+    layers = PerturbedLayers(design, optics, build_process(design), optics.phases_rad())
 
     def scores(field: torch.Tensor) -> np.ndarray:
         with torch.no_grad():
-            reading = fitted.microscope.detector(field.abs().square())  # the camera's noise is another matter
+            reading = fitted.microscope.detector(optics.seen(field).float())  # the camera's noise is another matter
             return image_scores(fitted.microscope.decode(reading), fitted.test.targets[:2])["psnr_db"].numpy()
 
     fast, slow = [], []
     for row in values:
         named = dict(zip(space.names, row.tolist(), strict=True))
         with torch.no_grad():
-            fast.append(scores(layers.field(sample_of(DESIGN), errors(DESIGN, named))[0]))
-        slow.append(scores(rebuilt(named)))
+            fast.append(scores(layers.field(sample, errors(design, named))[0]))
+        slow.append(scores(rebuilt(layers, sample, errors(design, named))))
     spread = np.stack(slow).mean(1).std()
     assert spread > 0.005
     assert np.abs(np.stack(fast) - np.stack(slow)).max() < 1e-3 * spread

@@ -9,6 +9,7 @@ from tolerance_instruments import errors, layered
 from torch import Tensor
 
 from opticdesign.design import Design
+from opticdesign.elements import Square, phase_transmission
 from opticdesign.errors import UsageError
 from opticdesign.field import Grid
 from opticdesign.materials import material
@@ -39,6 +40,43 @@ def test_neurons_of_several_samples_are_repeated() -> None:
     found = masks(samples=3).nominal_phases
     assert torch.equal(found[:, 1::3, 2::3], PROCESS.phase_of_level(LEVELS))
     assert found.shape == (2, 192, 192)
+
+
+@pytest.mark.parametrize("square", [Square(), Square(0.8), Square(0.8, clear_gaps=True), Square(0.5)])
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_samples_that_are_alike_make_the_squares_of_their_neurons(square: Square, samples: int) -> None:
+    made = masks(samples=samples)
+    made.square = square
+    found = made.transmissions(made.phases(errors(DESIGN, {"index": 1e-3})))[0]
+    change = 1.0 + 1e-3 / (PROCESS.index - PROCESS.medium_index)
+    expected = square.mask(phase_transmission(PROCESS.phase_of_level(LEVELS) * change), samples)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(made.transmissions(made.nominal_phases[None])[0], made.nominal_transmissions)
+
+
+def test_samples_that_differ_are_small_squares_of_their_own() -> None:
+    made = masks(samples=4)
+    made.square = Square()
+    phases = made.phases(errors(DESIGN, {"overlay shift 1 bit 2 x": 6e-8, "blur": 5e-8}))
+    found, flat = made.transmissions(phases)[0], made.transmissions(made.nominal_phases[None])[0]
+    # the same squares drawn by nine samples each, without what lies beyond the band of one, at their middles
+    beyond = phase_transmission(phases[0]) - phase_transmission(made.nominal_phases)
+    fine = beyond[:1, 32:97, 32:97].repeat_interleave(9, -1).repeat_interleave(9, -2)
+    spectrum = torch.fft.fft2(fine)
+    low = torch.fft.fftfreq(585).abs() * 9 < 0.5
+    expected = torch.fft.ifft2(spectrum * low[:, None] * low)[..., 4::9, 4::9]
+    inner = (slice(0, 1), slice(40, 88), slice(40, 88))
+    error = ((found - flat)[inner] - expected[:, 8:56, 8:56]).norm() / expected[:, 8:56, 8:56].norm()
+    assert float(error) < 0.02
+
+
+def test_what_happens_in_dark_gaps_is_not_seen() -> None:
+    made = masks(samples=4)
+    made.square = Square(0.25)  # the two middle ones of four samples
+    phases = made.nominal_phases[None].clone()
+    phases[..., 0::4, :] += 1.0
+    phases[..., 3::4] -= 2.0
+    torch.testing.assert_close(made.transmissions(phases)[0], made.nominal_transmissions, rtol=1e-5, atol=1e-5)
 
 
 def test_phases_go_with_etch_depth_index_and_wavelength() -> None:
