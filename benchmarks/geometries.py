@@ -29,6 +29,7 @@ from opticdesign.geometry import Layers, suitable_paddings
 __all__ = ["ACCURACY", "Found", "random_layers", "tried"]
 
 ACCURACY = 0.01
+_WIDEST = 24  # window over both planes: where light has no end to the side
 Complex = NDArray[np.complex128]
 
 
@@ -111,14 +112,19 @@ def _linear(field: Complex, layers: Layers, index: int) -> Complex:
     """A hop of light whose band is ±1/2·pitch, by linear convolution on a window three times as wide as both planes."""
     (ny, nx), z, wavelength_m = layers.neurons, layers.distances_m[index], layers.wavelength_m
     first = index == 0
-    sides = [3 * (n + s // (1 if first else 2)) for n, s in zip((ny, nx), field.shape, strict=True)]
+    both = [n + side // (1 if first else 2) for n, side in zip((ny, nx), field.shape, strict=True)]
+    reaches = [_reach(pitch, wavelength_m, z) for pitch in layers.pitch_m]
+    spherical = z >= 2.0 * wavelength_m and all(r >= n / 2.0 - 1.0 for r, n in zip(reaches, both, strict=True))
+    # spectra are those of windows in which all light that the pitch carries has room; kernels need no more than planes
+    room = [0.0, 0.0] if spherical else reaches
+    sides = [max(3 * n, math.ceil(min(2.0 * r + n, float(_WIDEST * n)))) for r, n in zip(room, both, strict=True)]
     sides = [next_fast_len(side) | 1 for side in sides]  # odd, so that no frequency is its own opposite
     # the object at its own samples, or light behind a mask at two a neuron, cut to its band: spectra of one spacing
     finer = 1 if first else 2
     spectrum = np.fft.fft2(field, [side * finer for side in sides])
     for axis, side in enumerate(sides):
         spectrum = _band(spectrum, side, axis) / finer
-    spectrum = spectrum * _kernel_spectrum(sides, field.shape, first, layers, z, wavelength_m)
+    spectrum = spectrum * _kernel_spectrum(sides, both, layers, z, spherical=spherical)
     for axis, (side, count, n) in enumerate(zip(sides, field.shape, (ny, nx), strict=True)):
         start = -(2 * n - 1) / 4.0 + (count - 1) / (2.0 if first else 4.0)  # of the first sample, in neurons
         turn = np.exp(2j * np.pi * np.fft.fftfreq(side) * start)
@@ -126,6 +132,12 @@ def _linear(field: Complex, layers: Layers, index: int) -> Complex:
         spectrum = _band(spectrum, 2 * side, axis) * 2.0
     result: Complex = np.fft.ifft2(spectrum)[: 2 * ny, : 2 * nx]
     return result
+
+
+def _reach(pitch_m: float, wavelength_m: float, z: float) -> float:
+    """Samples to the side that the steepest light of a pitch crosses."""
+    sine = wavelength_m / (2.0 * pitch_m)
+    return math.inf if sine >= 1.0 else z * sine / math.sqrt(1.0 - sine * sine) / pitch_m
 
 
 def _band(spectrum: Complex, count: int, axis: int) -> Complex:
@@ -141,26 +153,18 @@ def _band(spectrum: Complex, count: int, axis: int) -> Complex:
     return np.moveaxis(result, -1, axis)
 
 
-def _kernel_spectrum(
-    sides: list[int], shape: tuple[int, ...], first: bool, layers: Layers, z: float, wavelength_m: float
-) -> Complex:
-    """The spectrum of the exact kernel at offsets of whole neurons, on a window of so many."""
-    dy, dx = layers.pitch_m
-    offsets = [np.fft.fftfreq(side, 1.0 / side) for side in sides]
-    spherical = z >= 2.0 * wavelength_m
-    for n, count, pitch in zip(layers.neurons, shape, (dy, dx), strict=True):
-        sine = wavelength_m / (2.0 * pitch)
-        reach = math.inf if sine >= 1.0 else z * sine / math.sqrt(1.0 - sine * sine) / pitch
-        spherical = spherical and reach >= (n + count // (1 if first else 2)) / 2.0 - 1.0
+def _kernel_spectrum(sides: list[int], both: list[int], layers: Layers, z: float, *, spherical: bool) -> Complex:
+    """The spectrum of the exact kernel at offsets of whole neurons, on a window of so many, for planes of so many."""
+    (dy, dx), wavelength_m = layers.pitch_m, layers.wavelength_m
     if spherical:
+        offsets = [np.fft.fftfreq(side, 1.0 / side) for side in sides]
         y, x = offsets[0][:, None] * dy, offsets[1] * dx
         r = np.sqrt(y * y + x * x + z * z)
         k = 2.0 * math.pi / wavelength_m
         kernel = z / (2.0 * math.pi * r**2) * (1.0 / r - 1j * k) * np.exp(1j * k * (r - z)) * (dy * dx)
         # far from what is needed it fades, so that it ends smoothly
-        for axis, (n, count, side) in enumerate(zip(layers.neurons, shape, sides, strict=True)):
-            needed = (n + count // (1 if first else 2)) / 2.0
-            ramp = np.clip((side / 2.0 - np.abs(offsets[axis])) / (side / 2.0 - needed), 0.0, 1.0)
+        for axis, (needed, side) in enumerate(zip(both, sides, strict=True)):
+            ramp = np.clip((side - 2.0 * np.abs(offsets[axis])) / (side - needed), 0.0, 1.0)
             fade = np.sin(0.5 * np.pi * ramp) ** 2
             kernel = kernel * (fade[:, None] if axis == 0 else fade)
         return np.fft.fft2(kernel)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -49,7 +49,9 @@ _REFERENCE_SAMPLES = 512  # where it makes a window of so many
 _TRIED = 1536**2  # samples of masks up to which windows are tried
 _LINEAR = 2.0  # padding that holds a linear convolution
 _WIDER = 2.5  # reference for large planes
-_SURE = 0.6  # of an accuracy: other masks and objects than those tried differ, and so does an exact window
+_SURE = 0.6  # of an accuracy: other masks and objects than those tried differ, and so does an exact window,
+_SURE_OF_FEW = 0.4  # more so where planes have few samples,
+_FEW = 128  # less than these along an axis
 _TIGHTER = 1.5  # by which the errors of hops are limited further where the reading asks for it
 _MOST_SAMPLES = 6144**2  # of light in one plane
 _GRAZING = 0.97  # sine from which on
@@ -179,13 +181,18 @@ class WindowErrors:
 
 @lru_cache(maxsize=64)
 def suitable_paddings(layers: Layers, samples: int, accuracy: float) -> tuple[float, ...]:
-    """The narrowest window of each hop, over the mean width of its planes, with which errors are within an accuracy."""
+    """The narrowest window of each hop, over the mean width of its planes, with which errors are within an accuracy.
+
+    Of the suitable methods: no window mends one that is named and wrong.
+    """
     if _large(layers, samples):
         return (_LINEAR,) * len(layers.ways)
-    limit, widest = _SURE * LARGEST_HOP_ERROR, (_PADDINGS[-1],) * len(layers.ways)
+    layers = replace(layers, method="auto")
+    sure = _SURE_OF_FEW if min(layers.neurons) < _FEW else _SURE
+    limit, widest = sure * LARGEST_HOP_ERROR, (_PADDINGS[-1],) * len(layers.ways)
     while True:
         paddings = tuple(_narrowest(layers, samples, way, limit) for way in layers.ways)
-        if paddings == widest or window_errors(layers, samples, paddings).within(_SURE * accuracy):
+        if paddings == widest or window_errors(layers, samples, paddings).within(sure * accuracy):
             return paddings
         limit /= _TIGHTER
 
@@ -262,6 +269,7 @@ def _reading(layers: Layers, field: Tensor, masks: list[Tensor], hops: list[Hop]
     return torch.nn.functional.avg_pool2d(intensity[None], [side * layers.binning for side in sides])[0]
 
 
+@lru_cache(maxsize=2)
 def _random_masks(layers: Layers, samples: int) -> list[Tensor]:
     """Transmissions of squares, or points, of random phase."""
     noise = torch_stream(0, "random masks")
@@ -272,6 +280,7 @@ def _random_masks(layers: Layers, samples: int) -> list[Tensor]:
     return [Square().mask(mask, samples) for mask in masks]
 
 
+@lru_cache(maxsize=2)
 def _objects(layers: Layers) -> list[Tensor]:
     """A smooth object and one of random phases, complex (1, y, x) each."""
     shape = layers.object.shape

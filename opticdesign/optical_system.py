@@ -185,12 +185,12 @@ class DiffractiveSystem(OpticalSystem):
     def forward(  # noqa: D102 (documented on the base)
         self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None
     ) -> Tensor:
+        self.check_field(field)
         passed = crossed or self.crossed
         hops, elements = self.taken(passed), self.train_of(passed)
         masks = [_multiplier(element, process, field) for element in elements]
         if self.thick is not None or any(mask is None for mask in masks) or any(hop.learned for hop in hops):
             return self._one_by_one(field, process, hops)
-        self.check_field(field)
         transmissions = [mask for mask in masks if mask is not None]
         output = cascade(field.reshape(-1, *self.object_grid.shape), transmissions, self.ready(hops))
         return output.reshape(*field.shape[:-2], *self.camera_grid.shape)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "changed_run", "create_run", "environment", "open_run", "resumable_run"]
 
+_FORMAT = 2  # of a run folder, and of the optical model that trained it
 _LATEST = "latest"
 _PACKAGES = ("opticdesign", "torch", "numpy", "scipy", "gdstk", "pydantic", "pint", "safetensors")
 
@@ -184,7 +185,11 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
     write_text(folder / "design.toml", design.to_toml())
     run = Run(folder, design)
     run.update(
-        format=1, name=design.name, created=now.isoformat(timespec="seconds"), design_sha256=design.digest(), **info
+        format=_FORMAT,
+        name=design.name,
+        created=now.isoformat(timespec="seconds"),
+        design_sha256=design.digest(),
+        **info,
     )
     if output is None:
         write_text(folder.parent / _LATEST, folder.name + "\n")
@@ -223,6 +228,12 @@ def open_run(path: Path) -> Run:
             f"{folder}: design.toml is not the design this run was made with",
             expected="the design whose hash run.json records",
             remedy="restore design.toml, or optimise the changed design as a new run",
+        )
+    if info.get("format") != _FORMAT:
+        raise RunError(
+            f"{folder}: trained by another optical model than the present one (format {info.get('format')!r})",
+            expected=f"a run of format {_FORMAT}, whose neurons are squares and whose patches have surroundings",
+            remedy="optimise its design again, or judge it by the version that made it",
         )
     return Run(folder, design, info)
 

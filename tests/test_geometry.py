@@ -71,3 +71,8 @@ def test_equal_ways_share_a_hop_but_for_the_one_from_the_object() -> None:
     assert first is not second
     assert second is third
     assert torch.equal(second.transfer, third.transfer)
+
+
+@pytest.mark.parametrize("method", ["fresnel", "angular-spectrum"])
+def test_windows_do_not_widen_for_a_method_that_none_of_them_mends(method: str) -> None:
+    assert suitable_paddings(layers(method=method), 2, 0.01) == suitable_paddings(layers(), 2, 0.01)

@@ -255,6 +255,9 @@ def test_a_field_without_its_surroundings_is_refused() -> None:
     assert optics.object_grid.shape == (46, 78)
     with pytest.raises(UsageError, match="32 × 64 samples"):
         optics(field(1, 32, 64))
+    thick = build_optics(small("optics.model=bpm", "optics.surroundings=neighbours", "optics.margin=2 um"))
+    with pytest.raises(UsageError, match="32 × 64 samples"):
+        thick(field(1, 32, 64))
 
 
 @pytest.mark.parametrize("hops", [2, 4])

@@ -184,6 +184,17 @@ def test_trained_masks_need_a_finished_run(tiny_design: Design, tmp_path: Path) 
         load_trained(open_run(tmp_path / "run"), CPU)
 
 
+@pytest.mark.parametrize("written", [1, None])
+def test_a_run_of_another_optical_model_is_refused(trained_run: Run, tmp_path: Path, written: int | None) -> None:
+    """Its masks were trained for light that the present model does not compute."""
+    shutil.copytree(trained_run.folder, tmp_path / "before")
+    info = json.loads((tmp_path / "before" / "run.json").read_text())
+    info = {key: value for key, value in info.items() if key != "format"} | ({"format": written} if written else {})
+    (tmp_path / "before" / "run.json").write_text(json.dumps(info))
+    with pytest.raises(RunError, match="another optical model"):
+        open_run(tmp_path / "before")
+
+
 def test_changed_design_file_of_a_run_is_noticed(trained_run: Run, tmp_path: Path) -> None:
     for name in ("design.toml", "run.json"):
         (tmp_path / name).write_text((trained_run.folder / name).read_text())
