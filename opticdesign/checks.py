@@ -81,8 +81,9 @@ def _illumination(design: Design) -> Iterator[Check]:
     optics, margin = design.optics, object_margin(design)
     pitch_m, (ny, nx) = optics.sample_pitch, optics.shape
     sides = " × ".join(format_length((n + 2 * m) * pitch_m) for n, m in zip((ny, nx), margin, strict=True))
+    beyond = ", the object's mean beyond" if isinstance(optics, FilterOptics) else ", dark beyond"
     around = {
-        "neighbours": f"the field of view and {format_length(max(margin) * pitch_m)} of its neighbours on each side",
+        "neighbours": f"the field of view, {format_length(max(margin) * pitch_m)} of neighbours on each side{beyond}",
         "field-stop": "a field stop of the size of the field of view in the plane of the object",
         "repeat": "a patch that repeats forever, as no object does",
     }[optics.surroundings]

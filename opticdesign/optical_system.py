@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from opticdesign.band import Plane, from_band, to_band
+from opticdesign.band import Plane
 from opticdesign.cascade import PreparedTransfer, cascade
 from opticdesign.detectors import cell_means
 from opticdesign.elements import DiffractiveElement, Element, FourierFilter, Mask, ring_means, ring_of_point
@@ -16,6 +16,7 @@ from opticdesign.errors import UsageError
 from opticdesign.fabrication import FabricationProcess
 from opticdesign.field import Grid
 from opticdesign.hop import Hop, light_window, opened, to_first_sample
+from opticdesign.imaging import imaged
 from opticdesign.propagation import Propagator
 from opticdesign.quantiser import Quantiser
 from opticdesign.thick import ThickRelief
@@ -295,10 +296,16 @@ class FilterSystem(OpticalSystem):
     of squares fades there, h(x) = h₀(x)·sinc(x/D) along each axis, and this kernel meets the object in a window that
     holds both without wrapping around.
 
+    The light that an object does not diffract is a point on the axis only if the beam has no end: cut at the margin it
+    would be as wide as a point of the filter, and a filter that shifts its phase would shift that of the object's
+    coarse parts with it, by an amount that changes over the image. So an endless beam is taken as what it is, the
+    object's mean, which passes the filter on the axis, and the rest, which ends with the object.
+
     Args:
         element: the filter.
-        object_grid: samples of the object as far as there is light; where left out, object and image repeat forever,
+        object_grid: samples of the object as far as it is known; where left out, object and image repeat forever,
             and points are points.
+        endless: whether beyond them the beam goes on through the mean of the object; else it is dark there.
         samples: samples of the light on the camera across one of the image.
         rings: points that lie in one ring stay alike.
     """
@@ -307,13 +314,19 @@ class FilterSystem(OpticalSystem):
     _ramp: Tensor
 
     def __init__(
-        self, element: FourierFilter, object_grid: Grid | None = None, *, samples: int = 1, rings: bool = False
+        self,
+        element: FourierFilter,
+        object_grid: Grid | None = None,
+        *,
+        endless: bool = False,
+        samples: int = 1,
+        rings: bool = False,
     ) -> None:
         image = element.grid
         (ny, nx), (dy, dx) = image.shape, image.pitch_m
         camera = Grid((ny * samples, nx * samples), (dy / samples, dx / samples))
         super().__init__(image, object_grid or image, camera, element.pitch_m, 1)
-        self.element, self.rings, self.repeats = element, rings, object_grid is None
+        self.element, self.rings, self.repeats, self.endless = element, rings, object_grid is None, endless
         window = element.window.shape
         if object_grid is not None:
             window = light_window(object_grid, camera, image.pitch_m, 2.0)
@@ -341,13 +354,21 @@ class FilterSystem(OpticalSystem):
 
     def filtered(self, field: Tensor, transmission: Tensor) -> Tensor:
         """The image (…, y, x) on `camera_grid` of a field on `object_grid`, through a filter (…, wy, wx) of points."""
-        return self.sent(field, self.transfer(transmission))
+        rows, columns = self.element.window.shape
+        return self.sent(field, self.transfer(transmission), transmission[..., rows // 2, columns // 2])
 
-    def sent(self, field: Tensor, transfer: Tensor) -> Tensor:
-        """The same of what multiplies the object's spectrum, complex (…, cy, cx), as `transfer` gives it."""
-        window = self.source.window
-        spectrum = to_band(field, window, self.band) * transfer.to(field.dtype)
-        return from_band(spectrum, self.target) / (window[0] * window[1])
+    def sent(self, field: Tensor, transfer: Tensor, on_axis: Tensor) -> Tensor:
+        """The same of what multiplies the object's spectrum, and what an endless beam.
+
+        Args:
+            field: complex (…, y, x) on `object_grid`.
+            transfer: complex (…, cy, cx), as `transfer` gives it.
+            on_axis: transmission of the filter on the axis (…).
+        """
+        if not self.endless:
+            return imaged(field, transfer, self.source, self.target)
+        mean = field.mean((-2, -1), keepdim=True)
+        return imaged(field - mean, transfer, self.source, self.target) + mean * on_axis.to(field)[..., None, None]
 
     def transfer(self, transmission: Tensor) -> Tensor:
         """What a filter (…, wy, wx) of its points multiplies the object's spectrum by: complex (…, cy, cx)."""

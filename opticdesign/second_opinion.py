@@ -130,8 +130,8 @@ def second_opinion(
     Args:
         design: the instrument.
         masks: those that light passes, in its order.
-        fields: complex fields in the object plane with their margin, sampled as the image is (n, y, x); dark beyond,
-            or, behind a filter whose surroundings are repeated, the same again and again.
+        fields: complex fields in the object plane with their margin, sampled as the image is (n, y, x); dark beyond.
+            Behind a filter neighbours go on as the field's mean, and what repeats is the same again and again.
         samples: least samples across a neuron; left out, as many as steep light needs, and as memory holds.
         memory_bytes: what may be used.
 
@@ -503,10 +503,15 @@ def _filtered(design: Design, optics: FilterOptics, mask: MaskInFile, fields: Fi
         images = _repeated(optics, mask, kinds, fields, scale, seen_at)
         how = "object and image repeat forever, and each of their frequencies meets the middle of a point"
     else:
+        endless = optics.surroundings == "neighbours"
+        beams = fields.mean((1, 2)) if endless else np.zeros(len(fields), np.complex128)
+        known = fields - beams[:, None, None]
         for values, share in kinds:
-            for index, image in enumerate(_imaged(optics, mask, values, share, fields, scale, seen_at)):
-                images[index] += image
-        how = f"{_NODES} samples across a point of the filter, nothing repeats"
+            on_axis = _on_axis(mask, values, share)
+            for index, image in enumerate(_imaged(optics, mask, values, share, known, scale, seen_at)):
+                images[index] += image + beams[index] * on_axis
+        beyond = "beyond its margin an object goes on as its mean" if endless else "it is dark beyond the object"
+        how = f"{_NODES} samples across a point of the filter, nothing repeats, {beyond}"
     weight = 0.25 * weights[:, None] * weights
     (rows, columns) = optics.shape
     intensity = np.stack([np.abs(image) ** 2 for image in images]).reshape(-1, rows, _NODES, columns, _NODES)
@@ -518,6 +523,18 @@ def _middles(mask: MaskInFile, axis: int) -> tuple[Reals, float]:
     count = mask.phase_rad.shape[axis]
     pitch = mask.size_m[axis] / count
     return (np.arange(count) - count // 2) * pitch + mask.offset_m[axis], pitch
+
+
+def _on_axis(mask: MaskInFile, values: Fields, share: float) -> complex:
+    """What the focus of an endless beam meets, of squares of these values, of a width over a point's."""
+    places = []
+    for axis in (0, 1):
+        middles, pitch = _middles(mask, axis)
+        place = int(np.abs(middles).argmin())
+        if abs(middles[place]) > 0.5 * share * pitch:
+            return 0.0
+        places.append(place)
+    return complex(values[places[0], places[1]])
 
 
 def _pupil(optics: FilterOptics, mask: MaskInFile) -> npt.NDArray[np.bool_]:

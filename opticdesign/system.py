@@ -199,7 +199,13 @@ def _build_filter(design: Design, optics: FilterOptics) -> FilterSystem:
     )
     (ny, nx), (my, mx) = image.shape, object_margin(design)
     lit = None if optics.surroundings == "repeat" else image.with_shape((ny + 2 * my, nx + 2 * mx))
-    return FilterSystem(element, lit, samples=optics.samples or _CAMERA_SAMPLES, rings=optics.rings)
+    return FilterSystem(
+        element,
+        lit,
+        endless=optics.surroundings == "neighbours",
+        samples=optics.samples or _CAMERA_SAMPLES,
+        rings=optics.rings,
+    )
 
 
 def build_decoder(design: Design) -> nn.Module | None:

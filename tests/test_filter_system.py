@@ -340,7 +340,7 @@ def test_a_filter_that_learns_nothing_trains_no_optics(base: Path) -> None:
         with_filter(base, "optics.mode=none")
 
 
-def brute_image(filter_rad: Tensor, field: Tensor, ny: int, nx: int) -> Tensor:
+def brute_image(filter_rad: Tensor, field: Tensor, ny: int, nx: int, beam: Tensor | float = 0.0) -> Tensor:
     """Light on samples of the image behind squares in a pupil, |A|² (ny, nx), by sums over waves and no transform.
 
     Args:
@@ -348,6 +348,7 @@ def brute_image(filter_rad: Tensor, field: Tensor, ny: int, nx: int) -> Tensor:
         field: the object, dark beyond, (y, x); waves are sampled sixteen times across each square.
         ny: rows of the image, in the middle of the object.
         nx: columns.
+        beam: beyond the object there is this.
     """
     lines = []
     for points, count, size in zip(filter_rad.shape, field.shape, (ny, nx), strict=True):
@@ -359,15 +360,18 @@ def brute_image(filter_rad: Tensor, field: Tensor, ny: int, nx: int) -> Tensor:
         )
     (to_y, from_y), (to_x, from_x) = lines
     squares = phasor(filter_rad.double().repeat_interleave(16, 0).repeat_interleave(16, 1))
-    image = from_y @ (squares * (to_y @ field.to(torch.complex128) @ to_x.mT)) @ from_x.mT
-    return image.abs() ** 2
+    known = field.to(torch.complex128) - beam
+    image = from_y @ (squares * (to_y @ known @ to_x.mT)) @ from_x.mT
+    middle = filter_rad.shape[0] // 2, filter_rad.shape[1] // 2
+    return (image + beam * phasor(filter_rad[middle].double())).abs() ** 2
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (15, 24)])
 @pytest.mark.parametrize("margin", [0, 5])
 @pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("endless", [False, True])
 def test_image_behind_squares_in_a_pupil_neither_repeats_nor_wraps(
-    shape: tuple[int, int], margin: int, samples: int
+    shape: tuple[int, int], margin: int, samples: int, endless: bool
 ) -> None:
     grid, generator = Grid(shape, (1e-6, 2e-6)), torch.Generator().manual_seed(3)
     phase = 6.28 * torch.rand(shape, generator=generator)
@@ -375,9 +379,9 @@ def test_image_behind_squares_in_a_pupil_neither_repeats_nor_wraps(
     whole = grid.with_shape((shape[0] + 2 * margin, shape[1] + 2 * margin))
     field = phasor(torch.rand((1, *whole.shape), generator=generator))
     with torch.no_grad():
-        light = FilterSystem(element, whole, samples=samples)(field)[0].abs() ** 2
+        light = FilterSystem(element, whole, endless=endless, samples=samples)(field)[0].abs() ** 2
     middle = slice(samples // 2, None, samples)  # an odd number has samples in the middle of those of the image
-    expected = brute_image(phase, field[0], *shape).to(light)
+    expected = brute_image(phase, field[0], *shape, field.mean() if endless else 0.0).to(light)
     error = torch.linalg.vector_norm(light[middle, middle] - expected) / torch.linalg.vector_norm(expected)
     assert error < (1e-2 if samples == 1 else 3e-2)
 
@@ -389,5 +393,29 @@ def test_a_4f_system_without_a_filter_gives_the_object_back_whatever_surrounds_i
     field = torch.exp(-(y**2 + x**2) / (6e-6) ** 2).to(torch.complex64)[None]
     padded = torch.nn.functional.pad(field, (6, 6, 6, 6))
     for lit, given in ((None, field), (grid, field), (grid.with_shape((36, 43)), padded)):
-        image = FilterSystem(element, lit).intensity(given)
-        torch.testing.assert_close(image, field.abs() ** 2, rtol=0.0, atol=2e-2)
+        for endless in (False, lit is not None):
+            image = FilterSystem(element, lit, endless=endless).intensity(given)
+            torch.testing.assert_close(image, field.abs() ** 2, rtol=0.0, atol=2e-2)
+
+
+@pytest.mark.parametrize("margin", [0, 7, 16])
+def test_an_empty_object_in_an_endless_beam_is_an_even_background_behind_every_filter(margin: int) -> None:
+    grid, generator = Grid((24, 31), (1e-6, 1e-6)), torch.Generator().manual_seed(0)
+    for phase in (zernike_phase((24, 31)), 6.28 * torch.rand((24, 31), generator=generator)):
+        element = FourierFilter(grid, 632.8e-9, 0.1, mode="none", phase_rad=phase)
+        lit = grid.with_shape((24 + 2 * margin, 31 + 2 * margin))
+        empty = torch.full((1, *lit.shape), 0.6 + 0.8j)
+        output = FilterSystem(element, lit, endless=True, samples=2)(empty)
+        torch.testing.assert_close(output, (0.6 + 0.8j) * phasor(phase[12, 15]).expand_as(output))
+
+
+def test_zernike_filter_of_squares_shows_phase_with_its_neighbours(base: Path) -> None:
+    """Of coarse structure, about as wide as the field of view, its squares shift the phase with the background's."""
+    optics = filter_of(
+        with_filter(base, "optics.start=zernike", "optics.mode=phase", 'optics.surroundings="neighbours"')
+    )
+    wave = torch.sin(2.0 * math.pi * 3.0 * torch.arange(64) / 32)
+    field = torch.polar(torch.ones((64, 64)), (0.05 * wave).expand(64, 64))[None]
+    with torch.no_grad():
+        seen = optics.intensity(field)[0]
+    torch.testing.assert_close(seen, 1.0 + 0.1 * wave[16:-16].expand(32, 32), atol=2e-2, rtol=0.0)

@@ -219,12 +219,26 @@ def test_a_filters_squares_are_integrated(padding: float, fill: float) -> None:
     design = lenses(padding=padding, fill_factor=fill, radius=2.0 * count)
     turns = RNG(8).uniform(0.0, 2.0 * np.pi, (2, count))
     objects = np.exp(1j * RNG(9).uniform(0.0, 2.0, (2, 24)))
+    objects -= objects.mean(axis=1, keepdims=True)  # so that it is dark beyond
     mask = MaskInFile(turns[0][:, None] + turns[1], mask_size_m(design))
     found = second_opinion(design, [mask], (objects[0][:, None] * objects[1])[None]).intensity[0]
     y, x = (
         (np.abs(image_line(np.exp(1j * t), o, fill)) ** 2).mean(axis=1) for t, o in zip(turns, objects, strict=True)
     )
     assert difference(found, y[:, None] * x) < 2e-3
+
+
+def test_an_endless_beam_through_a_uniform_object_meets_the_point_on_the_axis() -> None:
+    design, turns = lenses(), RNG(8).uniform(0.0, 2.0 * np.pi, (12, 12))
+    size = mask_size_m(design)
+    moved = [MaskInFile(turns, size, (by * size[0] / 12, 0.0)) for by in (0.0, 0.4, -1.0)]
+    field = np.full((1, 24, 24), 0.6 + 0.8j)
+    for mask in moved:
+        np.testing.assert_allclose(second_opinion(design, [mask], field).intensity, 1.0, rtol=1e-9)
+    narrow = lenses(fill_factor=0.36)
+    for by, seen in ((0.0, 1.0), (0.29, 1.0), (0.31, 0.0)):
+        mask = MaskInFile(turns, size, (0.0, by * size[1] / 12))
+        np.testing.assert_allclose(second_opinion(narrow, [mask], field).intensity, seen, atol=1e-9)
 
 
 def test_a_clear_filter_images_the_object() -> None:

@@ -69,7 +69,8 @@ class D2NNOptics(Table):
             each height level ("bpm").
         subdivide: samples of the march across one sample of the field, for model = "bpm".
         surroundings: what lies around the part of the object that is imaged: its neighbours as far as `margin`, and
-            dark beyond; nothing behind a field stop, which is a part of the device then; or the same part again.
+            beyond darkness, or before a filter the object's mean; nothing behind a field stop, which is a part of the
+            device then; or the same part again.
         margin: how far illumination and neighbours reach beyond the field of view, metres; None ("auto") for as far as
             light crosses.
         propagator: the method of propagation; "auto" chooses for each gap, and `check` says what and why.

@@ -62,12 +62,10 @@ class PerturbedFilter:
             learned: phase of the filter (1, wy, wx) that takes the gradient of the ones that are made of it.
         """
         light = sample.at(dev.get("wavelength"))
-        waves = self._shifted(self._optics.at_waves(self._filter(dev, learned).to(light.dtype)), dev)
+        filters = self._filter(dev, learned).to(light.dtype)
+        waves = self._shifted(self._optics.at_waves(filters), dev)
         transfer_function = self._optics.placed(waves) * self._to_camera(dev)
-        # one draw at a time stays in a CPU's cache
-        parts = torch.split(light.expand(len(dev), *light.shape[1:]), 1 if light.device.type == "cpu" else len(dev))
-        shares = torch.split(transfer_function.to(light)[:, None], len(parts[0]))
-        return torch.cat([self._optics.sent(part, share) for part, share in zip(parts, shares, strict=True)])
+        return self._optics.sent(light, transfer_function[:, None], self._on_axis(filters, dev)[:, None])
 
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
@@ -90,6 +88,23 @@ class PerturbedFilter:
             inside = inside & ((frequency - by).abs() * window.pitch_m[axis] < 0.5 + _RIM)
         shifted: Tensor = torch.fft.fft2(response) * inside.to(waves)
         return shifted
+
+    def _on_axis(self, filters: Tensor, dev: Deviations) -> Tensor:
+        """What the axis meets of filters (n, wy, wx), complex (n,): of two or four points their shares of a focus.
+
+        The focus of the beam is taken to be a point of the filter wide.
+        """
+        (rows, columns) = filters.shape[-2:]
+        shift = dev["layer_shift"][:, 0] if dev.active("layer_shift") else torch.zeros((len(dev), 2))
+        total = torch.zeros(len(dev), dtype=filters.dtype, device=filters.device)
+        place = [size // 2 - shift[:, axis] / self._points.pitch_m[axis] for axis, size in enumerate((rows, columns))]
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            y, x = (torch.floor(at) + step for at, step in zip(place, (down, right), strict=True))
+            share = (1.0 - (place[0] - y).abs()) * (1.0 - (place[1] - x).abs())
+            share = share * ((y >= 0) & (y < rows) & (x >= 0) & (x < columns))
+            index = torch.arange(len(dev)), y.clamp(0, rows - 1).long(), x.clamp(0, columns - 1).long()
+            total = total + filters.expand(len(dev), -1, -1)[index] * share.to(filters)
+        return total
 
     def _wavelength_m(self, dev: Deviations) -> Tensor:
         """Wavelength in the medium, float64 (n,)."""

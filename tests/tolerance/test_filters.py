@@ -88,6 +88,27 @@ def test_a_filter_shifted_by_part_of_a_point_lies_between() -> None:
     assert 0.0 < first < second
 
 
+@pytest.mark.parametrize(
+    ("along_y", "along_x", "shares"),
+    [(0.0, 0.0, {(0, 0): 1.0}), (0.25, 0.0, {(0, 0): 0.75, (-1, 0): 0.25}), (-0.5, 2.0, {(0, -2): 0.5, (1, -2): 0.5})],
+)
+def test_the_focus_of_the_beam_meets_the_points_of_a_shifted_filter_by_their_shares(
+    along_y: float, along_x: float, shares: dict[tuple[int, int], float]
+) -> None:
+    optics = optics_of(DESIGN)
+    point, middle = optics.element.pitch_m[0], optics.element.window.shape[0] // 2
+    fields = torch.full((1, *optics.object_grid.shape), 0.6 + 0.8j)
+    empty = Sample(fields, fields.angle())
+    perturbed = PerturbedFilter(DESIGN, optics, build_process(DESIGN), optics.phases_rad())
+    dev = errors(DESIGN, {"layer shift 1 y": along_y * point, "layer shift 1 x": along_x * point}, NO_PATTERN, None)
+    with torch.no_grad():
+        found = perturbed.field(empty, dev)[0]
+        made = optics.element.filter(build_process(DESIGN))
+    met = torch.stack([share * made[middle + y, middle + x] for (y, x), share in shares.items()]).sum()
+    expected = met * (0.6 + 0.8j)
+    torch.testing.assert_close(found, expected.expand_as(found), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("shape", [(17, 17), (16, 16)])
 def test_a_filter_is_read_at_turned_places_around_zero_frequency(shape: tuple[int, int]) -> None:
     points = Grid(shape, (1.0, 1.0))
@@ -136,7 +157,9 @@ def test_light_that_does_not_repeat_is_refocused_in_a_window_that_holds_it() -> 
     free = AngularSpectrum(object_grid, WAVELENGTH, 3e-6, padding=3.0)
     # an unfiltered image of the object, refocused, is the object's light farther on
     before, after = field({}, phase=clear), field({}, phase=clear, refocus=3e-6)
-    optics, light = optics_of(DESIGN, clear), free(sample(DESIGN).fields)
+    fields = sample(DESIGN).fields
+    mean = fields.mean((-2, -1), keepdim=True)  # beyond its margin
+    optics, light = optics_of(DESIGN, clear), free(fields - mean) + mean
     with torch.no_grad():
         expected = optics(light, build_process(DESIGN))
     inner = (..., slice(24, -24), slice(24, -24))
