@@ -72,7 +72,7 @@ class Layers:
         wavelength_m: in the medium, metres.
         binning: samples of the image in a pixel of the camera.
         method: name of the propagator; "auto" for the suitable one of each hop.
-        pointlike: neurons are points, or masks are marched through: light is sampled as the masks are.
+        pointlike: neurons are points, and light is sampled as the masks are.
     """
 
     neurons: tuple[int, int]
@@ -303,10 +303,7 @@ def suitable_samples(layers: Layers, accuracy: float) -> int:
     Raises:
         UsageError: more than 6144² samples in a plane would be needed.
     """
-    step = layers.image_samples
-    if layers.pointlike:  # light marched through masks: two samples for each wave
-        return step * max(1, math.ceil(2.0 * _waves(layers) / step))
-    step = math.lcm(2, step)
+    step = math.lcm(2, layers.image_samples)
     finest = step * max(1, math.ceil(4.0 * _waves(layers) / step))
     found = next((samples for samples in _fewer(step, finest) if _lost(layers, samples, finest) <= accuracy), finest)
     if layers.neurons[0] * layers.neurons[1] * found**2 > _MOST_SAMPLES:

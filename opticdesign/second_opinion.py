@@ -319,7 +319,7 @@ class _Layers:
             steepest = max(steepest, math.hypot(*x) / math.hypot(*x, distance) / self.wavelength)
         wanted = math.ceil(4.0 * steepest * optics.sample_pitch * (1.0 - 1e-9))
         if optics.model == "bpm":  # twice as fine as the march that is trained, in the material
-            coarse = optics.samples or each * math.ceil(2.0 * optics.sample_pitch / self.wavelength * (1.0 - 1e-9))
+            coarse = optics.samples or each * math.ceil(4.0 * optics.sample_pitch / self.wavelength * (1.0 - 1e-9))
             wanted = max(wanted, -(-2 * optics.subdivide * coarse // each))
         wanted = max(least, wanted if samples is None else -(-samples // each))
         area = _SLACK * widths[0] * widths[1] / optics.sample_pitch**2

@@ -102,7 +102,7 @@ def layers_of(design: Design, optics: D2NNOptics) -> Layers:
         wavelength_m=design.light.wavelength / _index(design),
         binning=design.detector.binning,
         method=optics.propagator,
-        pointlike=optics.samples == 1 or optics.model == "bpm",
+        pointlike=optics.samples == 1,
     )
 
 

@@ -67,7 +67,7 @@ class D2NNOptics(Table):
             which gives learning a direction where symmetry leaves none.
         model: each mask as a thin element, or as a relief that light is marched through slice by slice, one slice for
             each height level ("bpm").
-        subdivide: samples of the march across one sample of the field, for model = "bpm".
+        subdivide: samples of the march across one sample of the mask, for model = "bpm".
         surroundings: what lies around the part of the object that is imaged: its neighbours as far as `margin`, and
             beyond darkness, or before a filter the object's mean; nothing behind a field stop, which is a part of the
             device then; or the same part again.
@@ -95,7 +95,7 @@ class D2NNOptics(Table):
         default="rippled", description="masks before training", examples=["rippled"]
     )
     model: Literal["thin", "bpm"] = Field(default="thin", description="model of a mask", examples=["bpm"])
-    subdivide: int = Field(default=2, ge=1, le=8, description="samples of the march across a sample", examples=[2])
+    subdivide: int = Field(default=1, ge=1, le=8, description="samples of the march across a sample", examples=[2])
     propagator: Literal[
         "auto",
         "rayleigh-sommerfeld",
