@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opticdesign.cli.tables import QUICK, new_table
+from opticdesign.tolerance.headline import headline
 from opticdesign.tolerance.quantities import counted, metric, quantity, share
 from opticdesign.tolerance.report import tables
 
@@ -18,16 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["replay_table", "tolerance_lines", "tolerance_tables"]
 
-_RANKED = 12  # rows of the ranking; the report has all
-
 
 def tolerance_tables(result: ToleranceResult) -> Iterator[Table]:
     """The tables of a study, in the order of reading."""
-    ranking = tables.ranking_table(result)
     found = (
         replace(tables.stage_table(result), caption=_heading(result)),
         tables.spread_table(result),
-        ranking and _strongest(ranking),
+        tables.effect_table(result),
         tables.group_table(result),
         tables.inverse_table(result),
         tables.budget_table(result),
@@ -36,14 +34,6 @@ def tolerance_tables(result: ToleranceResult) -> Iterator[Table]:
         tables.worst_table(result),
     )
     return (_in_terminal(table) for table in found if table)
-
-
-def _strongest(ranking: tables.Table) -> tables.Table:
-    """The first rows of a ranking, without those whose place may be chance."""
-    told = [row for row in ranking.rows if row[0].note != tables.UNTOLD]
-    if untold := len(ranking.rows) - len(told):
-        ranking = replace(ranking, caption=f"{ranking.caption}; 0 lies in the intervals of {untold} more")
-    return replace(ranking, rows=tuple(told[:_RANKED]))
 
 
 def _heading(result: ToleranceResult) -> str:
@@ -74,7 +64,7 @@ def _in_terminal(found: tables.Table) -> Table:
 def tolerance_lines(result: ToleranceResult) -> list[str]:
     """What stands under the tables."""
     again = f"{result.provenance['command']} --replay {result.worst[0].index}"
-    return [*result.notes, f"make a draw again, alone, with a picture: {again}"]
+    return [*headline(result, result.metric), *result.notes, f"make a draw again, alone, with a picture: {again}"]
 
 
 def replay_table(found: Replay) -> Table:

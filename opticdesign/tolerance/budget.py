@@ -100,7 +100,7 @@ def propose_budget(
     """
     space = allocation.space
     nominal = float(evaluator.evaluate(space.nominal[None], [NO_PATTERN])[goal.metric].mean())
-    drawn = space.values(unit_points("sobol", len(space.names), stream_seed(seed, "budget"), 0, draws, draws))
+    drawn = space.values(unit_points("latin-hypercube", len(space.names), stream_seed(seed, "budget"), 0, draws, draws))
     losses: dict[float, BudgetLoss] = {}
 
     def holds(factor: float) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,26 +13,49 @@ from numpy.typing import NDArray
 from opticdesign.errors import DivergenceError, UsageError
 from opticdesign.randomness import stream_seed
 from opticdesign.tolerance.evaluator import NO_PATTERN, Evaluator
-from opticdesign.tolerance.result import InverseLimit
+from opticdesign.tolerance.result import Estimate, InverseLimit
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.sensitivity import group_members, widths
 from opticdesign.tolerance.space import Space
 
-__all__ = ["SEARCHED", "inverse_limits"]
+__all__ = ["PRECISION", "SEARCHED", "Draws", "inverse_limits"]
 
 SEARCHED = 8.0  # the largest factor on a tolerance that is tried
+PRECISION = 0.05  # half the width of a limit's interval, over it, down to which draws are added
 _LEAST_SEARCHED = 1.0 / 8.0
-_FIRST_STEP = 4.0
+_STEPS = 12  # at most, from the largest factor to one near the limit
+_NEAR = 1.1  # between two factors that hold the limit between them
+_USUAL_POWER = 1.5  # of a change in the factor, between that of a slope and that of an optimum
+_INSIDE = 0.995  # of a limit, for a factor that holds
+_TRIES = 20
+
+Asked: TypeAlias = tuple[float, int, int]
+"""A factor, and the first draw and the number of draws whose changes at it are wanted."""
+Search: TypeAlias = Generator[Asked, NDArray[np.float64], Estimate]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How many draws a limit is found on.
+
+    Args:
+        first: draws to begin with, two or more.
+        most: at most; doubled from the first ones until the limit is known to `PRECISION`.
+    """
+
+    first: int
+    most: int
 
 
 def inverse_limits(
-    evaluator: Evaluator, space: Space, metric: str, drop: float, seed: int, *, draws: int, steps: int
+    evaluator: Evaluator, space: Space, metric: str, drop: float, seed: int, draws: Draws
 ) -> tuple[InverseLimit, ...]:
-    """Bisect each group's factor to a change of the metric from nominal.
+    """The factor on each group's tolerances at which it alone changes the metric by the drop.
 
-    The change is the root mean square over a few draws of that group alone, in which an error that does good on one
-    side and harm on the other counts as it does in `budget`. All groups are bisected side by side, so that each step is
-    one batch of groups · draws points.
+    The change is the root mean square over independent draws of that group, in which an error that does good on one
+    side and harm on the other counts as it does in `budget`. It grows as a power of the factor near the limit, so that
+    the interval of its mean square, Student's, is one of the limit. The factor found is the largest tried at which the
+    draws keep to the drop. All groups are searched side by side: each step is one batch of points.
 
     Args:
         evaluator: judges the points.
@@ -38,58 +64,113 @@ def inverse_limits(
         drop: the change looked for, positive.
         seed: seed of the draws.
         draws: how many; the same ones at every factor.
-        steps: halvings of the logarithm of the factor, from 8 down to 2 first.
     """
     groups = group_members(space)
-    unit = unit_points("sobol", len(space.names), stream_seed(seed, "tolerance inverse"), 0, draws, draws)
+    unit = unit_points("random", len(space.names), stream_seed(seed, "tolerance inverse"), 0, draws.most, draws.most)
     deviations = space.values(unit) - space.nominal
     nominal = evaluator.evaluate(space.nominal[None], [NO_PATTERN])[metric].mean()
 
-    def changes(scales: dict[str, float]) -> dict[str, float]:
-        """Change by each group at its factor."""
-        points = [_alone(space.nominal, deviations, groups[name], scale) for name, scale in scales.items()]
-        table = evaluator.evaluate(np.concatenate(points), [NO_PATTERN] * (draws * len(scales)))[metric]
-        found = table.mean(axis=1).reshape(len(scales), draws) - nominal
-        return dict(zip(scales, np.sqrt(np.mean(found**2, axis=1)).tolist(), strict=True))
+    def changes(asked: Mapping[str, Asked]) -> dict[str, NDArray[np.float64]]:
+        """Changes by the draws of each group at its factor."""
+        points = [
+            _alone(space.nominal, deviations[first : first + count], groups[name], scale)
+            for name, (scale, first, count) in asked.items()
+        ]
+        table = evaluator.evaluate(np.concatenate(points), [NO_PATTERN] * sum(map(len, points)))[metric]
+        ends = np.cumsum([len(part) for part in points])[:-1]
+        return dict(zip(asked, np.split(table.mean(axis=1) - nominal, ends), strict=True))
 
-    searched = _farthest(changes, tuple(groups), SEARCHED)
-    reached = {name: (0.0, scale) for name, (scale, change) in searched.items() if change >= drop}
-    for _ in range(steps if reached else 0):
-        middle = {name: _between(*bounds) for name, bounds in reached.items()}
-        for name, value in changes(middle).items():
-            low, high = reached[name]
-            reached[name] = (low, middle[name]) if value >= drop else (middle[name], high)
-    tolerances = widths(space)
+    searched = _farthest(changes, tuple(groups), SEARCHED, draws.first)
+    searches = {
+        name: _search(drop, scale, _rms(change), draws)
+        for name, (scale, change) in searched.items()
+        if _rms(change) >= drop
+    }
+    found, tolerances = _side_by_side(changes, searches), widths(space)
     return tuple(
         InverseLimit(
             group=name,
-            scale=(scale := _between(*reached[name]) if name in reached else None),
+            scale=found.get(name),
             searched=searched[name][0],
             deviations={
-                space.names[place]: float(tolerances[place] * (scale or searched[name][0])) for place in places
+                space.names[place]: float(
+                    tolerances[place] * (found[name].value if name in found else searched[name][0])
+                )
+                for place in places
             },
         )
         for name, places in groups.items()
     )
 
 
+def _search(drop: float, far: float, change: float, draws: Draws) -> Search:
+    """The limit of one group that changes the metric by more than the drop at a factor."""
+    low, high = (0.0, 0.0), (far, change)  # factors around the limit, and the change at each
+    for _ in range(_STEPS):
+        if high[0] <= _NEAR * low[0]:
+            break
+        scale = _between(drop, low, high)
+        reached = scale, _rms((yield scale, 0, draws.first))
+        low, high = (low, reached) if reached[1] >= drop else (reached, high)
+    power = math.log(high[1] / low[1]) / math.log(high[0] / low[0]) if low[1] > 0.0 else _USUAL_POWER
+    power = min(max(power, 0.25), 4.0)
+    scale = _between(drop, low, high)
+    found = yield scale, 0, draws.first
+    for _ in range(_TRIES):
+        root, spread = scale * (drop / _rms(found)) ** (1.0 / power), _spread(found) / power
+        if abs(math.log(root / scale)) > PRECISION:  # it is a power near by only
+            scale, found = root, (yield root, 0, len(found))
+        elif spread > PRECISION and len(found) < draws.most:
+            more = yield scale, len(found), min(len(found), draws.most - len(found))
+            found = np.concatenate([found, more])
+        else:
+            break
+    held = root
+    for _ in range(_TRIES):
+        held *= _INSIDE
+        reached = held, _rms((yield held, 0, len(found)))
+        if reached[1] <= drop:
+            break
+        held *= (drop / reached[1]) ** (1.0 / power)
+    return Estimate(held, min(held, root * math.exp(-spread)), root * math.exp(spread))
+
+
+def _side_by_side(
+    changes: Callable[[Mapping[str, Asked]], dict[str, NDArray[np.float64]]], searches: Mapping[str, Search]
+) -> dict[str, Estimate]:
+    """The results of searches whose questions are answered together."""
+    asked = {name: next(search) for name, search in searches.items()}
+    found: dict[str, Estimate] = {}
+    while asked:
+        answers, asked = changes(asked), {}
+        for name, answer in answers.items():
+            try:
+                asked[name] = searches[name].send(answer)
+            except StopIteration as end:
+                found[name] = end.value
+    return found
+
+
 def _farthest(
-    changes: Callable[[dict[str, float]], dict[str, float]], names: Sequence[str], scale: float
-) -> dict[str, tuple[float, float]]:
-    """The largest factor of each group that can be simulated, and the change there: no gap is less than nothing, say.
+    changes: Callable[[Mapping[str, Asked]], dict[str, NDArray[np.float64]]],
+    names: Sequence[str],
+    scale: float,
+    draws: int,
+) -> dict[str, tuple[float, NDArray[np.float64]]]:
+    """The largest factor of each group that can be simulated, and the changes there: no gap is less than nothing, say.
 
     Raises:
         UsageError, DivergenceError: a group cannot be simulated even at a small factor.
     """
     try:
-        return {name: (scale, change) for name, change in changes(dict.fromkeys(names, scale)).items()}
+        return {name: (scale, found) for name, found in changes(dict.fromkeys(names, (scale, 0, draws))).items()}
     except (UsageError, DivergenceError):
         if len(names) == 1 and scale <= _LEAST_SEARCHED:
             raise
     if len(names) == 1:
-        return _farthest(changes, names, scale / 2.0)
+        return _farthest(changes, names, scale / 2.0, draws)
     middle = len(names) // 2
-    return _farthest(changes, names[:middle], scale) | _farthest(changes, names[middle:], scale)
+    return _farthest(changes, names[:middle], scale, draws) | _farthest(changes, names[middle:], scale, draws)
 
 
 def _alone(
@@ -101,6 +182,23 @@ def _alone(
     return values
 
 
-def _between(low: float, high: float) -> float:
-    """The geometric middle; below everything tried so far, a fixed step down."""
-    return float(np.sqrt(low * high)) if low > 0.0 else high / _FIRST_STEP
+def _between(drop: float, low: tuple[float, float], high: tuple[float, float]) -> float:
+    """Where a power law through two factors and their changes comes to the drop; below the first, a guess."""
+    if low[0] <= 0.0:
+        return high[0] * max(0.8 * math.pow(drop / high[1], 1.0 / _USUAL_POWER), 1.0 / 64.0)
+    place = 0.5
+    if low[1] > 0.0:
+        place = min(max(math.log(drop / low[1]) / math.log(high[1] / low[1]), 0.1), 0.9)
+    return low[0] * math.pow(high[0] / low[0], place)
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _spread(changes: NDArray[np.float64]) -> float:
+    """Half the width of the 95 % interval of the logarithm of their root mean square."""
+    from scipy.stats import t
+
+    squares = changes**2
+    return float(t.ppf(0.975, len(squares) - 1) * squares.std(ddof=1) / math.sqrt(len(squares)) / squares.mean() / 2.0)

@@ -18,6 +18,7 @@ __all__ = [
     "Draws",
     "Estimate",
     "Findings",
+    "GroupEffect",
     "InverseLimit",
     "MetricSummary",
     "ParameterFacts",
@@ -86,7 +87,7 @@ class MetricSummary:
         deviation: standard deviation over draws.
         minimum: smallest draw.
         maximum: largest draw.
-        percentiles: "5", "50" and "95" → value with its bootstrap interval.
+        percentiles: "5", "50" and "95" → value with its interval between order statistics.
         lower_is_better: whether a small value is good, as of an error.
     """
 
@@ -135,8 +136,25 @@ class YieldCurve:
 
 
 @dataclass(frozen=True)
+class GroupEffect:
+    """What a group of errors does to the judged metric.
+
+    Args:
+        group: the group, or all per-pixel patterns.
+        alone: by how much draws of it alone differ from nominal, up or down, on average.
+        won: by how much draws would be better without it, on average, all other errors staying.
+        over_next: by how much more than the next group's its changes alone come to; None for the last one.
+    """
+
+    group: str
+    alone: Estimate
+    won: Estimate
+    over_next: Estimate | None = None
+
+
+@dataclass(frozen=True)
 class Ranking:
-    """How much a parameter or group matters for the judged metric; the greatest first.
+    """How a parameter or group goes with the judged metric over the draws; the strongest first.
 
     Args:
         name: parameter, or group where `of` is "group".
@@ -146,6 +164,8 @@ class Ranking:
         spearman_signed: rank correlation of the parameter itself with the metric; None for groups.
         first: first-order Sobol index: the share of the metric's variance that the group makes alone; None if not run.
         total: total Sobol index: with its interactions; None if not run.
+        chance: probability that errors without any effect would show one such correlation or more among all that were
+            tried (Holm); None for groups.
     """
 
     name: str
@@ -154,6 +174,7 @@ class Ranking:
     spearman_signed: Estimate | None = None
     first: Estimate | None = None
     total: Estimate | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,14 +194,15 @@ class InverseLimit:
 
     Args:
         group: the group.
-        scale: factor on all the group's deviations at which it has; None when it has not at `searched`.
+        scale: the largest factor on all the group's deviations at which draws were found to keep to the drop, and the
+            interval of the one at which they lose just that; None when it has not at `searched`.
         searched: the largest factor tried.
         deviations: parameter → its tolerance at that factor, SI: how far from nominal 95 % of its values reach; at
             `searched` where `scale` is None.
     """
 
     group: str
-    scale: float | None
+    scale: Estimate | None
     searched: float
     deviations: dict[str, float]
 
@@ -332,7 +354,8 @@ class Findings:
         summaries: metric → its spread.
         yield_found: of the draws, against the limit of the judged metric.
         yield_curve: of the judged metric.
-        ranking: parameters by Spearman, then groups by Sobol where that was run.
+        effects: what each group does, the greatest first.
+        ranking: parameters by Spearman, but for samplers whose points go together; then groups by Sobol, where run.
         curves: one at a time.
         inverse: inverse limits.
         budget: the proposed budget; None where the drop allowed is not positive, or there is nothing to allocate.
@@ -347,6 +370,7 @@ class Findings:
     summaries: dict[str, MetricSummary]
     yield_found: YieldFound
     yield_curve: YieldCurve
+    effects: tuple[GroupEffect, ...]
     ranking: tuple[Ranking, ...]
     curves: tuple[Curve, ...]
     inverse: tuple[InverseLimit, ...]

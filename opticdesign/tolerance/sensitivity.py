@@ -1,7 +1,8 @@
-"""Which perturbations matter: one at a time, by rank over the draws, and by shares of the variance (Sobol)."""
+"""How single perturbations act: one at a time, by rank over the draws, and by shares of the variance (Sobol)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -73,25 +74,49 @@ def rank_correlations(values: NDArray[np.float64], metric: NDArray[np.float64], 
     """Spearman correlation of each parameter with a metric over the draws, by its strength.
 
     Most errors harm in both directions, so that the distance from nominal counts, and the value itself stands beside.
+    With draws whose values do not depend on one another, an error without effect correlates as ranks in random order
+    do; of so many errors some correlate by chance, and `Ranking.chance` allows for all that were tried. S. Holm, A
+    simple sequentially rejective multiple test procedure, Scand. J. Stat. 6, 65 (1979).
     Intervals: D. G. Bonett, T. A. Wright, Sample size requirements for estimating Pearson, Kendall and Spearman
     correlations, Psychometrika 65, 23 (2000), Eq. 4, doi:10.1007/BF02294183.
 
     Args:
-        values: of the draws (n, d).
+        values: of the draws (n, d), independent or of a Latin hypercube.
         metric: of the draws (n,).
         space: the parameters.
     """
     distances = np.abs(values - space.nominal)
+    pairs = [
+        (_spearman(distances[:, place], metric), _spearman(values[:, place], metric))
+        for place in range(len(space.names))
+    ]
+    chances = _holm(np.array([[_chance(one.value, len(values)) for one in pair] for pair in pairs]).reshape(-1, 2))
     found = [
-        Ranking(
-            parameter.name,
-            "parameter",
-            spearman=_spearman(distances[:, place], metric),
-            spearman_signed=_spearman(values[:, place], metric),
-        )
-        for place, parameter in enumerate(space.parameters)
+        Ranking(parameter.name, "parameter", spearman=size, spearman_signed=signed, chance=float(chance))
+        for parameter, (size, signed), chance in zip(space.parameters, pairs, chances.min(axis=1), strict=True)
     ]
     return tuple(sorted(found, key=_strength, reverse=True))
+
+
+def _chance(correlation: float, samples: int) -> float:
+    """Probability of a rank correlation as strong as this one between independent values, by Student's t."""
+    from scipy.stats import t
+
+    if samples < 3:
+        return 1.0
+    if abs(correlation) >= 1.0:
+        return 2.0 / math.factorial(samples) if samples < 20 else 0.0
+    return float(2.0 * t.sf(abs(correlation) * math.sqrt((samples - 2) / (1.0 - correlation**2)), samples - 2))
+
+
+def _holm(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of single tests, raised to what all of them together make of them; same shape."""
+    flat = chances.ravel()
+    order = np.argsort(flat)
+    raised = np.maximum.accumulate(flat[order] * (len(flat) - np.arange(len(flat))))
+    result = np.empty_like(flat)
+    result[order] = np.minimum(raised, 1.0)
+    return result.reshape(chances.shape)
 
 
 def _strength(row: Ranking) -> float:

@@ -14,8 +14,10 @@ from opticdesign.randomness import numpy_stream
 from opticdesign.tolerance import quantities
 from opticdesign.tolerance.budget import Goal, allocate, propose_budget
 from opticdesign.tolerance.compensate import KNOBS, Devices, adjusted, retuned
+from opticdesign.tolerance.effects import group_effects
 from opticdesign.tolerance.evaluator import NO_PATTERN
-from opticdesign.tolerance.inverse import inverse_limits
+from opticdesign.tolerance.inverse import PRECISION, inverse_limits
+from opticdesign.tolerance.inverse import Draws as LimitDraws
 from opticdesign.tolerance.result import (
     Budget,
     BudgetLoss,
@@ -23,6 +25,7 @@ from opticdesign.tolerance.result import (
     Curve,
     Draws,
     Findings,
+    GroupEffect,
     InverseLimit,
     Ranking,
     SpecLimit,
@@ -32,7 +35,15 @@ from opticdesign.tolerance.runner import Runner
 from opticdesign.tolerance.sampling import Sampler, unit_points
 from opticdesign.tolerance.sensitivity import curves, rank_correlations, sobol_cost, sobol_ranking
 from opticdesign.tolerance.space import Space
-from opticdesign.tolerance.summary import assured_rank, convergence, drops, lower_is_better, summarise, worst_first
+from opticdesign.tolerance.summary import (
+    assured_rank,
+    convergence,
+    drops,
+    lower_is_better,
+    percentile_ranks,
+    summarise,
+    worst_first,
+)
 from opticdesign.tolerance.yields import yield_curve, yield_of
 
 __all__ = ["Plan", "Study", "drawn_values", "plan_of"]
@@ -52,8 +63,9 @@ class Plan:
         sampler: how they are spread.
         sobol: base points of Sobol indices, a power of two; 0 for none.
         deviations: where the curves of one parameter alone have points, in standard deviations, without 0.
-        inverse_draws: draws on which inverse limits are found.
-        inverse_steps: bisections of each.
+        effect_draws: draws that are made again with each group alone, and without it.
+        inverse_draws: draws on which an inverse limit is looked for.
+        inverse_most: draws that are added to them, at most, to know it well.
         adjusted: devices to adjust, so many of the worst and so many at random.
         budget_draws: draws on which the budget is tried.
         budget_steps: bisections of its common factor.
@@ -64,8 +76,9 @@ class Plan:
     sampler: Sampler
     sobol: int = 0
     deviations: tuple[float, ...] = (-2, -1, 1, 2)
+    effect_draws: int = 32
     inverse_draws: int = 8
-    inverse_steps: int = 5
+    inverse_most: int = 64
     adjusted: int = 3
     budget_draws: int = 32
     budget_steps: int = 3
@@ -74,7 +87,7 @@ class Plan:
 def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> Plan:
     """The plan of a study: the design's number of draws unless another is asked for; less of everything if quick."""
     if quick:
-        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 2, 3, 1, 8, 2)
+        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 4, 4, 4, 1, 8, 2)
     return Plan(samples or tolerance.samples, seed, tolerance.sampler, sobol)
 
 
@@ -114,16 +127,17 @@ class Study:
             StudyStopped: the user asked to stop.
         """
         spec, judged, curve = self.spec, self.judged, self._curves()
-        budget = self._budget(curve)
+        budget, inverse = self._budget(curve), self._inverse()
         return Findings(
             summaries={
                 name: summarise(column, self.nominal[name], name, self.plan.seed) for name, column in self.means.items()
             },
             yield_found=yield_of(judged, spec, self.tolerance.least_yield),
             yield_curve=yield_curve(judged, spec.lower_is_better),
-            ranking=(*rank_correlations(self.values, judged, self.space), *self._sobol()),
+            effects=self._effects(),
+            ranking=(*self._correlations(), *self._sobol()),
             curves=curve,
-            inverse=self._inverse(),
+            inverse=inverse,
             budget=budget,
             allowed_drop=self.allowed,
             compensators=self._compensated(),
@@ -133,7 +147,7 @@ class Study:
                 values={name: tuple(self.values[:, place].tolist()) for place, name in enumerate(self.space.names)},
                 metrics={name: tuple(column.tolist()) for name, column in self.means.items()},
             ),
-            notes=(*self._notes(), *([self._budget_note(budget)] if budget else [])),
+            notes=(*self._notes(), *_limit_notes(inverse), *([self._budget_note(budget)] if budget else [])),
         )
 
     @cached_property
@@ -177,6 +191,18 @@ class Study:
     def _curves(self) -> tuple[Curve, ...]:
         return curves(self.runner.named("one at a time"), self.space, self.plan.deviations) if self.space.names else ()
 
+    def _effects(self) -> tuple[GroupEffect, ...]:
+        """On the first draws; two at least say how sure they are."""
+        count = min(self.plan.effect_draws, self.plan.samples)
+        runner = self.runner.named("each group alone and taken away", count)
+        if count < 2:
+            return ()
+        return group_effects(runner, self.space, self.metric, self.values[:count], range(count), self.judged[:count])
+
+    def _correlations(self) -> tuple[Ranking, ...]:
+        """Points of a Sobol sequence of many dimensions go together, and so would errors without effect."""
+        return () if self.plan.sampler == "sobol" else rank_correlations(self.values, self.judged, self.space)
+
     def _sobol(self) -> tuple[Ranking, ...]:
         plan, runner = self.plan, self.runner.named("Sobol indices")
         return sobol_ranking(runner, self.space, self.metric, plan.sobol, plan.seed) if plan.sobol else ()
@@ -190,8 +216,7 @@ class Study:
             self.metric,
             self.allowed,
             self.plan.seed,
-            draws=self.plan.inverse_draws,
-            steps=self.plan.inverse_steps,
+            LimitDraws(self.plan.inverse_draws, self.plan.inverse_most),
         )
 
     def _compensated(self) -> tuple[CompensatorRow, ...]:
@@ -252,19 +277,42 @@ class Study:
             )
         else:
             notes.append(f"{plan.samples} draws bound no 95 % of devices with 95 % confidence; 59 are needed (Wilks).")
+        least = min(percentile_ranks(plan.samples, share)[2] for share in (0.05, 0.5, 0.95))
+        if least < 0.95:
+            notes.append(
+                f"The least and the greatest of {plan.samples} draws hold the 5th and the 95th percentile with "
+                f"{quantities.share(least)} only: their intervals are that much less sure."
+            )
         if plan.sampler != "random":
             notes.append(
-                f"Intervals are those of independent draws; {plan.sampler} points are spread more evenly, so that the "
-                "intervals are rather too wide than too narrow."
+                f"Intervals of yield, means and percentiles are those of independent draws, and {plan.sampler} points "
+                "are spread more evenly than those."
+            )
+        if plan.sampler == "sobol":
+            notes.append(
+                "There are no rank correlations: Sobol points of many dimensions go together by themselves. Draw at "
+                "random, or from a Latin hypercube, to have them."
             )
         if plan.sobol:
             cost = sobol_cost(self.space, plan.sobol)
             notes.append(f"Sobol indices of groups took {cost} points: {plan.sobol} twice, and once for each group.")
         if self.allowed <= 0.0:
             notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
-        elif self.space.names:
-            notes.append(f"Inverse limits are those of {plan.inverse_draws} draws of each group alone.")
         if self.space.names and self.space.patterns:
             names = ", ".join(pattern.name.replace("_", " ") for pattern in self.space.patterns)
             notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")
         return notes
+
+
+def _limit_notes(limits: Sequence[InverseLimit]) -> list[str]:
+    """Which limits are not known as well as they should be."""
+    wide = {
+        limit.group.replace("_", " "): (limit.scale.high - limit.scale.low) / 2.0 / limit.scale.value
+        for limit in limits
+        if limit.scale is not None
+    }
+    wide = {group: half for group, half in wide.items() if half > PRECISION}
+    if not wide:
+        return []
+    named = ", ".join(f"{group} (±{quantities.share(half)})" for group, half in wide.items())
+    return [f"Not known to ±{quantities.share(PRECISION)} are the limits of {named}: more draws would be needed."]

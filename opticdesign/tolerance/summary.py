@@ -1,8 +1,9 @@
-"""How a metric spreads over draws: percentiles with bootstrap intervals, tolerance bounds, convergence."""
+"""How a metric spreads over draws: percentiles between order statistics, tolerance bounds, convergence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ __all__ = [
     "convergence",
     "drops",
     "lower_is_better",
+    "percentile_ranks",
     "summarise",
     "worst_end",
     "worst_first",
@@ -67,7 +69,8 @@ def bootstrap(
 def summarise(values: NDArray[np.float64], nominal: float, metric: str, seed: int) -> MetricSummary:
     """Spread of a metric over draws (n,)."""
     percentiles: NDArray[np.float64] = np.percentile(values, _PERCENTILES)
-    low, high = bootstrap(len(values), lambda picks: np.percentile(values[picks], _PERCENTILES, axis=1).T, seed)
+    ordered = np.sort(values)
+    ranks = [percentile_ranks(len(values), percent / 100.0) for percent in _PERCENTILES]
     mean_low, mean_high = bootstrap(len(values), lambda picks: values[picks].mean(axis=1), seed)
     return MetricSummary(
         nominal=nominal,
@@ -76,11 +79,42 @@ def summarise(values: NDArray[np.float64], nominal: float, metric: str, seed: in
         minimum=float(values.min()),
         maximum=float(values.max()),
         percentiles={
-            str(percent): Estimate(float(percentiles[place]), float(low[place]), float(high[place]))
-            for place, percent in enumerate(_PERCENTILES)
+            str(percent): Estimate(float(percentiles[place]), float(ordered[low - 1]), float(ordered[high - 1]))
+            for place, (percent, (low, high, _)) in enumerate(zip(_PERCENTILES, ranks, strict=True))
         },
         lower_is_better=lower_is_better(metric),
     )
+
+
+@cache
+def percentile_ranks(samples: int, share: float, confidence: float = 0.95) -> tuple[int, int, float]:
+    """The closest two order statistics, counted from 1 at the smallest, that hold a quantile, and how surely they do.
+
+    Of n independent draws the number B below the quantile of a continuous distribution is binomial, and the l-th and
+    u-th smallest hold it where l ≤ B < u, whatever the distribution. W. R. Thompson, On confidence ranges for the
+    median and other expectation distributions for populations of unknown distribution form, Ann. Math. Stat. 7, 122
+    (1936), doi:10.1214/aoms/1177732502. Where not even the least and the greatest are sure enough, they are taken:
+    their probability, the third number, says so.
+
+    Args:
+        samples: number of draws.
+        share: which quantile, above 0 and below 1.
+        confidence: least probability.
+    """
+    from scipy.stats import binom
+
+    below = binom.cdf(np.arange(samples), samples, share)  # of B ≤ 0, 1, …
+    best = (1, samples, float(below[-1] - below[0]) if samples > 1 else 0.0)
+    if best[2] < confidence:
+        return best
+    for low in range(1, samples):
+        high = int(np.searchsorted(below, below[low - 1] + confidence)) + 1
+        if high > samples:
+            break
+        sure = float(below[high - 1] - below[low - 1])
+        if (high - low, -sure) < (best[1] - best[0], -best[2]):
+            best = (low, high, sure)
+    return best
 
 
 def assured_rank(samples: int, share: float = 0.95, confidence: float = 0.95) -> int:

@@ -7,7 +7,7 @@ from tolerance_fakes import Analytic
 
 from opticdesign.errors import UsageError
 from opticdesign.randomness import stream_seed
-from opticdesign.tolerance.inverse import SEARCHED, inverse_limits
+from opticdesign.tolerance.inverse import PRECISION, SEARCHED, Draws, inverse_limits
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.space import Normal, Parameter, Space, Uniform
 
@@ -19,7 +19,8 @@ SPACE = Space(
         Parameter("index", "index", "", Normal(1e-3)),
     )
 )
-UNIT = unit_points("sobol", 4, stream_seed(7, "tolerance inverse"), 0, 16, 16)
+UNIT = unit_points("random", 4, stream_seed(7, "tolerance inverse"), 0, 16, 16)
+DRAWS = Draws(16, 16)
 
 
 def metric(values: np.ndarray) -> np.ndarray:
@@ -31,35 +32,58 @@ def rms(values: np.ndarray) -> float:
 
 
 def test_limits_are_where_the_group_alone_has_changed_the_metric_so_much() -> None:
-    fake = Analytic(metric)
-    gap, tilt, index = inverse_limits(fake, SPACE, "psnr_db", 1.5, 7, draws=16, steps=14)
+    gap, tilt, index = inverse_limits(Analytic(metric), SPACE, "psnr_db", 1.5, 7, DRAWS)
     # a drop is s² times a sum of squares, in closed form of the unit points
-    assert gap.scale == pytest.approx(np.sqrt(1.5 / rms(ndtri(UNIT[:, 0]) ** 2)), rel=1e-3)
     squares = (2 * UNIT[:, 1] - 1) ** 2 + (2 * UNIT[:, 2] - 1) ** 2
-    assert tilt.scale == pytest.approx(np.sqrt(1.5 / rms(squares)), rel=1e-3)
-    assert gap.deviations == {"gap": pytest.approx(1.959964e-6 * gap.scale, rel=1e-6)}
+    for found, sizes in ((gap, ndtri(UNIT[:, 0]) ** 2), (tilt, squares)):
+        exact = np.sqrt(1.5 / rms(sizes))
+        assert exact * 0.98 < found.scale.value <= exact
+        assert found.scale.low < exact < found.scale.high
+    assert gap.deviations == {"gap": pytest.approx(1.959964e-6 * gap.scale.value, rel=1e-6)}
     assert tilt.deviations.keys() == {"tilt y", "tilt x"}
     assert index.scale is None and index.searched == SEARCHED
     assert index.deviations["index"] == pytest.approx(SEARCHED * 1.959964e-3, rel=1e-6)
-    assert fake.judged == 1 + 16 * 3 + 14 * 16 * 2
 
 
 def test_a_limit_of_an_error_metric_is_where_it_has_risen() -> None:
     fake = Analytic(lambda values: 0.1 + np.abs(values[:, 0]) / 1e-6, metrics=("mae_rad",))
-    gap, *others = inverse_limits(fake, SPACE, "mae_rad", 0.5, 7, draws=16, steps=14)
-    assert gap.scale == pytest.approx(0.5 / rms(ndtri(UNIT[:, 0])), rel=1e-3)
+    gap, *others = inverse_limits(fake, SPACE, "mae_rad", 0.5, 7, DRAWS)
+    assert gap.scale.value == pytest.approx(0.5 / rms(ndtri(UNIT[:, 0])), rel=0.01)
     assert all(one.scale is None for one in others)
 
 
 def test_harm_on_one_side_is_not_made_good_by_the_other() -> None:
-    gap, *_ = inverse_limits(Analytic(lambda values: values[:, 0] / 1e-6), SPACE, "psnr_db", 1.0, 7, draws=16, steps=14)
-    assert gap.scale == pytest.approx(1.0 / rms(ndtri(UNIT[:, 0])), rel=1e-3)
+    gap, *_ = inverse_limits(Analytic(lambda values: values[:, 0] / 1e-6), SPACE, "psnr_db", 1.0, 7, DRAWS)
+    assert gap.scale.value == pytest.approx(1.0 / rms(ndtri(UNIT[:, 0])), rel=0.01)
 
 
-def test_a_very_tight_limit_is_found_below_the_first_step() -> None:
-    fake = Analytic(lambda values: -np.abs(values[:, 0]) / 1e-6)
-    gap, *_ = inverse_limits(fake, SPACE, "psnr_db", 1e-3, 7, draws=16, steps=20)
-    assert gap.scale == pytest.approx(1e-3 / rms(ndtri(UNIT[:, 0])), rel=0.01)
+@pytest.mark.parametrize("drop", [1e-6, 1e-3, 0.1, 3.0])
+@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+def test_draws_keep_to_the_drop_at_every_limit_and_hardly_beyond(drop: float, power: float) -> None:
+    fake = Analytic(lambda values: -np.tanh(np.abs(values[:, 0] / 1e-6) ** power) * 5.0)
+    gap, *_ = inverse_limits(fake, SPACE, "psnr_db", drop, 7, DRAWS)
+
+    def change(scale: float) -> float:
+        return rms(5.0 * np.tanh(np.abs(scale * ndtri(UNIT[:, 0])) ** power))
+
+    assert change(gap.scale.value) <= drop < change(gap.scale.value * 1.1)
+
+
+SUMS = Space(tuple(Parameter(f"gap {place}", "gap", "m", Uniform(-1e-6, 1e-6)) for place in range(6)))
+LEAST = 1.0 / np.sqrt(6.0 / 3.0)  # where the root mean square of six signed gaps is 1
+
+
+@pytest.mark.parametrize(("most", "least"), [(64, 0.87), (1024, 0.91)])
+def test_intervals_hold_a_limit_that_is_known_and_draws_narrow_them(most: int, least: float) -> None:
+    held, halves = [], []
+    for seed in range(100):
+        (found,) = inverse_limits(
+            Analytic(lambda values: values @ [1, -1, 1, -1, 1, -1] / 1e-6), SUMS, "psnr_db", 1.0, seed, Draws(8, most)
+        )
+        held.append(found.scale.low <= LEAST <= found.scale.high)
+        halves.append((found.scale.high - found.scale.low) / 2.0 / found.scale.value)
+    assert np.mean(held) >= least
+    assert np.median(halves) < 0.2 if most == 64 else np.max(halves) < 1.1 * PRECISION
 
 
 def test_a_factor_that_cannot_be_simulated_is_not_searched() -> None:
@@ -70,8 +94,9 @@ def test_a_factor_that_cannot_be_simulated_is_not_searched() -> None:
             return super().evaluate(values, indices)
 
     deepest = -ndtri(UNIT[:, 0]).min()
-    gap, *_ = inverse_limits(Walled(metric), SPACE, "psnr_db", 1e9, 7, draws=16, steps=3)
-    assert gap.scale is None and gap.searched == 2.0 and 4.0 * deepest > 5.0 > 2.0 * deepest
+    farthest = max(scale for scale in (8.0, 4.0, 2.0, 1.0) if scale * deepest <= 5.0)
+    gap, *_ = inverse_limits(Walled(metric), SPACE, "psnr_db", 1e9, 7, DRAWS)
+    assert gap.scale is None and gap.searched == farthest < SEARCHED
     wide = Space((Parameter("gap", "gap", "m", Normal(1e-3)), *SPACE.parameters[1:]))
     with pytest.raises(UsageError, match="below nothing"):
-        inverse_limits(Walled(metric), wide, "psnr_db", 1.0, 7, draws=4, steps=3)
+        inverse_limits(Walled(metric), wide, "psnr_db", 1.0, 7, Draws(4, 4))

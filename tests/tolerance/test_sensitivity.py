@@ -100,6 +100,22 @@ def test_ranks_are_those_of_spearman_and_order_the_parameters() -> None:
         assert row.spearman.low < row.spearman.value < row.spearman.high
     assert abs(by_name["gap 2"].spearman.value) > 0.7 > abs(by_name["gap 2"].spearman_signed.value)
     assert by_name["gap 1"].spearman.low < 0.0 < by_name["gap 1"].spearman.high
+    assert by_name["gap 1"].chance > 0.05 > by_name["gap 2"].chance
+
+
+@pytest.mark.parametrize("sampler", ["random", "latin-hypercube"])
+def test_errors_without_effect_are_blamed_in_no_more_studies_than_chance_allows(sampler: str) -> None:
+    """Of 40 errors one acts; of the other 39 some stand out if taken by themselves."""
+    space = Space(tuple(Parameter(f"error {place}", "errors", "", Normal(1.0)) for place in range(40)))
+    blamed, alone = 0, 0
+    for seed in range(200):
+        values = space.values(unit_points(sampler, 40, seed, 0, 64, 64))  # type: ignore[arg-type]
+        first, *others = rank_correlations(values, 20.0 - values[:, 0] ** 2, space)
+        assert first.name == "error 0" and first.chance < 1e-6
+        blamed += any(row.chance < 0.05 for row in others)
+        alone += any(row.spearman.low > 0.0 or row.spearman.high < 0.0 for row in others)
+    assert alone > 150  # as single intervals have it
+    assert blamed <= 18  # 5 % of 200, and two standard deviations
 
 
 def test_rank_of_a_metric_or_parameter_that_does_not_change_is_zero() -> None:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import expon, norm
 
 from opticdesign.tolerance.summary import (
     assured_rank,
     bootstrap,
     convergence,
     drops,
+    percentile_ranks,
     summarise,
     worst_first,
 )
@@ -74,3 +76,25 @@ def test_convergence_ends_at_all_draws_and_follows_the_worse_end() -> None:
         assert list(found.samples) == sorted(set(found.samples))
         assert found.mean[-1] == DRAWS.mean() and found.percentile[-1] == np.percentile(DRAWS, percent)
         assert found.mean[10] == DRAWS[: found.samples[10]].mean()
+
+
+@pytest.mark.parametrize("samples", [59, 60, 93, 200, 1000])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("draw", [np.random.Generator.normal, np.random.Generator.standard_exponential])
+def test_order_statistics_hold_a_percentile_in_95_of_100_studies_whatever_the_distribution(
+    samples: int, share: float, draw: Callable[..., np.ndarray]
+) -> None:
+    low, high, sure = percentile_ranks(samples, share)
+    assert sure >= 0.95
+    rng = np.random.default_rng(3)
+    ordered = np.sort(draw(rng, size=(4000, samples)), axis=1)
+    kind = norm if draw is np.random.Generator.normal else expon
+    held = np.mean((ordered[:, low - 1] <= kind.ppf(share)) & (kind.ppf(share) < ordered[:, high - 1]))
+    assert held == pytest.approx(sure, abs=0.012)
+    assert ordered[0, low - 1] <= np.percentile(ordered[0], 100 * share) <= ordered[0, high - 1]
+
+
+def test_too_few_draws_say_how_surely_their_ends_hold_a_percentile() -> None:
+    assert percentile_ranks(58, 0.05) == (1, 58, pytest.approx(1.0 - 0.95**58 - 0.05**58))
+    assert percentile_ranks(58, 0.05)[2] < 0.95 < percentile_ranks(59, 0.05)[2]
+    assert percentile_ranks(1, 0.5) == (1, 1, 0.0)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from opticdesign.errors import StorageError
 from opticdesign.storage import write_text
+from opticdesign.tolerance.headline import headline
 from opticdesign.tolerance.quantities import Metric, interval_text, metric, share
 from opticdesign.tolerance.report import plots, tables
 from opticdesign.tolerance.result import ToleranceResult, WorstDraw
@@ -79,6 +80,7 @@ def _render(result: ToleranceResult, folder: Path) -> str:
     return environment.get_template("page.html.j2").render(
         result=result,
         measure=metric(result.metric),
+        headline=headline(result, result.metric),
         tiles=_tiles(result),
         style=style,
         script=script,
@@ -101,6 +103,7 @@ def _plots(result: ToleranceResult) -> dict[str, Any]:
     return {
         "histogram": plots.histogram_plot(result),
         "yield_curve": plots.yield_plot(result),
+        "effect_plot": plots.effect_plot(result.effects, result.metric),
         "ranking_plot": plots.ranking_plot(result.ranking, result.metric),
         "sobol_plot": plots.sobol_plot(result.ranking),
         "curves": plots.curve_plots(result),
@@ -113,6 +116,7 @@ def _tables(result: ToleranceResult) -> dict[str, tables.Table | None]:
     return {
         "stages": tables.stage_table(result),
         "spread": tables.spread_table(result),
+        "effects": tables.effect_table(result),
         "ranking": tables.ranking_table(result),
         "sobol": tables.group_table(result),
         "inverse": tables.inverse_table(result),
@@ -143,18 +147,11 @@ def _tiles(result: ToleranceResult) -> list[_Tile]:
 
 
 def _matters_most(result: ToleranceResult) -> _Tile | None:
-    """By Sobol indices, else by what groups cost alone: rank correlations tell little where every draw is bad."""
-    label, measure = "matters most", metric(result.metric)
-    for row in result.ranking:
-        if row.total is not None:
-            return _Tile(label, row.name.replace("_", " "), f"total Sobol index {row.total.value:.2f}")
-    if result.budget is not None:
-        first = result.budget.rows[0]
-        return _Tile(label, first.group.replace("_", " "), f"alone it costs {measure.text(first.drop)}")
-    for row in result.ranking:
-        if row.spearman is not None and tables.told_apart(row):
-            return _Tile(label, row.name, f"rank correlation {row.spearman.value:.2f}")
-    return None
+    if not result.effects or result.effects[0].alone.value <= 0.0:
+        return None
+    first = result.effects[0]
+    measure = metric(result.metric)
+    return _Tile("matters most", first.group.replace("_", " "), f"alone it changes {measure.text(first.alone.value)}")
 
 
 def _change(measure: Metric, value: float) -> str:

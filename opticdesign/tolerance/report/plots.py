@@ -13,7 +13,15 @@ from markupsafe import Markup
 
 from opticdesign.tolerance.quantities import interval_text, metric, share, suited_unit
 from opticdesign.tolerance.report.drawing import ACCENT, BAD, GOOD, INK, MUTED, SERIES, draw
-from opticdesign.tolerance.result import CompensatorRow, Convergence, Curve, Estimate, Ranking, ToleranceResult
+from opticdesign.tolerance.result import (
+    CompensatorRow,
+    Convergence,
+    Curve,
+    Estimate,
+    GroupEffect,
+    Ranking,
+    ToleranceResult,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +32,7 @@ __all__ = [
     "compensator_plot",
     "convergence_plot",
     "curve_plots",
+    "effect_plot",
     "histogram_plot",
     "ranking_plot",
     "sobol_plot",
@@ -113,6 +122,23 @@ def yield_plot(result: ToleranceResult) -> Plot:
         "Yield for every limit that might be asked for; the band is Clopper’s and Pearson’s, for each limit by itself."
     )
     return Plot(draw(paint, label), caption, keys)
+
+
+def effect_plot(effects: Sequence[GroupEffect], judged: str) -> Plot | None:
+    """What each group does alone, and what is won back without it."""
+    if not effects:
+        return None
+    measure = metric(judged)
+    rows = [(effect.group.replace("_", " "), effect.alone, effect.won) for effect in effects]
+    first = f"{rows[0][0]} with {measure.text(rows[0][1].value)} alone and {measure.text(rows[0][2].value)} won back"
+    return Plot(
+        _bars(rows, measure.heading, f"Effects of groups, the greatest first: {first}"),
+        "The same draws with each group alone, and without it; whiskers: 95 % interval.",
+        (
+            Key("--accent", "change by it alone, up or down", shape=_BLOCK),
+            Key("--good", "won back without it", shape=_BLOCK),
+        ),
+    )
 
 
 def ranking_plot(ranking: Sequence[Ranking], judged: str) -> Plot | None:

@@ -39,6 +39,7 @@ __all__ = [
     "compensator_table",
     "deviations_text",
     "draw_table",
+    "effect_table",
     "group_table",
     "inverse_table",
     "parameter_table",
@@ -51,7 +52,8 @@ __all__ = [
 ]
 
 UNTOLD = "not told from none"
-"""Remark on a parameter whose intervals hold zero."""
+"""Remark on a parameter that correlates no more than some without effect would by chance."""
+_CHANCE = 0.05
 _LISTED = 3  # different ranges of one group that are written out
 
 
@@ -127,6 +129,18 @@ def spread_table(result: ToleranceResult) -> Table:
     )
 
 
+def effect_table(result: ToleranceResult) -> Table | None:
+    """What each group does alone, and what is won back when it is taken away, the greatest first."""
+    measure = metric(result.metric)
+    rows = tuple(
+        (Cell(_spoken(effect.group)), _estimate(measure, effect.alone), _estimate(measure, effect.won))
+        for effect in result.effects
+    )
+    columns = (Column("group", number=False), Column("change alone"), Column("won back without it"))
+    caption = f"What each group of errors does to draws, on average, in {measure.heading}"
+    return Table("effects", caption, columns, rows) if rows else None
+
+
 def ranking_table(result: ToleranceResult) -> Table | None:
     """Spearman rank correlations of all parameters; a remark where they are not told from none."""
     rows = tuple(
@@ -144,9 +158,8 @@ def ranking_table(result: ToleranceResult) -> Table | None:
 
 
 def told_apart(row: Ranking) -> bool:
-    """Whether one of the intervals of a parameter's correlations leaves out zero."""
-    found = (one for one in (row.spearman, row.spearman_signed) if one is not None)
-    return any(one.low > 0.0 or one.high < 0.0 for one in found)
+    """Whether a correlation is stronger than chance makes any of so many, but for 1 study in 20."""
+    return row.chance is not None and row.chance < _CHANCE
 
 
 def group_table(result: ToleranceResult) -> Table | None:
@@ -164,21 +177,20 @@ def group_table(result: ToleranceResult) -> Table | None:
 def inverse_table(result: ToleranceResult) -> Table | None:
     """How far each group may go alone."""
     facts, measure = _facts(result), metric(result.metric)
-    rows = tuple(
-        (
-            Cell(_spoken(limit.group)),
-            Cell(deviations_text(_divided(limit.deviations, limit.scale or limit.searched), facts)),
-            Cell(f"× {rounded(limit.scale)}", sort=limit.scale)
-            if limit.scale is not None
-            else Cell(f"> × {rounded(limit.searched)}", "not reached", sort=limit.searched),
-            Cell(("" if limit.scale is not None else "> ") + deviations_text(limit.deviations, facts)),
-        )
-        for limit in result.inverse
-    )
+    rows = []
+    for limit in result.inverse:
+        if limit.scale is None:
+            factor = Cell(f"> × {rounded(limit.searched)}", "not reached", limit.searched)
+        else:
+            ends = f"{rounded(limit.scale.low)} … {rounded(limit.scale.high)}"
+            factor = Cell(f"× {rounded(limit.scale.value)}", ends, limit.scale.value)
+        given = _divided(limit.deviations, limit.scale.value if limit.scale else limit.searched)
+        far = ("" if limit.scale else "> ") + deviations_text(limit.deviations, facts)
+        rows.append((Cell(_spoken(limit.group)), Cell(deviations_text(given, facts)), factor, Cell(far)))
     headings = ("group", "tolerance as given", "factor", "limit")
     columns = tuple(Column(heading, number=heading == "factor") for heading in headings)
     caption = f"Where each group alone costs {measure.text(result.allowed_drop)} of {measure.label}"
-    return Table("inverse", caption, columns, rows) if rows else None
+    return Table("inverse", caption, columns, tuple(rows)) if rows else None
 
 
 def budget_table(result: ToleranceResult) -> Table | None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opticdesign.tolerance.budget import Goal, allocate, propose_budget
+from opticdesign.tolerance.effects import group_effects
+from opticdesign.tolerance.inverse import Draws as LimitDraws
 from opticdesign.tolerance.inverse import inverse_limits
 from opticdesign.tolerance.result import (
     CompensatorRow,
@@ -72,7 +74,7 @@ def example_study(judged: str = "psnr_db", draws: int = DRAWS) -> ToleranceResul
     """What a study of `Formula` finds."""
     space, seed, limit, lower = example_space(), 7, LIMITS[judged], lower_is_better(judged)
     bench = Formula(space)
-    values = space.values(unit_points("sobol", len(space.names), seed, 0, draws, draws))
+    values = space.values(unit_points("random", len(space.names), seed, 0, draws, draws))
     found = {name: table.mean(axis=1) for name, table in bench.evaluate(values, range(draws)).items()}
     allowed = abs(NOMINAL[judged] - limit)
     one_at_a_time = curves(bench, space, (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0))
@@ -84,7 +86,7 @@ def example_study(judged: str = "psnr_db", draws: int = DRAWS) -> ToleranceResul
         samples=draws,
         images=bench.images,
         seed=seed,
-        sampler="sobol",
+        sampler="random",
         quick=False,
         parameters=tuple(
             ParameterFacts(
@@ -102,12 +104,13 @@ def example_study(judged: str = "psnr_db", draws: int = DRAWS) -> ToleranceResul
         summaries={name: summarise(column, NOMINAL[name], name, seed) for name, column in found.items()},
         yield_found=yield_of(found[judged], SpecLimit(judged, limit, lower), 0.75),
         yield_curve=yield_curve(found[judged], lower),
+        effects=group_effects(bench, space, judged, values[:16], range(16), found[judged][:16]) if draws > 16 else (),
         ranking=(
             *rank_correlations(values, found[judged], space),
             *sobol_ranking(bench, space, judged, 256, seed),
         ),
         curves=one_at_a_time,
-        inverse=inverse_limits(bench, space, judged, allowed, seed, draws=16, steps=8),
+        inverse=inverse_limits(bench, space, judged, allowed, seed, LimitDraws(16, 64)),
         budget=propose_budget(
             bench,
             allocate(one_at_a_time, space, judged, allowed),

@@ -107,15 +107,15 @@ def test_both_ends_of_an_adjustment_have_one_unit() -> None:
         assert moved == [f"refocus {text}".replace(" ", "\N{NO-BREAK SPACE}").replace("\N{NO-BREAK SPACE}", " ", 1)]
 
 
-def test_parameters_whose_intervals_hold_zero_are_marked() -> None:
+def test_parameters_that_correlate_as_chance_has_it_are_marked() -> None:
     both = Estimate(0.01, -0.1, 0.12)
     ranking = (
-        Ranking("gap 1", "parameter", spearman=Estimate(-0.5, -0.6, -0.4), spearman_signed=both),
-        Ranking("gap 2", "parameter", spearman=both, spearman_signed=Estimate(0.5, 0.4, 0.6)),
-        Ranking("gap 3", "parameter", spearman=both, spearman_signed=both),
+        Ranking("gap 1", "parameter", spearman=Estimate(-0.5, -0.6, -0.4), spearman_signed=both, chance=0.04),
+        Ranking("gap 2", "parameter", spearman=both, spearman_signed=Estimate(0.3, 0.1, 0.5), chance=0.051),
+        Ranking("gap 3", "parameter", spearman=both, spearman_signed=both, chance=1.0),
     )
     table = tables.ranking_table(replace(example_study(), ranking=ranking))
-    assert table and [row[0].note for row in table.rows] == ["", "", tables.UNTOLD]
+    assert table and [row[0].note for row in table.rows] == ["", tables.UNTOLD, tables.UNTOLD]
 
 
 def test_worst_draws_name_what_is_furthest_off_over_its_tolerance() -> None:
@@ -141,8 +141,9 @@ def test_alike_parameters_share_a_row() -> None:
 
 
 def test_parts_that_are_not_there_have_no_table() -> None:
-    bare = replace(example_study(), ranking=(), inverse=(), budget=None, compensators=())
+    bare = replace(example_study(), effects=(), ranking=(), inverse=(), budget=None, compensators=())
     for make in (
+        tables.effect_table,
         tables.ranking_table,
         tables.group_table,
         tables.inverse_table,
