@@ -24,7 +24,8 @@ SEARCHED = 8.0  # the largest factor on a tolerance that is tried
 PRECISION = 0.05  # half the width of a limit's interval, over it, down to which draws are added
 _LEAST_SEARCHED = 1.0 / 8.0
 _STEPS = 12  # at most, from the largest factor to one near the limit
-_NEAR = 1.1  # between two factors that hold the limit between them
+_NEAR = 1.1  # from the drop, of a change that leads to the limit by a power law
+_CLOSE = 1.02  # two factors between which the change jumps over the drop
 _USUAL_POWER = 1.5  # of a change in the factor, between that of a slope and that of an optimum
 _INSIDE = 0.995  # of a limit, for a factor that holds
 _TRIES = 20
@@ -106,18 +107,17 @@ def inverse_limits(
 def _search(drop: float, far: float, change: float, draws: Draws) -> Search:
     """The limit of one group that changes the metric by more than the drop at a factor."""
     low, high = (0.0, 0.0), (far, change)  # factors around the limit, and the change at each
+    power, scale, found = _USUAL_POWER, far, np.zeros(0)
     for _ in range(_STEPS):
-        if high[0] <= _NEAR * low[0]:
+        scale, before = _between(drop, low, high, power), (scale, change)
+        found = yield scale, 0, draws.first
+        change = _rms(found)
+        power = _power(before, (scale, change))
+        low, high = (low, (scale, change)) if change >= drop else ((scale, change), high)
+        if drop / _NEAR <= change <= drop * _NEAR or high[0] <= low[0] * _CLOSE:
             break
-        scale = _between(drop, low, high)
-        reached = scale, _rms((yield scale, 0, draws.first))
-        low, high = (low, reached) if reached[1] >= drop else (reached, high)
-    power = math.log(high[1] / low[1]) / math.log(high[0] / low[0]) if low[1] > 0.0 else _USUAL_POWER
-    power = min(max(power, 0.25), 4.0)
-    scale = _between(drop, low, high)
-    found = yield scale, 0, draws.first
+    root, spread = _root(scale, found, drop, power)
     for _ in range(_TRIES):
-        root, spread = scale * (drop / _rms(found)) ** (1.0 / power), _spread(found) / power
         if abs(math.log(root / scale)) > PRECISION:  # it is a power near by only
             scale, found = root, (yield root, 0, len(found))
         elif spread > PRECISION and len(found) < draws.most:
@@ -125,6 +125,7 @@ def _search(drop: float, far: float, change: float, draws: Draws) -> Search:
             found = np.concatenate([found, more])
         else:
             break
+        root, spread = _root(scale, found, drop, power)
     held = root
     for _ in range(_TRIES):
         held *= _INSIDE
@@ -182,23 +183,36 @@ def _alone(
     return values
 
 
-def _between(drop: float, low: tuple[float, float], high: tuple[float, float]) -> float:
-    """Where a power law through two factors and their changes comes to the drop; below the first, a guess."""
+def _between(drop: float, low: tuple[float, float], high: tuple[float, float], power: float) -> float:
+    """Where a change that is a power of the factor comes to the drop, well between two factors if there are two."""
+    guess = high[0] * math.pow(drop / high[1], 1.0 / power)
     if low[0] <= 0.0:
-        return high[0] * max(0.8 * math.pow(drop / high[1], 1.0 / _USUAL_POWER), 1.0 / 64.0)
-    place = 0.5
+        return max(guess, high[0] / 64.0)
     if low[1] > 0.0:
-        place = min(max(math.log(drop / low[1]) / math.log(high[1] / low[1]), 0.1), 0.9)
-    return low[0] * math.pow(high[0] / low[0], place)
+        guess = low[0] * math.pow(high[0] / low[0], math.log(drop / low[1]) / math.log(high[1] / low[1]))
+    rim = math.pow(high[0] / low[0], 0.1)
+    return min(max(guess, low[0] * rim), high[0] / rim)
+
+
+def _power(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """The power of the factor that leads from one change to another."""
+    if min(first[1], second[1]) <= 0.0 or first[0] == second[0]:
+        return _USUAL_POWER
+    return min(max(math.log(second[1] / first[1]) / math.log(second[0] / first[0]), 0.25), 4.0)
+
+
+def _root(scale: float, changes: NDArray[np.float64], drop: float, power: float) -> tuple[float, float]:
+    """The factor at which the drop is reached, of changes at a factor near it, and half the interval of its logarithm.
+
+    Student's interval of the mean square.
+    """
+    from scipy.stats import t
+
+    squares, count = changes**2, len(changes)
+    mean = max(float(squares.mean()), 1e-300)
+    half = float(t.ppf(0.975, count - 1) * squares.std(ddof=1) / math.sqrt(count) / mean) / (2.0 * power)
+    return scale * math.pow(drop / math.sqrt(mean), 1.0 / power), half
 
 
 def _rms(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(values**2)))
-
-
-def _spread(changes: NDArray[np.float64]) -> float:
-    """Half the width of the 95 % interval of the logarithm of their root mean square."""
-    from scipy.stats import t
-
-    squares = changes**2
-    return float(t.ppf(0.975, len(squares) - 1) * squares.std(ddof=1) / math.sqrt(len(squares)) / squares.mean() / 2.0)

@@ -87,7 +87,7 @@ class Plan:
 def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> Plan:
     """The plan of a study: the design's number of draws unless another is asked for; less of everything if quick."""
     if quick:
-        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 4, 4, 4, 1, 8, 2)
+        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 3, 3, 3, 1, 8, 2)
     return Plan(samples or tolerance.samples, seed, tolerance.sampler, sobol)
 
 
