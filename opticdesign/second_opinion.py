@@ -124,6 +124,7 @@ def second_opinion(
     fields: npt.NDArray[np.complexfloating],
     samples: int | None = None,
     memory_bytes: int = _MEMORY,
+    room: float = _ROOM,
 ) -> SecondOpinion:
     """The light on the camera of a design, with masks as files have them.
 
@@ -134,6 +135,8 @@ def second_opinion(
             Behind a filter neighbours go on as the field's mean, and what repeats is the same again and again.
         samples: least samples across a neuron; left out, as many as steep light needs, and as memory holds.
         memory_bytes: what may be used.
+        room: width of the windows between layers over that of the linear convolution: as steep waves leave them, the
+            field between its samples is right but for these.
 
     Raises:
         UsageError: planes that do not fit that memory, or another number of masks than light passes.
@@ -145,7 +148,7 @@ def second_opinion(
         raise UsageError(f"{len(masks)} masks", expected=f"the {expected} that light passes")
     if isinstance(optics, FilterOptics):
         return _filtered(design, optics, masks[0], light)
-    return _Layers(design, optics, masks, light.shape[1:], samples, memory_bytes, len(light)).opinion(light)
+    return _Layers(design, optics, masks, light.shape[1:], samples, memory_bytes, len(light), room).opinion(light)
 
 
 def _wavelength(design: Design) -> float:
@@ -231,8 +234,9 @@ class _Layers:
         samples: int | None,
         memory_bytes: int,
         fields: int,
+        room: float,
     ) -> None:
-        self.design, self.optics, self.masks = design, optics, masks
+        self.design, self.optics, self.masks, self.room = design, optics, masks, room
         self.wavelength, self.width = _wavelength(design), math.sqrt(optics.fill_factor)
         depth = self._depth if optics.model == "bpm" else 0.0
         self.distances = [optics.input_gap, *[optics.layer_gap - depth] * (optics.crossed - 1)]
@@ -302,7 +306,7 @@ class _Layers:
         """Width of the window along an axis."""
         needed = [2.0 * max(2.0 * half[axis] for half in self.halves)]
         for number in range(len(self.distances)):
-            linear = _ROOM * 2.0 * self._reach(number, axis)
+            linear = self.room * 2.0 * self._reach(number, axis)
             needed.append(linear if self._sampled(number) else self._fades(number, axis))
         return max(needed)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from opticdesign.elements.element import Element, phase_transmission, start_of
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid
+from opticdesign.field import Grid, phasor
 from opticdesign.propagation import convolve, padded_grid
 from opticdesign.quantiser import Quantiser
 
@@ -168,7 +168,7 @@ class FourierFilter(Element):
         """Learned amplitude transmission (wy, wx), 0 … 1, zero outside the pupil; None where none is learned."""
         return self._pupil * torch.sigmoid(self.logit) if "amplitude" in self.mode else None
 
-    def response(self, transmission: Tensor, window: tuple[int, int]) -> Tensor:
+    def response(self, transmission: Tensor, window: tuple[int, int], scale: Tensor | None = None) -> Tensor:
         """The impulse response of a filter whose points are squares, complex (…, y, x) of a window in FFT order.
 
         At an offset of o samples that of points, Σ t·e^{2πi o·n/P}/P, repeats after P points; squares of width w of
@@ -178,14 +178,19 @@ class FourierFilter(Element):
         Args:
             transmission: of the points, complex (…, wy, wx) with zero frequency in the middle.
             window: rows and columns.
+            scale: how many times as far out as designed waves cross the filter, one for each transmission (n,), as
+                their wavelength has it; what is beyond the band of the samples is not lit.
         """
         width = math.sqrt(self.fill_factor)
         if not self.clear_gaps or width == 1.0:
-            return self._faded(transmission, window, width)
+            return self._faded(transmission, window, width, scale)
         pupil = self._pupil.to(transmission.dtype)
-        return self._faded(transmission - pupil, window, width) + self._faded(pupil, window, 1.0)
+        whole = self._faded(pupil if scale is None else pupil.expand_as(transmission), window, 1.0, scale)
+        return self._faded(transmission - pupil, window, width, scale) + whole
 
-    def _faded(self, transmission: Tensor, window: tuple[int, int], width: float) -> Tensor:
+    def _faded(self, transmission: Tensor, window: tuple[int, int], width: float, scale: Tensor | None) -> Tensor:
+        if scale is not None:
+            return _scaled_response(transmission, window, width, scale)
         response: Tensor = torch.fft.ifft2(
             torch.fft.ifftshift(transmission.to(transmission.dtype.to_complex()), dim=(-2, -1))
         )
@@ -206,3 +211,21 @@ class FourierFilter(Element):
         ny, nx = self.grid.shape
         transfer = torch.fft.ifftshift(self.filter(process).to(field.dtype))
         return convolve(field, transfer)[..., :ny, :nx]
+
+
+def _scaled_response(transmission: Tensor, window: tuple[int, int], width: float, scale: Tensor) -> Tensor:
+    """Σ t·∫ e^{2πi o·ν} over squares (n, wy, wx) that are crossed at `scale` times the frequency ν, cut at the band."""
+    transmission = transmission.to(transmission.dtype.to_complex())
+    sides = []
+    for points, size in zip(transmission.shape[-2:], window, strict=True):
+        middle = torch.arange(points, dtype=torch.float64) - points // 2
+        low, high = (
+            ((middle + side * width) / points / scale.to(torch.float64)[:, None]).clamp(-0.5, 0.5)
+            for side in (-0.5, 0.5)
+        )  # cycles a sample (n, points)
+        offset = torch.fft.fftfreq(size, 1.0 / size, dtype=torch.float64).round()[:, None]
+        extent = (high - low)[:, None]
+        turns = phasor(math.pi * offset * (low + high)[:, None])
+        sides.append((turns * extent * torch.sinc(offset * extent)).to(transmission))
+    response: Tensor = sides[0] @ transmission @ sides[1].mT
+    return response

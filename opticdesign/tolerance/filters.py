@@ -2,9 +2,10 @@
 
 A wave of frequency ν crosses the pupil at x = λfν. So a filter that is shifted by s lets pass at ν what it should at
 ν − s/λf: its impulse response is multiplied by a ramp, which is exact, and what comes in at its rim is opaque. In light
-of another wavelength the same waves cross it farther out, and one that is turned elsewhere: its transmission is read
-there, between its points by their shares of the area, for the focus of a wave is about a point wide. A camera that is
-out of the image plane sees a refocused image.
+of another wavelength the same waves cross it farther out: its squares are narrower among the waves, and their response
+is summed anew. The response of a filter that is turned is turned, by three shears. Where object and image repeat, waves
+are points and so are the filter's: its transmission is read between them. A camera that is out of the image plane sees
+a refocused image. An endless beam meets the one point that lies on the axis.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class PerturbedFilter:
         """
         light = sample.at(dev.get("wavelength"))
         filters = self._filter(dev, learned).to(light.dtype)
-        waves = self._shifted(self._optics.at_waves(filters), dev)
+        response = self._response(filters, dev)
+        waves = self._shifted(response, dev) if dev.active("layer_shift") else torch.fft.fft2(response)
         transfer_function = self._optics.placed(waves) * self._to_camera(dev)
         return self._optics.sent(light, transfer_function[:, None], self._on_axis(filters, dev)[:, None])
 
@@ -72,13 +74,25 @@ class PerturbedFilter:
         planes = self._optics.source.window, self._optics.target.window
         return 8 * (images * _FIELDS * max(math.prod(each) for each in planes) + 16 * math.prod(self._points.shape))
 
-    def _shifted(self, waves: Tensor, dev: Deviations) -> Tensor:
+    def _response(self, filters: Tensor, dev: Deviations) -> Tensor:
+        """Impulse response of filters (n, wy, wx) as their draws turn and light them, (n, window) in FFT order."""
+        turn = dev["rotation"][:, 0] if dev.active("rotation") else None
+        scale = self._wavelength_m(dev) / self._element.wavelength_m if dev.active("wavelength") else None
+        if self._optics.repeats:
+            if turn is not None or scale is not None:
+                none = torch.zeros(len(dev), dtype=torch.float64)
+                filters = _read_at(
+                    filters, none if turn is None else turn, none + 1.0 if scale is None else scale, self._points
+                )
+            repeated: Tensor = torch.fft.ifft2(self._optics.at_waves(filters))
+            return repeated
+        response = self._element.response(filters, self._optics.source.window, scale)
+        return response if turn is None else _turned(response, turn)
+
+    def _shifted(self, response: Tensor, dev: Deviations) -> Tensor:
         """The filter at the waves of the window, (n, wy, wx) in FFT order, shifted; what comes in is opaque."""
-        if not dev.active("layer_shift"):
-            return waves
         away = dev["layer_shift"][:, 0] / (self._wavelength_m(dev) * self._element.focal_m)[:, None]
         window = self._optics.grid.with_shape(self._optics.source.window)
-        response = torch.fft.ifft2(waves)
         inside = torch.ones((1, 1, 1), dtype=torch.bool)
         for axis, frequency in enumerate(window.frequencies_per_m()):
             size = window.shape[axis]
@@ -86,25 +100,20 @@ class PerturbedFilter:
             by = away[:, axis, None, None]
             response = response * phasor(2.0 * math.pi * by * offset.reshape(frequency.shape)).to(response)
             inside = inside & ((frequency - by).abs() * window.pitch_m[axis] < 0.5 + _RIM)
-        shifted: Tensor = torch.fft.fft2(response) * inside.to(waves)
+        shifted: Tensor = torch.fft.fft2(response) * inside.to(response)
         return shifted
 
     def _on_axis(self, filters: Tensor, dev: Deviations) -> Tensor:
-        """What the axis meets of filters (n, wy, wx), complex (n,): of two or four points their shares of a focus.
-
-        The focus of the beam is taken to be a point of the filter wide.
-        """
-        (rows, columns) = filters.shape[-2:]
-        shift = dev["layer_shift"][:, 0] if dev.active("layer_shift") else torch.zeros((len(dev), 2))
-        total = torch.zeros(len(dev), dtype=filters.dtype, device=filters.device)
-        place = [size // 2 - shift[:, axis] / self._points.pitch_m[axis] for axis, size in enumerate((rows, columns))]
-        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            y, x = (torch.floor(at) + step for at, step in zip(place, (down, right), strict=True))
-            share = (1.0 - (place[0] - y).abs()) * (1.0 - (place[1] - x).abs())
-            share = share * ((y >= 0) & (y < rows) & (x >= 0) & (x < columns))
-            index = torch.arange(len(dev)), y.clamp(0, rows - 1).long(), x.clamp(0, columns - 1).long()
-            total = total + filters.expand(len(dev), -1, -1)[index] * share.to(filters)
-        return total
+        """The points of filters (n or 1, wy, wx) that lie on the axis, complex (n,); beyond the filter it is opaque."""
+        rows, columns = filters.shape[-2:]
+        if not dev.active("layer_shift"):
+            return filters[..., rows // 2, columns // 2]
+        pitch_m = torch.tensor(self._points.pitch_m, dtype=torch.float64)
+        y, x = (torch.tensor([rows // 2, columns // 2]) - torch.round(dev["layer_shift"][:, 0] / pitch_m).long()).mT
+        inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+        met = filters.expand(len(dev), -1, -1)[torch.arange(len(dev)), y.clamp(0, rows - 1), x.clamp(0, columns - 1)]
+        result: Tensor = met * inside.to(met)
+        return result
 
     def _wavelength_m(self, dev: Deviations) -> Tensor:
         """Wavelength in the medium, float64 (n,)."""
@@ -114,17 +123,13 @@ class PerturbedFilter:
         return wavelength_m / medium_index
 
     def _filter(self, dev: Deviations, learned: Tensor | None) -> Tensor:
-        """Transmission at the waves of the window, complex (n, wy, wx), zero frequency in the middle."""
+        """Transmission of the points, complex (n, wy, wx), zero frequency in the middle."""
         phases = self._masks.phases(dev)
         if learned is not None:
             phases = straight_through(learned.expand_as(phases), phases)
         amplitude = self._element.transmitted()
-        filters = amplitude * phase_transmission(phases[:, 0])
-        turned = dev.active("rotation")
-        if not (turned or dev.active("wavelength")):
-            return filters
-        turn = dev["rotation"][:, 0] if turned else torch.zeros(len(dev), dtype=torch.float64)
-        return _read_at(filters, turn, self._wavelength_m(dev) / self._element.wavelength_m, self._points)
+        filters: Tensor = amplitude * phase_transmission(phases[:, 0])
+        return filters
 
     def _to_camera(self, dev: Deviations) -> Tensor:
         """Transfer function from the image plane to the camera, (n or 1, wy, wx), in FFT order."""
@@ -143,6 +148,18 @@ class PerturbedFilter:
             turn = 2.0 * math.pi * (fy * shift[:, 0] + fx * shift[:, 1])
             result = result * phasor(turn)
         return result
+
+
+def _turned(response: Tensor, turn_rad: Tensor) -> Tensor:
+    """Responses (n, wy, wx) in FFT order, turned around zero by angles (n,), +x towards +y, by three shears."""
+    offsets = [torch.fft.fftfreq(size, 1.0 / size, dtype=torch.float64) for size in response.shape[-2:]]
+    steps = [torch.fft.fftfreq(size, dtype=torch.float64) for size in response.shape[-2:]]
+    angle = turn_rad[:, None, None]
+    along_x = phasor(2.0 * math.pi * torch.tan(angle / 2.0) * offsets[0][:, None] * steps[1]).to(response)
+    along_y = phasor(-2.0 * math.pi * torch.sin(angle) * steps[0][:, None] * offsets[1]).to(response)
+    for ramp, dim in ((along_x, -1), (along_y, -2), (along_x, -1)):
+        response = torch.fft.ifft(torch.fft.fft(response, dim=dim) * ramp, dim=dim)
+    return response
 
 
 def _read_at(filters: Tensor, turn_rad: Tensor, scale: Tensor, points: Grid) -> Tensor:

@@ -89,11 +89,11 @@ def test_a_filter_shifted_by_part_of_a_point_lies_between() -> None:
 
 
 @pytest.mark.parametrize(
-    ("along_y", "along_x", "shares"),
-    [(0.0, 0.0, {(0, 0): 1.0}), (0.25, 0.0, {(0, 0): 0.75, (-1, 0): 0.25}), (-0.5, 2.0, {(0, -2): 0.5, (1, -2): 0.5})],
+    ("along_y", "along_x", "met"),
+    [(0.0, 0.0, (0, 0)), (0.45, -0.4, (0, 0)), (0.55, 0.0, (-1, 0)), (-0.7, 2.0, (1, -2))],
 )
-def test_the_focus_of_the_beam_meets_the_points_of_a_shifted_filter_by_their_shares(
-    along_y: float, along_x: float, shares: dict[tuple[int, int], float]
+def test_the_focus_of_the_beam_meets_one_point_of_a_shifted_filter(
+    along_y: float, along_x: float, met: tuple[int, int]
 ) -> None:
     optics = optics_of(DESIGN)
     point, middle = optics.element.pitch_m[0], optics.element.window.shape[0] // 2
@@ -104,8 +104,7 @@ def test_the_focus_of_the_beam_meets_the_points_of_a_shifted_filter_by_their_sha
     with torch.no_grad():
         found = perturbed.field(empty, dev)[0]
         made = optics.element.filter(build_process(DESIGN))
-    met = torch.stack([share * made[middle + y, middle + x] for (y, x), share in shares.items()]).sum()
-    expected = met * (0.6 + 0.8j)
+    expected = made[middle + met[0], middle + met[1]] * (0.6 + 0.8j)
     torch.testing.assert_close(found, expected.expand_as(found), rtol=1e-4, atol=1e-4)
 
 
@@ -186,7 +185,7 @@ def test_a_turn_of_a_filter_of_rings_changes_next_to_nothing() -> None:
     rings = (2.0 + 1.5 * torch.cos(torch.sqrt(y**2 + x**2) / 4.0))[None]
     design = filtered("fabrication.levels=256", rotation={"range": "10 mrad"})
     change = field({"rotation 1": 0.01}, design=design, phase=rings) - nominal(rings, design)
-    assert float(change.norm() / nominal(rings, design).norm()) < 0.003
+    assert float(change.norm() / nominal(rings, design).norm()) < 0.006  # rings of squares are a little angular
     other = field({"rotation 1": 0.01}) - nominal()
     assert float(other.norm() / nominal().norm()) > 0.03
 
