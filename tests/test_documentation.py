@@ -39,6 +39,8 @@ def test_every_command_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch:
         if words[1] == "optimize":
             own_data = "data.kind=folder" in words
             settings = [setting for setting in TINY if not (own_data and setting.startswith("data."))]
+            if "designs/lff64.toml" in words:  # its pupil is as wide as its field
+                settings = [setting for setting in settings if "layers" not in setting] + ["optics.radius=16.0"]
             words += [part for setting in settings for part in ("--set", setting)] + ["--quick"]
         monkeypatch.setattr(sys, "argv", words)
         assert run_command() == 0, line

@@ -219,8 +219,9 @@ def _scaled_response(transmission: Tensor, window: tuple[int, int], width: float
     sides = []
     for points, size in zip(transmission.shape[-2:], window, strict=True):
         middle = torch.arange(points, dtype=torch.float64) - points // 2
+        rim = 0.5 + 0.5 / points  # the first one of an even number reaches over the band, as in the transform of all
         low, high = (
-            ((middle + side * width) / points / scale.to(torch.float64)[:, None]).clamp(-0.5, 0.5)
+            ((middle + side * width) / points / scale.to(torch.float64)[:, None]).clamp(-rim, rim)
             for side in (-0.5, 0.5)
         )  # cycles a sample (n, points)
         offset = torch.fft.fftfreq(size, 1.0 / size, dtype=torch.float64).round()[:, None]
