@@ -40,6 +40,7 @@ _MEMORY = 12_000_000_000  # bytes
 _ROOM = 8.0  # of windows over linear convolution: changes of gaps and wavelength are those of the steepest waves
 _ROOM_OF_WIDE = 2.0  # which wide neurons do not send
 _ERRORS = {"layer_shift": {"range": "100 um"}, "gap": {"range": "100 um"}, "wavelength": {"range": 0.05}}
+_GAPS = ("input_gap", "layer_gap", "detector_gap")
 _LAYERS: dict[str, Any] = {"layers": 2, "cell": None, "start": "random"}
 _FILTER: dict[str, Any] = {"mode": "phase", "radius": None, "rings": False, "start": "random"}
 
@@ -97,19 +98,15 @@ def instrument(name: str, accuracy: float = 0.01) -> Design:
 
 def errors_of(name: str) -> Iterator[tuple[str, float]]:
     """Parameters and values that are tried: both signs, a small one and one of the size that a lab has to bear."""
-    optics = GEOMETRIES[name]
-    shift = "layer shift 1 x" if name.startswith("filter") else "layer shift 2 x"
-    if name.startswith("filter"):
-        width = _LAMBDA * 10e-3 / (optics["neurons"][1] * _LAMBDA / 2.0)  # of a point
-    else:
-        width = optics.get("pitch", _LAMBDA / 2.0)
-        gaps = [optics.get(key, usual) for key, usual in (("input_gap", 3.373e-6), ("layer_gap", 3.373e-6))]
-        gaps.append(optics.get("detector_gap", 5.904e-6))
-        for number, gap in enumerate(gaps, start=1):
+    design = instrument(name)
+    optics, shift = design.optics, "layer shift 1 x"
+    if isinstance(optics, D2NNOptics):
+        shift = "layer shift 2 x"
+        for number, key in enumerate(_GAPS, start=1):
             for share in (-0.05, 0.01, 0.05):
-                yield f"gap {number}", share * gap
+                yield f"gap {number}", share * getattr(optics, key)
     for share in (-0.3, 0.05, 0.3):
-        yield shift, share * width
+        yield shift, share * mask_size_m(design)[1] / optics.neurons[1]
     for change in (-0.02, -0.005, 0.005, 0.02):
         yield "wavelength", change
 
@@ -154,7 +151,7 @@ def _built(design: Design, phases_rad: NDArray[np.float64], sample: Sample, para
     optics, light, shift, turns = design.optics, design.light, [0.0] * len(phases_rad), 1.0
     fields = sample.fields.numpy()
     if parameter.startswith("gap"):
-        key = ("input_gap", "layer_gap", "detector_gap")[int(parameter.split()[1]) - 1]
+        key = _GAPS[int(parameter.split()[1]) - 1]
         optics = optics.model_copy(update={key: getattr(optics, key) + value})
     elif parameter.startswith("layer shift"):
         shift[int(parameter.split()[2]) - 1] = value
@@ -175,6 +172,7 @@ def _built(design: Design, phases_rad: NDArray[np.float64], sample: Sample, para
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="geometries whose names begin so", default="")
     parser.add_argument("--accuracy", type=float, help="optics.accuracy of the design", default=0.01)

@@ -185,8 +185,7 @@ class FourierFilter(Element):
         if not self.clear_gaps or width == 1.0:
             return self._faded(transmission, window, width, scale)
         pupil = self._pupil.to(transmission.dtype)
-        whole = self._faded(pupil if scale is None else pupil.expand_as(transmission), window, 1.0, scale)
-        return self._faded(transmission - pupil, window, width, scale) + whole
+        return self._faded(transmission - pupil, window, width, scale) + self._faded(pupil, window, 1.0, scale)
 
     def _faded(self, transmission: Tensor, window: tuple[int, int], width: float, scale: Tensor | None) -> Tensor:
         if scale is not None:

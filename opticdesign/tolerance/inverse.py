@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from opticdesign.errors import DivergenceError, UsageError
+from opticdesign.errors import DivergenceError, OpticDesignError, UsageError
 from opticdesign.randomness import stream_seed
 from opticdesign.tolerance.evaluator import NO_PATTERN, Evaluator
 from opticdesign.tolerance.result import Estimate, InverseLimit
@@ -32,6 +32,7 @@ _TRIES = 20
 
 Asked: TypeAlias = tuple[float, int, int]
 """A factor, and the first draw and the number of draws whose changes at it are wanted."""
+Changes: TypeAlias = Callable[[Mapping[str, Asked]], dict[str, NDArray[np.float64]]]
 Search: TypeAlias = Generator[Asked, NDArray[np.float64], Estimate]
 
 
@@ -117,61 +118,78 @@ def _search(drop: float, far: float, change: float, draws: Draws) -> Search:
         if drop / _NEAR <= change <= drop * _NEAR or high[0] <= low[0] * _CLOSE:
             break
     root, spread = _root(scale, found, drop, power)
-    for _ in range(_TRIES):
-        if abs(math.log(root / scale)) > PRECISION:  # it is a power near by only
-            scale, found = root, (yield root, 0, len(found))
-        elif spread > PRECISION and len(found) < draws.most:
-            more = yield scale, len(found), min(len(found), draws.most - len(found))
-            found = np.concatenate([found, more])
-        else:
-            break
-        root, spread = _root(scale, found, drop, power)
-    held = root
+    try:
+        for _ in range(_TRIES):
+            nearer = min(root, far)
+            if abs(math.log(nearer / scale)) > PRECISION:  # it is a power near by only
+                found, scale = (yield nearer, 0, len(found)), nearer
+            elif spread > PRECISION and len(found) < draws.most:
+                more = yield scale, len(found), min(len(found), draws.most - len(found))
+                found = np.concatenate([found, more])
+            else:
+                break
+            root, spread = _root(scale, found, drop, power)
+    except (UsageError, DivergenceError):
+        pass  # one of the draws cannot be simulated there: those that can have to do
+    held = min(root, far)
     for _ in range(_TRIES):
         held *= _INSIDE
-        reached = held, _rms((yield held, 0, len(found)))
-        if reached[1] <= drop:
+        try:
+            change = _rms((yield held, 0, len(found)))
+        except (UsageError, DivergenceError):
+            held = min(held, scale)  # there they all can
+            continue
+        if change <= drop:
             break
-        held *= (drop / reached[1]) ** (1.0 / power)
+        held *= (drop / change) ** (1.0 / power)
     return Estimate(held, min(held, root * math.exp(-spread)), root * math.exp(spread))
 
 
-def _side_by_side(
-    changes: Callable[[Mapping[str, Asked]], dict[str, NDArray[np.float64]]], searches: Mapping[str, Search]
-) -> dict[str, Estimate]:
+def _side_by_side(changes: Changes, searches: Mapping[str, Search]) -> dict[str, Estimate]:
     """The results of searches whose questions are answered together."""
     asked = {name: next(search) for name, search in searches.items()}
     found: dict[str, Estimate] = {}
     while asked:
-        answers, asked = changes(asked), {}
+        answers, asked = _answers(changes, asked), {}
         for name, answer in answers.items():
+            search = searches[name]
             try:
-                asked[name] = searches[name].send(answer)
+                asked[name] = search.throw(answer) if isinstance(answer, OpticDesignError) else search.send(answer)
             except StopIteration as end:
                 found[name] = end.value
     return found
 
 
+def _answers(
+    changes: Changes, asked: Mapping[str, Asked]
+) -> dict[str, NDArray[np.float64] | UsageError | DivergenceError]:
+    """Changes of groups, or for those of which a draw cannot be simulated, the error."""
+    try:
+        return dict(changes(asked))
+    except (UsageError, DivergenceError) as error:
+        if len(asked) == 1:
+            return dict.fromkeys(asked, error)
+    pairs = list(asked.items())
+    middle = len(pairs) // 2
+    return _answers(changes, dict(pairs[:middle])) | _answers(changes, dict(pairs[middle:]))
+
+
 def _farthest(
-    changes: Callable[[Mapping[str, Asked]], dict[str, NDArray[np.float64]]],
-    names: Sequence[str],
-    scale: float,
-    draws: int,
+    changes: Changes, names: Sequence[str], scale: float, draws: int
 ) -> dict[str, tuple[float, NDArray[np.float64]]]:
     """The largest factor of each group that can be simulated, and the changes there: no gap is less than nothing, say.
 
     Raises:
         UsageError, DivergenceError: a group cannot be simulated even at a small factor.
     """
-    try:
-        return {name: (scale, found) for name, found in changes(dict.fromkeys(names, (scale, 0, draws))).items()}
-    except (UsageError, DivergenceError):
-        if len(names) == 1 and scale <= _LEAST_SEARCHED:
-            raise
-    if len(names) == 1:
-        return _farthest(changes, names, scale / 2.0, draws)
-    middle = len(names) // 2
-    return _farthest(changes, names[:middle], scale, draws) | _farthest(changes, names[middle:], scale, draws)
+    found: dict[str, tuple[float, NDArray[np.float64]]] = {}
+    for name, answer in _answers(changes, dict.fromkeys(names, (scale, 0, draws))).items():
+        if not isinstance(answer, OpticDesignError):
+            found[name] = scale, answer
+        elif scale <= _LEAST_SEARCHED:
+            raise answer
+    left = [name for name in names if name not in found]
+    return found | _farthest(changes, left, scale / 2.0, draws) if left else found
 
 
 def _alone(

@@ -100,3 +100,21 @@ def test_a_factor_that_cannot_be_simulated_is_not_searched() -> None:
     wide = Space((Parameter("gap", "gap", "m", Normal(1e-3)), *SPACE.parameters[1:]))
     with pytest.raises(UsageError, match="below nothing"):
         inverse_limits(Walled(metric), wide, "psnr_db", 1.0, 7, Draws(4, 4))
+
+
+@pytest.mark.parametrize("wall", [1.0, 1.5, 2.0, 2.5])
+@pytest.mark.parametrize("seed", range(6))
+def test_draws_that_are_added_and_cannot_be_simulated_leave_the_limit_of_those_that_can(wall: float, seed: int) -> None:
+    class Walled(Analytic):
+        def evaluate(self, values: np.ndarray, indices: list[int]) -> dict[str, np.ndarray]:
+            if values[:, 0].min() < -wall * 1e-6:
+                raise UsageError("a gap below nothing")
+            return super().evaluate(values, indices)
+
+    def change(values: np.ndarray) -> np.ndarray:
+        return values[:, 0] / 1e-6 - 1e3 * np.abs(values[:, 1])
+
+    gap, tilt, index = inverse_limits(Walled(change), SPACE, "psnr_db", 0.6, seed, Draws(4, 64))
+    free = inverse_limits(Analytic(change), SPACE, "psnr_db", 0.6, seed, Draws(4, 64))
+    assert tilt == free[1] and index == free[2]
+    assert gap.scale is None or 0.0 < gap.scale.low <= gap.scale.value <= gap.searched
