@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from opticdesign.tolerance.quantities import Metric, interval_text, metric
+from opticdesign.tolerance.quantities import Metric, interval_text, metric, spoken
 from opticdesign.tolerance.result import Estimate, Findings, GroupEffect
 
 __all__ = ["headline"]
@@ -28,15 +28,15 @@ def headline(found: Findings, judged: str) -> tuple[str, ...]:
 def _most(effects: tuple[GroupEffect, ...], measure: Metric) -> str:
     first = effects[0]
     text = (
-        f"What matters most is {_spoken(first.group)}: alone it changes {measure.label} by "
+        f"What matters most is {spoken(first.group)}: alone it changes {measure.label} by "
         f"{_sure(first.alone, measure)} on average; without it draws would win back {_sure(first.won, measure)}."
     )
     if first.over_next is None:
         return text
     second = effects[1]
     if first.over_next.low > 0.0:
-        return f"{text} Next comes {_spoken(second.group)}, with {measure.text(second.alone.value)} alone."
-    return f"{text} These draws do not tell it from {_spoken(second.group)}, with {_sure(second.alone, measure)} alone."
+        return f"{text} Next comes {spoken(second.group)}, with {measure.text(second.alone.value)} alone."
+    return f"{text} These draws do not tell it from {spoken(second.group)}, with {_sure(second.alone, measure)} alone."
 
 
 def _other_orders(found: Findings, most: str) -> Iterator[str]:
@@ -45,19 +45,15 @@ def _other_orders(found: Findings, most: str) -> Iterator[str]:
     tightest = min(reached, key=lambda limit: limit.scale.value if limit.scale else 0.0, default=None)
     if tightest is not None and tightest.group != most:
         yield (
-            f"The tightest limit is that of {_spoken(tightest.group)}: a limit looks for the drop allowed, where "
+            f"The tightest limit is that of {spoken(tightest.group)}: a limit looks for the drop allowed, where "
             "losses still grow, and draws go as far as tolerances reach."
         )
     if found.budget is not None and found.budget.rows[0].group != most:
         yield (
-            f"The budget puts {_spoken(found.budget.rows[0].group)} first: it adds up parameters that go to the ends "
+            f"The budget puts {spoken(found.budget.rows[0].group)} first: it adds up parameters that go to the ends "
             "of their tolerances one at a time, where draws take them together and seldom so far."
         )
 
 
 def _sure(estimate: Estimate, measure: Metric) -> str:
     return f"{measure.text(estimate.value)} [{interval_text(estimate, measure)}]"
-
-
-def _spoken(group: str) -> str:
-    return group.replace("_", " ")

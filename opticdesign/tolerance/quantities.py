@@ -20,6 +20,7 @@ __all__ = [
     "rounded",
     "share",
     "span_text",
+    "spoken",
     "suited_unit",
     "tolerance_text",
 ]
@@ -165,6 +166,11 @@ def interval_text(estimate: Estimate, measure: Metric) -> str:
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return MISSING
     return f"{measure.number(estimate.low)} … {measure.number(estimate.high)}"
+
+
+def spoken(name: str) -> str:
+    """The name of a group in words."""
+    return name.replace("_", " ")
 
 
 def share(value: float) -> str:

@@ -299,7 +299,7 @@ class Study:
         if self.allowed <= 0.0:
             notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
         if self.space.names and self.space.patterns:
-            names = ", ".join(pattern.name.replace("_", " ") for pattern in self.space.patterns)
+            names = ", ".join(quantities.spoken(pattern.name) for pattern in self.space.patterns)
             notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")
         return notes
 
@@ -307,7 +307,7 @@ class Study:
 def _limit_notes(limits: Sequence[InverseLimit]) -> list[str]:
     """Which limits are not known as well as they should be."""
     wide = {
-        limit.group.replace("_", " "): (limit.scale.high - limit.scale.low) / 2.0 / limit.scale.value
+        quantities.spoken(limit.group): (limit.scale.high - limit.scale.low) / 2.0 / limit.scale.value
         for limit in limits
         if limit.scale is not None
     }

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from opticdesign.errors import StorageError
 from opticdesign.storage import write_text
 from opticdesign.tolerance.headline import headline
-from opticdesign.tolerance.quantities import Metric, interval_text, metric, share
+from opticdesign.tolerance.quantities import Metric, interval_text, metric, share, spoken
 from opticdesign.tolerance.report import plots, tables
 from opticdesign.tolerance.result import ToleranceResult, WorstDraw
 
@@ -151,7 +151,7 @@ def _matters_most(result: ToleranceResult) -> _Tile | None:
         return None
     first = result.effects[0]
     measure = metric(result.metric)
-    return _Tile("matters most", first.group.replace("_", " "), f"alone it changes {measure.text(first.alone.value)}")
+    return _Tile("matters most", spoken(first.group), f"alone it changes {measure.text(first.alone.value)}")
 
 
 def _change(measure: Metric, value: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from opticdesign.tolerance.quantities import interval_text, metric, share, suited_unit
+from opticdesign.tolerance.quantities import interval_text, metric, share, spoken, suited_unit
 from opticdesign.tolerance.report.drawing import ACCENT, BAD, GOOD, INK, MUTED, SERIES, draw
 from opticdesign.tolerance.result import (
     CompensatorRow,
@@ -129,7 +129,7 @@ def effect_plot(effects: Sequence[GroupEffect], judged: str) -> Plot | None:
     if not effects:
         return None
     measure = metric(judged)
-    rows = [(effect.group.replace("_", " "), effect.alone, effect.won) for effect in effects]
+    rows = [(spoken(effect.group), effect.alone, effect.won) for effect in effects]
     first = f"{rows[0][0]} with {measure.text(rows[0][1].value)} alone and {measure.text(rows[0][2].value)} won back"
     return Plot(
         _bars(rows, measure.heading, f"Effects of groups, the greatest first: {first}"),
@@ -167,9 +167,7 @@ def ranking_plot(ranking: Sequence[Ranking], judged: str) -> Plot | None:
 def sobol_plot(ranking: Sequence[Ranking]) -> Plot | None:
     """First-order and total Sobol indices of the groups."""
     known = [
-        (row.name.replace("_", " "), row.total, row.first)
-        for row in ranking
-        if row.first is not None and row.total is not None
+        (spoken(row.name), row.total, row.first) for row in ranking if row.first is not None and row.total is not None
     ]
     if not known:
         return None
@@ -250,10 +248,10 @@ def _curve_plot(
     ]
     if len(curves) > _NAMED:
         keys.append(Key("--muted", f"{len(curves) - _NAMED} more, which cost less"))
-    spoken = group.replace("_", " ")
+    words = spoken(group)
     reached = measure.text((max if result.summaries[judged].lower_is_better else min)(curves[0].metrics[judged]))
-    label = f"{measure.label} against {spoken} alone: at worst {reached}, by {curves[0].parameter}"
-    return Plot(draw(paint, label, (3.3, 2.35)), f"{spoken}: at worst {reached}", tuple(keys))
+    label = f"{measure.label} against {words} alone: at worst {reached}, by {curves[0].parameter}"
+    return Plot(draw(paint, label, (3.3, 2.35)), f"{words}: at worst {reached}", tuple(keys))
 
 
 def compensator_plot(rows: Sequence[CompensatorRow], judged: str) -> Plot | None:

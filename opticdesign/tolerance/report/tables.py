@@ -17,6 +17,7 @@ from opticdesign.tolerance.quantities import (
     range_text,
     rounded,
     share,
+    spoken,
     suited_unit,
     tolerance_text,
 )
@@ -133,7 +134,7 @@ def effect_table(result: ToleranceResult) -> Table | None:
     """What each group does alone, and what is won back when it is taken away, the greatest first."""
     measure = metric(result.metric)
     rows = tuple(
-        (Cell(_spoken(effect.group)), _estimate(measure, effect.alone), _estimate(measure, effect.won))
+        (Cell(spoken(effect.group)), _estimate(measure, effect.alone), _estimate(measure, effect.won))
         for effect in result.effects
     )
     columns = (Column("group", number=False), Column("change alone"), Column("won back without it"))
@@ -165,7 +166,7 @@ def told_apart(row: Ranking) -> bool:
 def group_table(result: ToleranceResult) -> Table | None:
     """Sobol indices of all groups."""
     rows = tuple(
-        (Cell(_spoken(row.name)), _correlation(row.first), _correlation(row.total))
+        (Cell(spoken(row.name)), _correlation(row.first), _correlation(row.total))
         for row in result.ranking
         if row.first is not None and row.total is not None
     )
@@ -186,7 +187,7 @@ def inverse_table(result: ToleranceResult) -> Table | None:
             factor = Cell(f"× {rounded(limit.scale.value)}", ends, limit.scale.value)
         given = _divided(limit.deviations, limit.scale.value if limit.scale else limit.searched)
         far = ("" if limit.scale else "> ") + deviations_text(limit.deviations, facts)
-        rows.append((Cell(_spoken(limit.group)), Cell(deviations_text(given, facts)), factor, Cell(far)))
+        rows.append((Cell(spoken(limit.group)), Cell(deviations_text(given, facts)), factor, Cell(far)))
     headings = ("group", "tolerance as given", "factor", "limit")
     columns = tuple(Column(heading, number=heading == "factor") for heading in headings)
     caption = f"Where each group alone costs {measure.text(result.allowed_drop)} of {measure.label}"
@@ -200,7 +201,7 @@ def budget_table(result: ToleranceResult) -> Table | None:
     facts, measure = _facts(result), metric(result.metric)
     rows = tuple(
         (
-            Cell(_spoken(row.group)),
+            Cell(spoken(row.group)),
             Cell(deviations_text(_divided(row.deviations, row.scale), facts)),
             _number(measure, row.drop),
             Cell(f"× {rounded(row.scale)}", sort=row.scale),
@@ -318,7 +319,7 @@ def parameter_table(result: ToleranceResult) -> Table:
         alike.setdefault(key, []).append(parameter)
     rows = [
         (
-            Cell(_spoken(group), f"{members[0].name} … {members[-1].name}" if len(members) > 1 else ""),
+            Cell(spoken(group), f"{members[0].name} … {members[-1].name}" if len(members) > 1 else ""),
             Cell(f"{len(members)}", sort=float(len(members))),
             Cell(distribution),
             Cell(span, sort=members[0].high - members[0].low),
@@ -326,7 +327,7 @@ def parameter_table(result: ToleranceResult) -> Table:
         for (group, distribution, span), members in alike.items()
     ]
     rows += [
-        (Cell(_spoken(name)), Cell("a pixel"), Cell(strength), _NOTHING) for name, strength in result.fields.items()
+        (Cell(spoken(name)), Cell("a pixel"), Cell(strength), _NOTHING) for name, strength in result.fields.items()
     ]
     headings = ("perturbation", "drawn", "distribution", "95 % of draws")
     columns = tuple(Column(heading, number=heading in ("drawn", "95 % of draws")) for heading in headings)
@@ -358,11 +359,6 @@ def _facts(result: ToleranceResult) -> dict[str, ParameterFacts]:
 def _furthest(draw: WorstDraw, facts: Mapping[str, ParameterFacts]) -> list[str]:
     """Names of a draw's parameters, the furthest off first."""
     return sorted(facts, key=lambda name: -_remoteness(facts[name], draw.values[name]))
-
-
-def _spoken(name: str) -> str:
-    """The name of a group in words."""
-    return name.replace("_", " ")
 
 
 def _remoteness(parameter: ParameterFacts, value: float) -> float:
