@@ -420,6 +420,8 @@ class FilterSystem(OpticalSystem):
 class ThickMasks(nn.Module):
     """Masks as reliefs: their phases become heights of a process, and light is marched through the slices.
 
+    Light meets the outlines of the mask on the base plane. Above it squares of material stand in the medium.
+
     Args:
         relief: the march, as deep as a phase of 2π is high.
         process: gives the heights of phases.
@@ -437,6 +439,11 @@ class ThickMasks(nn.Module):
             element: gives the phases.
             process: given, the relief is as this process makes it.
         """
-        height_m = self.process.height_of_phase(element.sampled(element.phase(process)))
-        result: Tensor = self.relief(field, height_m)
+        shares = self.relief.shares(self.process.height_of_phase(element.phase(process)))
+        square, samples = element.square, element.samples
+        if square is None:
+            material, wave = element.sampled(shares), field
+        else:
+            material, wave = square.spread(shares, samples), field * square.clear(shares[0], samples)
+        result: Tensor = self.relief(wave, material, self.relief.mean_indices(shares))
         return result

@@ -20,8 +20,9 @@ Filter
     of them summed from the samples of the object. No window, and so nothing that repeats.
 
 Relief
-    Light is marched through thin slices, in each with the spectrum of the medium where there is medium and that of the
-    material where there is material. K.-H. Brenner, W. Singer, Appl. Opt. 32, 4984 (1993), doi:10.1364/AO.32.004984.
+    Light is marched through thin slices: a screen of each slice's material in its middle, and to either side the
+    spectrum of the slice's mean index over the mask; what leaves a mask through its sides is lost. M. D. Feit, J. A. Fleck, Appl. Opt. 17, 3990 (1978),
+    doi:10.1364/AO.17.003990.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ _ZONES = 4.0  # over which frequencies fade
 _LEAST_FADING = 1.25  # how far frequencies fade at least, where samples are too coarse for a kernel
 _WIDEST = 4.0  # of a window over the widest plane; beyond, the kernel is sampled
 _NODES = 5  # in each square of a filter, and of the camera behind it, along each axis
-_SLICES = 4  # of a relief for each of its levels
+_SLICES = 2  # of a relief for each of its levels, at least
+_THINNEST = 6  # slices of a relief in a wavelength in vacuum, at least
 _BEYOND = 1.25  # width over which light is marched through a relief, over that of the mask
 
 
@@ -216,6 +218,21 @@ class _Axis:
         return sparse.csr_matrix(entries, shape=(self.count, len(low)))
 
 
+def _series(axes: Sequence[_Axis], mask: MaskInFile, values: Fields, width: float) -> Fields:
+    """Fourier series of squares of these values (rows, columns), summed up at the samples of a window."""
+    sides = []
+    for axis, samples in enumerate(axes):
+        middles, side = _squares(mask, axis, width)
+        frequency = samples.frequencies
+        turns = np.exp(-2j * np.pi * frequency[:, None] * (middles - samples.first))
+        turns *= (np.sinc(frequency * side) * (side / samples.step))[:, None]
+        if samples.count % 2 == 0:
+            turns[samples.count // 2] = 0.0  # a frequency that is its own negative
+        sides.append(turns)
+    sampled: Fields = fft.ifft2(sides[0] @ values @ sides[1].T, overwrite_x=True)
+    return sampled
+
+
 def _squares(mask: MaskInFile, axis: int, width: float) -> tuple[Reals, float]:
     """Middles of a mask's squares along an axis, and their side, of a width over that of a pixel."""
     pitch = mask.size_m[axis] / mask.phase_rad.shape[axis]
@@ -238,9 +255,11 @@ class _Layers:
     ) -> None:
         self.design, self.optics, self.masks, self.room = design, optics, masks, room
         self.wavelength, self.width = _wavelength(design), math.sqrt(optics.fill_factor)
-        depth = self._depth if optics.model == "bpm" else 0.0
-        self.distances = [optics.input_gap, *[optics.layer_gap - depth] * (optics.crossed - 1)]
-        self.distances.append(optics.detector_gap - depth)
+        self.depth = self._two_pi_height if optics.model == "bpm" else 0.0
+        levels = design.fabrication.levels
+        self.slices = levels * max(_SLICES, math.ceil(_THINNEST * self.depth / (levels * design.light.wavelength)))
+        self.distances = [optics.input_gap, *[optics.layer_gap - self.depth] * (optics.crossed - 1)]
+        self.distances.append(optics.detector_gap - self.depth)
         pitch = optics.sample_pitch
         # half widths of the planes along y and x: object, masks, camera
         self.halves = [(shape[0] * pitch / 2.0, shape[1] * pitch / 2.0)]
@@ -259,17 +278,12 @@ class _Layers:
         waves = [self._spread(field) for field in fields]
         for number, distance in enumerate(self.distances):
             transfer = self._transfer(number, distance)
-            last = number == len(self.distances) - 1
-            thin = not last and self.optics.model == "thin"
-            passed = self._transmission(self.masks[number]) if thin else None
-            march = None if last or thin else _March(self, self.masks[number])
             for index, wave in enumerate(waves):
                 spectrum: Fields = fft.fft2(wave, overwrite_x=True)
                 spectrum *= transfer
-                behind = fft.ifft2(spectrum, overwrite_x=True)
-                if passed is not None:
-                    behind *= passed
-                waves[index] = behind if march is None else march(behind)
+                waves[index] = fft.ifft2(spectrum, overwrite_x=True)
+            if number < len(self.masks):
+                waves = self._behind(self.masks[number], waves)
         intensity = np.stack([self._seen(wave) for wave in waves])
         per_neuron, (rows, columns) = self.fine * self.optics.image_samples, (axis.count for axis in self.axes)
         step = max(axis.step for axis in self.axes)
@@ -277,12 +291,19 @@ class _Layers:
             f"{per_neuron} samples across a neuron ({self.wavelength / step:.3g} in a wave), window {rows} × {columns}"
         )
         if self.optics.model == "bpm":
-            how += f", marched through {_SLICES * self.design.fabrication.levels} slices"
+            how += f", marched through {self.slices} slices"
         how += ", fewer samples than the steepest light needs, as memory does not hold more" if self.short else ""
         return SecondOpinion(intensity, per_neuron, how)
 
+    def _behind(self, mask: MaskInFile, waves: list[Fields]) -> list[Fields]:
+        """The light behind a mask, of that in front of it."""
+        if self.optics.model == "bpm":
+            return _March(self, mask)(waves)
+        passed = self.transmission(mask)
+        return [wave * passed for wave in waves]
+
     @property
-    def _depth(self) -> float:
+    def _two_pi_height(self) -> float:
         made, wavelength = self.design.fabrication, self.design.light.wavelength
         return wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
 
@@ -324,7 +345,7 @@ class _Layers:
         wanted = math.ceil(4.0 * steepest * optics.sample_pitch * (1.0 - 1e-9))
         if optics.model == "bpm":  # twice as fine as the march that is trained, in the material
             coarse = optics.samples or each * math.ceil(4.0 * optics.sample_pitch / self.wavelength * (1.0 - 1e-9))
-            wanted = max(wanted, -(-2 * optics.subdivide * coarse // each))
+            wanted = max(wanted, -(-2 * coarse // each))
         wanted = max(least, wanted if samples is None else -(-samples // each))
         area = _SLACK * widths[0] * widths[1] / optics.sample_pitch**2
         most = math.floor(math.sqrt(memory_bytes / (16.0 * area * (_ARRAYS + fields))))
@@ -386,26 +407,12 @@ class _Layers:
         spectrum: Fields = fft.fft2(kernel, overwrite_x=True) * (self.axes[0].step * self.axes[1].step)
         return spectrum
 
-    def _transmission(self, mask: MaskInFile) -> Fields:
+    def transmission(self, mask: MaskInFile) -> Fields:
         """What a mask lets pass at the samples of the window, without what they cannot carry."""
         if self.optics.gaps == "clear" and self.width < 1.0:
-            whole = self._series(mask, np.ones_like(mask.transmission), 1.0)
-            return whole + self._series(mask, mask.transmission - 1.0, self.width)
-        return self._series(mask, mask.transmission, self.width)
-
-    def _series(self, mask: MaskInFile, values: Fields, width: float) -> Fields:
-        """Fourier series of squares of these values (rows, columns), summed up at the samples of the window."""
-        sides = []
-        for axis, samples in enumerate(self.axes):
-            middles, side = _squares(mask, axis, width)
-            frequency = samples.frequencies
-            turns = np.exp(-2j * np.pi * frequency[:, None] * (middles - samples.first))
-            turns *= (np.sinc(frequency * side) * (side / samples.step))[:, None]
-            if samples.count % 2 == 0:
-                turns[samples.count // 2] = 0.0  # a frequency that is its own negative
-            sides.append(turns)
-        sampled: Fields = fft.ifft2(sides[0] @ values @ sides[1].T, overwrite_x=True)
-        return sampled
+            whole = _series(self.axes, mask, np.ones_like(mask.transmission), 1.0)
+            return whole + _series(self.axes, mask, mask.transmission - 1.0, self.width)
+        return _series(self.axes, mask, mask.transmission, self.width)
 
     def _seen(self, wave: Fields) -> Reals:
         """Mean intensity over each sample of the image (y, x)."""
@@ -425,54 +432,48 @@ class _March:
 
     def __init__(self, layers: _Layers, mask: MaskInFile) -> None:
         made, wavelength = layers.design.fabrication, layers.design.light.wavelength
-        self.slices, depth = _SLICES * made.levels, layers._depth
-        indices = material(made.medium).index(wavelength), material(made.material).index(wavelength)
+        self.mask, self.width, self.slices = mask, layers.width, layers.slices
+        self.outlines = layers.transmission(mask._replace(phase_rad=np.zeros_like(mask.phase_rad)))
         turns = np.mod(mask.phase_rad, 2.0 * np.pi) / (2.0 * np.pi)
         self.heights = np.where(turns > 1.0 - 1e-7, 0.0, turns) * self.slices  # float32 phases may end a turn high
-        self.parts, self.shares, whole, frequencies = [], [], [], []
+        self.axes, self.parts, above = [], [], []
         for axis, samples in enumerate(layers.axes):
-            middles, side = _squares(mask, axis, layers.width)
-            pitch = side / layers.width
             reach = min(samples.count, fft.next_fast_len(math.ceil(_BEYOND * mask.size_m[axis] / samples.step)))
-            start = max(
-                0, min(samples.count - reach, round((middles.mean() - samples.first) / samples.step) - reach // 2)
-            )
+            middle = (mask.offset_m[axis] - samples.first) / samples.step
+            start = max(0, min(samples.count - reach, round(middle) - reach // 2))
+            self.axes.append(_Axis(samples.step, reach, samples.first + start * samples.step, 0))
             self.parts.append(slice(start, start + reach))
-            shaped = samples.shares(middles - side / 2.0, middles + side / 2.0)[self.parts[axis]]
-            self.shares.append(shaped)
-            clear = layers.optics.gaps == "clear"
-            open_to = (
-                samples.shares(middles - pitch / 2.0, middles + pitch / 2.0)[self.parts[axis]] if clear else shaped
-            )
-            whole.append(np.asarray(open_to.sum(axis=1)).ravel())
-            frequencies.append(fft.fftfreq(reach, samples.step))
-        self.aperture = whole[0][:, None] * whole[1]
-        thickness = depth / self.slices
-        self.phase = 2.0 * np.pi * (indices[1] - indices[0]) * thickness / wavelength
-        square = frequencies[0][:, None] ** 2 + frequencies[1] ** 2
-        self.medium, self.inside = (_slice(square, wavelength / index, thickness) for index in indices)
+            edge = mask.offset_m[axis] + mask.size_m[axis] * np.array([[-0.5], [0.5]])
+            above.append(self.axes[axis].shares(*edge).toarray())
+        self.above = above[0] @ above[1].T
+        self.indices = material(made.medium).index(wavelength), material(made.material).index(wavelength)
+        self.turns = layers.depth / self.slices / wavelength  # of light in vacuum, in a slice
+        self.square = wavelength**2 * (self.axes[0].frequencies[:, None] ** 2 + self.axes[1].frequencies ** 2)
 
-    def __call__(self, wave: Fields) -> Fields:
-        """The field in the window, behind the relief; dark where the march does not reach."""
-        part = wave[self.parts[0], self.parts[1]] * self.aperture
+    def __call__(self, waves: Sequence[Fields]) -> list[Fields]:
+        """The fields in the window, behind the relief; what leaves it through its sides is lost."""
+        rows, columns = self.parts
+        parts = [(wave * self.outlines)[rows, columns] for wave in waves]
+        low, high = self.indices
         for number in range(self.slices):
             filled = np.clip(self.heights - number, 0.0, 1.0)
-            share = self.shares[0] @ (self.shares[1] @ filled.T).T
-            spectrum = fft.fft2(part, overwrite_x=True)
-            through = fft.ifft2(spectrum * self.medium, overwrite_x=True)
-            inside = fft.ifft2(spectrum * self.inside, overwrite_x=True)
-            part = (through + share * (inside - through)) * np.exp(1j * self.phase * share)
-        behind = np.zeros_like(wave)
-        behind[self.parts[0], self.parts[1]] = part
+            there = _series(self.axes, self.mask, filled.astype(np.complex128), self.width).real
+            screen = np.exp(2j * np.pi * (high - low) * self.turns * there)
+            half = self._half(low + (high - low) * float(filled.mean()))
+            for index, part in enumerate(parts):
+                middle = fft.ifft2(fft.fft2(part, overwrite_x=True) * half, overwrite_x=True)
+                middle *= screen
+                parts[index] = fft.ifft2(fft.fft2(middle, overwrite_x=True) * half, overwrite_x=True)
+        behind = [np.zeros_like(wave) for wave in waves]
+        for wave, part in zip(behind, parts, strict=True):
+            wave[rows, columns] = part * self.above
         return behind
 
-
-def _slice(square: Reals, wavelength: float, thickness: float) -> Fields:
-    """Transfer function of a slice of one material without its carrier; `square` is that of the frequencies."""
-    s = wavelength**2 * square
-    root = np.sqrt((1.0 - s).astype(np.complex128))
-    result: Fields = np.exp((-2j * np.pi / wavelength * thickness) * s / (1.0 + root))
-    return result
+    def _half(self, index: float) -> Fields:
+        """Transfer function of half a slice at an index, without its carrier."""
+        root = np.sqrt((index**2 - self.square).astype(np.complex128))
+        transfer: Fields = np.exp(-1j * np.pi * self.turns * self.square / (index + root))
+        return transfer
 
 
 def _faded(place: Reals) -> Reals:

@@ -35,7 +35,7 @@ __all__ = [
     "window_paddings",
 ]
 
-_THICK_PADDING = 1.125  # of the window in a mask, which is only some wavelengths deep
+_SLICES_PER_WAVE = 3  # least slices of a relief in one wavelength in vacuum
 _CAMERA_SAMPLES = 2  # of light across one of the image behind a filter: an intensity has twice the field's band
 _RIPPLE_RAD = 0.1  # enough to break the symmetry of flat masks, too little to scatter
 
@@ -129,7 +129,7 @@ def build_layers(design: Design, optics: D2NNOptics) -> DiffractiveSystem:
     square = None if layers.pointlike else Square(optics.fill_factor, optics.gaps == "clear")
     elements = [DiffractiveElement(layers.light(samples), phase, samples=samples, square=square) for phase in phases]
     hops = layers.hops(samples, window_paddings(design, optics))
-    thick = _build_thick(design, optics, layers.light(samples)) if optics.model == "bpm" else None
+    thick = _build_thick(design, layers.light(samples)) if optics.model == "bpm" else None
     return DiffractiveSystem(elements, hops, thick, image=layers.image, crossed=optics.crossed, cell=optics.cell)
 
 
@@ -137,18 +137,17 @@ def _image_grid(optics: D2NNOptics | FilterOptics) -> Grid:
     return Grid(optics.shape, (optics.sample_pitch, optics.sample_pitch))
 
 
-def _build_thick(design: Design, optics: D2NNOptics, grid: Grid) -> ThickMasks:
-    """The march through reliefs of a design: one slice for each level, so that no neuron ends inside a slice."""
+def _build_thick(design: Design, grid: Grid) -> ThickMasks:
+    """The march through reliefs of a design, in slices that are parts of a level, so that no neuron ends inside one."""
     process = build_process(design)
+    parts = math.ceil(_SLICES_PER_WAVE * process.full_height_m / (process.levels * process.wavelength_m))
     relief = ThickRelief(
         grid,
         process.wavelength_m,
         process.index,
         process.medium_index,
         depth_m=process.full_height_m,
-        slices=process.levels,
-        padding=_THICK_PADDING,
-        subdivide=optics.subdivide,
+        slices=process.levels * parts,
     )
     return ThickMasks(relief, process)
 

@@ -255,9 +255,7 @@ def test_a_clear_filter_images_the_object() -> None:
 
 def test_a_relief_of_wide_low_steps_is_a_thin_mask() -> None:
     design = layers(pitch=8e-6, neurons=(8, 8), input_gap=40e-6, detector_gap=60e-6, image_samples=8)
-    thick = layers(
-        pitch=8e-6, neurons=(8, 8), input_gap=40e-6, detector_gap=60e-6, image_samples=8, model="bpm", subdivide=1
-    )
+    thick = layers(pitch=8e-6, neurons=(8, 8), input_gap=40e-6, detector_gap=60e-6, image_samples=8, model="bpm")
     masks = masks_of_design(design, RNG(11).integers(0, 3, (1, 8, 8)) * np.pi / 4.0)
     field = np.ones((1, 96, 96))
     thin, marched = (second_opinion(each, masks, field).intensity for each in (design, thick))

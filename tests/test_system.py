@@ -326,7 +326,7 @@ def test_flat_thick_masks_are_free_space_like_flat_thin_ones() -> None:
 
 
 def test_thick_masks_differ_from_thin_ones_where_relief_is_steep_and_learn() -> None:
-    settings = ("optics.start=random", "optics.propagator=band-limited", "optics.subdivide=1")
+    settings = ("optics.start=random", "optics.propagator=band-limited")
     thin, thick = (build_optics(small(*settings, f"optics.model={model}")) for model in ("thin", "bpm"))
     process = build_process(small(*settings))
     with torch.no_grad():

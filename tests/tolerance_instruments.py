@@ -46,7 +46,6 @@ PATTERNS = {
 BPM = (
     "optics.model=bpm",
     "optics.padding=2.0",
-    "optics.subdivide=1",
     "optics.layer_gap=5 um",
     "optics.detector_gap=6 um",
 )

@@ -65,9 +65,8 @@ class D2NNOptics(Table):
             own way. Repeating masks act alike everywhere, so that a decoder of convolutions can read them.
         start: what the masks are before training: flat, uniformly random, or flat but for 0.1 rad of random phase,
             which gives learning a direction where symmetry leaves none.
-        model: each mask as a thin element, or as a relief that light is marched through slice by slice, one slice for
-            each height level ("bpm").
-        subdivide: samples of the march across one sample of the mask, for model = "bpm".
+        model: each mask as a thin element, or as a relief that light is marched through slice by slice ("bpm"), each
+            slice a height level or a part of one.
         surroundings: what lies around the part of the object that is imaged: its neighbours as far as `margin`, and
             beyond darkness, or before a filter the object's mean; nothing behind a field stop, which is a part of the
             device then; or the same part again.
@@ -95,7 +94,6 @@ class D2NNOptics(Table):
         default="rippled", description="masks before training", examples=["rippled"]
     )
     model: Literal["thin", "bpm"] = Field(default="thin", description="model of a mask", examples=["bpm"])
-    subdivide: int = Field(default=1, ge=1, le=8, description="samples of the march across a sample", examples=[2])
     propagator: Literal[
         "auto",
         "rayleigh-sommerfeld",

@@ -92,10 +92,10 @@ class DiffractiveElement(Mask):
         return self.phase(process) if self.samples == 1 and self.square is None else self.transmission(process)
 
     def sampled(self, values: Tensor) -> Tensor:
-        """Values of neurons on the grid of the field, (y, x)."""
+        """Values of neurons (…, y, x) on the grid of the field."""
         if self.samples == 1:
             return values
-        return values.repeat_interleave(self.samples, 0).repeat_interleave(self.samples, 1)
+        return values.repeat_interleave(self.samples, -2).repeat_interleave(self.samples, -1)
 
     def phase(self, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Phase of each neuron in radians with its gradient; arguments as in `transmission`."""

@@ -65,11 +65,18 @@ class Square:
         Returns:
             Complex (…, y·samples, x·samples).
         """
-        width = math.sqrt(self.fill_factor)
-        if not self.clear_gaps or width == 1.0:
-            return _spread(transmission, square_weights(samples, width))
-        whole = _spread(torch.ones_like(transmission), square_weights(samples))
-        return _spread(transmission - 1.0, square_weights(samples, width)) + whole
+        if self.clear_gaps and self.fill_factor < 1.0:
+            return self.spread(transmission - 1.0, samples) + self.clear(transmission, samples)
+        return self.spread(transmission, samples)
+
+    def spread(self, values: Tensor, samples: int) -> Tensor:
+        """Squares of these values, one a neuron (…, y, x), with nothing between and around: (…, y·samples, x·samples)."""
+        return _spread(values, square_weights(samples, math.sqrt(self.fill_factor)))
+
+    def clear(self, like: Tensor, samples: int) -> Tensor:
+        """The mask of neurons of no phase, of the shape and type that `mask` gives of values like these."""
+        ones = torch.ones_like(like)
+        return _spread(ones, square_weights(samples)) if self.clear_gaps else self.spread(ones, samples)
 
     def slits(self, transmission: Tensor, samples: int) -> Tensor:
         """The same in one dimension: complex (…, x) to (…, x·samples), opaque between slits."""

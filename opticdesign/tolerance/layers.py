@@ -157,7 +157,7 @@ class PerturbedLayers:
             if first == 0:
                 wave = parts.pop(0)(wave)
             for layer, hop in enumerate(parts):
-                wave = hop(_marched(wave, heights[draw, layer], relief, float(constants[draw, 3])))
+                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, 3])))
             behind.append(wave)
         return torch.cat(behind)
 
@@ -176,11 +176,18 @@ class PerturbedLayers:
             medium_index,
             depth_m=nominal.depth_m,
             slices=nominal.slices,
-            padding=nominal.window.shape[0] / nominal.grid.shape[0],
-            subdivide=nominal.subdivide,
-            dtype=nominal.in_medium.dtype,
+            beyond_m=nominal.beyond_m,
         )
-        return relief.to(nominal.in_medium.device)
+        return relief.to(self._masks.device)
+
+    def _marched(self, wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float) -> Tensor:
+        """The field behind one relief, of heights of samples."""
+        # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
+        inside = height_m.clamp(0.0, relief.depth_m)
+        shares = relief.shares(inside)
+        wave = wave * phase_transmission((height_m - inside) * phase_per_m) * self._masks.outlines
+        behind: Tensor = relief(wave, self._masks.material(shares), relief.mean_indices(shares))
+        return behind
 
     def _perturbed_hops(self, dev: Deviations, first: int, order: int) -> list[PerturbedHop]:
         """The hops from number `first` on, with tilts to an order."""
@@ -234,14 +241,6 @@ class PerturbedLayers:
     def _turns(self, dev: Deviations) -> Tensor:
         """Turns of the planes in themselves, radians, float64 (n, hops + 1)."""
         return self._of_planes(dev, "rotation")
-
-
-def _marched(wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float) -> Tensor:
-    """The field behind one relief."""
-    # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
-    inside = height_m.clamp(0.0, relief.depth_m)
-    behind: Tensor = relief(wave * phase_transmission((height_m - inside) * phase_per_m), inside)
-    return behind
 
 
 def _through(light: Tensor, masks: Tensor, hops: Sequence[PerturbedHop]) -> Tensor:

@@ -59,6 +59,11 @@ class PerturbedMasks:
     def __len__(self) -> int:
         return len(self._levels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where to compute."""
+        return self._levels.device
+
     @cached_property
     def nominal_phases(self) -> Tensor:
         """Phases of the process without errors, float32 (layers, y, x), bit for bit those of training."""
@@ -75,19 +80,37 @@ class PerturbedMasks:
         samples = phase_transmission(phases)
         if self.square is None:
             return samples
-        share = self._shaped.to(samples.real)
-        rows, columns = (size // self._samples for size in self.grid.shape)
-        neurons = samples.reshape(*samples.shape[:-2], rows, self._samples, columns, self._samples)
-        mean = torch.einsum("...ysxt,s,t->...yx", neurons, *[(share / share.sum()).to(samples)] * 2)
-        beyond = (samples - self.sampled(mean)) * self._shaped_samples.to(share)
+        mean, beyond = self._parted(samples)
         return self.square.mask(mean, self._samples) + _small_squares(beyond)
+
+    def material(self, shares: Tensor) -> Tensor:
+        """What squares hold of a material at the samples of the light, of its shares in them, real: both (…, y, x)."""
+        if self.square is None:
+            return shares
+        mean, beyond = self._parted(shares)
+        return self.square.spread(mean, self._samples) + _small_squares(beyond).real
+
+    @cached_property
+    def outlines(self) -> Tensor | float:
+        """What light meets on the base plane of reliefs: the mask of neurons of no phase, real (y, x)."""
+        if self.square is None:
+            return 1.0
+        return self.square.clear(self._levels[0].to(torch.float32), self._samples)
+
+    def _parted(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Means of what samples (…, y, x) hold in the squares of neurons, and what samples have beyond them there."""
+        share = self._shaped.to(values.real)
+        rows, columns = (size // self._samples for size in self.grid.shape)
+        neurons = values.reshape(*values.shape[:-2], rows, self._samples, columns, self._samples)
+        mean = torch.einsum("...ysxt,s,t->...yx", neurons, *[(share / share.sum()).to(values)] * 2)
+        return mean, (values - self.sampled(mean)) * self._shaped_samples.to(share)
 
     @cached_property
     def _shaped(self) -> Tensor:
         """Share of each sample of a neuron that lies in its square, along one axis, float64 (samples,)."""
         if self.square is None:
             raise TypeError("points have no share")
-        edges = torch.linspace(-0.5, 0.5, self._samples + 1, dtype=torch.float64, device=self._levels.device)
+        edges = torch.linspace(-0.5, 0.5, self._samples + 1, dtype=torch.float64, device=self.device)
         half = math.sqrt(self.square.fill_factor) / 2.0
         return edges.clamp(-half, half).diff() * self._samples
 
@@ -110,7 +133,7 @@ class PerturbedMasks:
     def phases(self, dev: Deviations, first: int = 0) -> Tensor:
         """Phases of the masks from number `first` on, counted from 0, radians: float32 (n, layers − first, y, x)."""
         if dev.active(*_RELIEF, *_RELIEF_OF_EACH):
-            phases = self.heights(dev, first) * _each(self.phase_per_m(dev), self._levels.device)
+            phases = self.heights(dev, first) * _each(self.phase_per_m(dev), self.device)
         else:
             phases = self.nominal_phases[first:].expand(len(dev), -1, -1, -1)
         for group, turn in (("lut", 1.0), ("flicker", 2.0 * math.pi)):
@@ -168,7 +191,7 @@ class PerturbedMasks:
     def _field(self, dev: Deviations, pattern: Pattern) -> Tensor:
         """What varies from sample to sample, (n, layers, y, x)."""
         noise = white_noise(dev.seed, pattern.name, dev.indices, (len(self), *self.grid.shape))
-        return correlated(noise.to(self._levels.device), self.grid.pitch_m, pattern.correlation) * pattern.sigma
+        return correlated(noise.to(self.device), self.grid.pitch_m, pattern.correlation) * pattern.sigma
 
     def _blurred(self, values: Tensor, dev: Deviations, group: str) -> Tensor:
         """Values (n, layers, y, x) of samples, blurred by Gaussians of the widths of a group and averaged again."""
