@@ -21,8 +21,8 @@ Filter
 
 Relief
     Light is marched through thin slices: a screen of each slice's material in its middle, and to either side the
-    spectrum of the slice's mean index over the mask; what leaves a mask through its sides is lost. M. D. Feit, J. A. Fleck, Appl. Opt. 17, 3990 (1978),
-    doi:10.1364/AO.17.003990.
+    spectrum of the slice's mean index over the mask; what leaves a mask through its sides is lost.
+    M. D. Feit, J. A. Fleck, Appl. Opt. 17, 3990 (1978), doi:10.1364/AO.17.003990.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ Limits
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -81,12 +82,11 @@ class ThickRelief(nn.Module):
         self.grid, self.wavelength_m, self.index, self.medium_index = grid, wavelength_m, index, medium_index
         self.depth_m, self.slices = depth_m, slices
         self.beyond_m = 2.0 * depth_m if beyond_m is None else beyond_m
-        self.window = grid.with_shape(
-            tuple(
-                fast_length(size + math.ceil(self.beyond_m / pitch)) if self.beyond_m else size
-                for size, pitch in zip(grid.shape, grid.pitch_m, strict=True)
-            )
+        rows, columns = (
+            fast_length(size + math.ceil(self.beyond_m / pitch)) if self.beyond_m else size
+            for size, pitch in zip(grid.shape, grid.pitch_m, strict=True)
         )
+        self.window = grid.with_shape((rows, columns))
         fy, fx = self.window.frequencies_per_m()
         self.register_buffer("_sine", wavelength_m**2 * (fy**2 + fx**2), persistent=False)
 
@@ -131,14 +131,14 @@ class ThickRelief(nn.Module):
         return result[..., :ny, :nx].reshape(field.shape)
 
     def _transfers(self, indices: list[float], like: Tensor) -> Tensor:
-        """Transfer functions between the screens: half the first slice, halves of two, half the last: (slices + 1, y, x).
+        """Transfer functions around the screens: of half a slice, of halves of two …, of half a slice (slices + 1, y, x).
 
         exp(i(k_z − nk)d) at each index, in FFT order; evanescent waves decay, as in the gaps of a relief.
         """
         half = math.pi * self.depth_m / (self.slices * self.wavelength_m)
         sine = self._sine.to(like.real.dtype)
         logs = {n: _log_transfer(sine, n) for n in set(indices)}
-        pairs = [(None, indices[0]), *zip(indices, indices[1:], strict=False), (indices[-1], None)]
+        pairs = [(None, indices[0]), *pairwise(indices), (indices[-1], None)]
         ways = []
         for pair in pairs:
             parts = [logs[n] for n in pair if n is not None]

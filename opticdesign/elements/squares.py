@@ -70,7 +70,7 @@ class Square:
         return self.spread(transmission, samples)
 
     def spread(self, values: Tensor, samples: int) -> Tensor:
-        """Squares of these values, one a neuron (…, y, x), with nothing between and around: (…, y·samples, x·samples)."""
+        """Squares of these values, one a neuron (…, y, x), nothing between and around: (…, y·samples, x·samples)."""
         return _spread(values, square_weights(samples, math.sqrt(self.fill_factor)))
 
     def clear(self, like: Tensor, samples: int) -> Tensor:
