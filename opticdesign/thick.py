@@ -131,7 +131,7 @@ class ThickRelief(nn.Module):
         return result[..., :ny, :nx].reshape(field.shape)
 
     def _transfers(self, indices: list[float], like: Tensor) -> Tensor:
-        """Transfer functions around the screens: of half a slice, of halves of two …, of half a slice (slices + 1, y, x).
+        """Transfer functions around the screens: half a slice, halves of two …, half a slice (slices + 1, y, x).
 
         exp(i(k_z − nk)d) at each index, in FFT order; evanescent waves decay, as in the gaps of a relief.
         """
