@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from opticdesign.design.problems import kind_of, line_numbers, models_of, problems_of
 from opticdesign.design.schema import Design
-from opticdesign.design.toml_text import one_line, printable
+from opticdesign.design.toml_text import one_line, printable, toml_value
 from opticdesign.errors import DesignError, DesignProblem
 
 __all__ = ["load_design", "load_tables"]
@@ -42,12 +42,14 @@ class _Override:
         return shared > 0 and path[:shared] == self.path[:shared]
 
 
-def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
+def load_design(path: Path | str, overrides: Sequence[str] = (), **settings: object) -> Design:
     """Read and check a design.
 
     Args:
         path: as for `load_tables`. A relative `data.path` inside starts at the current directory, not at the file.
         overrides: as for `load_tables`.
+        settings: values in the place of the file's by table, such as `optics={"layers": 3}`, or by dotted key, such as
+            `**{"optics.layers": 3}`; quantities are text with a unit.
 
     Returns:
         The design in SI units.
@@ -55,7 +57,17 @@ def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
     Raises:
         DesignError: the file cannot be read, or the design has problems; it holds all of them.
     """
-    return load_tables(path, Design, overrides)
+    return load_tables(path, Design, [*overrides, *_texts(settings)])
+
+
+def _texts(settings: Mapping[str, object], table: str = "") -> Iterator[str]:
+    """Each of nested settings as "key=value"."""
+    for key, value in settings.items():
+        name = f"{table}.{key}" if table else key
+        if isinstance(value, Mapping):
+            yield from _texts(value, name)
+        else:
+            yield f"{name}={toml_value(str(value) if isinstance(value, Path) else value)}"
 
 
 def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str] = (), example: str = _INIT) -> _Tables:
