@@ -35,7 +35,7 @@ from opticdesign.storage import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Run", "changed_run", "create_run", "environment", "open_run", "resumable_run"]
+__all__ = ["Run", "changed_run", "create_run", "environment", "latest_run", "open_run", "resumable_run"]
 
 _FORMAT = 2  # of a run folder, and of the optical model that trained it
 _LATEST = "latest"
@@ -236,6 +236,44 @@ def open_run(path: Path) -> Run:
             remedy="optimise its design again, or judge it by the version that made it",
         )
     return Run(folder, design, info)
+
+
+def latest_run(place: Path) -> Run:
+    """The complete run that was begun last, of all designs, in a folder: in its `runs`, in folders of runs, or itself.
+
+    Raises:
+        RunError: there is none, or its design does not read.
+    """
+    found = {folder: info for folder in _run_folders(place) if (info := _info(folder)).get("format") == _FORMAT}
+    begun = sorted(found, key=lambda folder: (str(found[folder].get("created")), folder.name))
+    complete = [folder for folder in begun if found[folder].get("status") == "complete"]
+    if complete:
+        return open_run(complete[-1])
+    remedy = "name a run folder, or make one: opticdesign optimize DESIGN"
+    if begun:
+        remedy = f"opticdesign optimize {begun[-1] / 'design.toml'} --output {begun[-1]} --resume"
+    raise RunError(
+        f"no RUN named, and no complete run in {place.resolve()}{' or its folder runs' if not begun else ''}",
+        expected="a run whose training has finished",
+        remedy=remedy,
+    )
+
+
+def _run_folders(place: Path) -> Iterator[Path]:
+    """Folders with a run.json where runs usually are."""
+    for pattern in ("run.json", "*/run.json", "runs/*/run.json", "runs/*/*/run.json"):
+        yield from (path.parent for path in place.glob(pattern))
+    for pointer in place.glob(f"*/{_LATEST}"):  # the folder of a design, where `place` is that of all runs
+        yield from (path.parent for path in pointer.parent.glob("*/run.json"))
+
+
+def _info(folder: Path) -> dict[str, Any]:
+    """What run.json says; nothing where it does not read."""
+    try:
+        info = json.loads((folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return info if isinstance(info, dict) else {}
 
 
 def changed_run(run: Run, changes: Sequence[str], *tables: str) -> Run:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opticdesign.cli.options import DesignFile, Device, Json, RunFolder, Setting, app, print_json, read_design
+from opticdesign.cli.options import (
+    DesignFile,
+    Device,
+    Json,
+    RunFolder,
+    Setting,
+    app,
+    opened_run,
+    print_json,
+    read_design,
+)
 from opticdesign.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,16 +95,15 @@ def _announced(heading: str, listen: Callable[[Progress], None]) -> Callable[[Pr
 
 
 @app.command()
-def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> None:
+def evaluate(run: RunFolder = None, device: Device = "auto", as_json: Json = False) -> None:
     """Score RUN on its test data, beside floors whose decoders are trained equally long; again to continue."""
     from opticdesign.cli.progress import StopRequest, floor_listener
     from opticdesign.cli.tables import evaluation_table, print_table
     from opticdesign.errors import StudyStopped
-    from opticdesign.run import open_run
     from opticdesign.workflow.evaluate import evaluate as evaluate_run
     from opticdesign.workflow.optimise import choose_device
 
-    opened = open_run(run)
+    opened = opened_run(run)
     try:
         with StopRequest() as stop, floor_listener() as listen:
             result = evaluate_run(opened, choose_device(device), listen, stop)
@@ -105,7 +114,9 @@ def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> 
         print_json(asdict(result))
     else:
         print_table(evaluation_table(result))
-        typer.echo(f"written to {opened.folder / 'evaluation'}; next: opticdesign export {run}", err=True)
+        typer.echo(
+            f"written to {opened.folder / 'evaluation'}; next: opticdesign export {run or opened.folder}", err=True
+        )
 
 
 @app.command()
@@ -171,21 +182,22 @@ def schema() -> None:
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(metavar="RUN|DESIGN", help="run folder or design file")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN|DESIGN", help="run folder or design file; the latest run when left out"),
+    ] = None,
     setting: Setting = None,
     as_json: Json = False,
 ) -> None:
     """Show a resolved design, or what a run folder holds."""
-    from opticdesign.run import open_run
-
-    if path.suffix == ".toml" or (path.is_file() and path.name != "latest"):
+    if path is not None and (path.suffix == ".toml" or (path.is_file() and path.name != "latest")):
         design = read_design(path, setting)
         if as_json:
             print_json(design.model_dump(mode="json"))
         else:
             typer.echo(design.to_toml())
         return
-    run = open_run(path)
+    run = opened_run(path)
     records = run.records()
     facts: dict[str, Any] = {"folder": str(run.folder), **run.info, "last": records[-1] if records else None}
     if as_json:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from opticdesign.cli.options import Device, ExportSetting, Json, RunFolder, Setting, app, print_json, read_design
+from opticdesign.cli.options import (
+    Device,
+    ExportSetting,
+    Json,
+    RunFolder,
+    Setting,
+    app,
+    opened_run,
+    print_json,
+    read_design,
+)
 from opticdesign.errors import UsageError
 
 __all__ = ["drc", "import_masks"]
@@ -15,7 +25,7 @@ __all__ = ["drc", "import_masks"]
 
 @app.command()
 def drc(
-    run: RunFolder,
+    run: RunFolder = None,
     min_feature: Annotated[
         str | None,
         typer.Option(metavar="LENGTH", help="smallest width and gap, such as '300 nm'; default: the design's"),
@@ -27,11 +37,11 @@ def drc(
     """Check the masks of RUN, as they are exported, against what the process can make: 1 if a rule is broken."""
     smallest_m = _length("--min-feature", min_feature)
     from opticdesign.cli.tables import print_table, rules_table
-    from opticdesign.run import changed_run, open_run
+    from opticdesign.run import changed_run
     from opticdesign.workflow.drc import check_design_rules
     from opticdesign.workflow.drc_report import rule_report, write_rule_check
 
-    opened = changed_run(open_run(run), setting or [], "export", "slm")
+    opened = changed_run(opened_run(run), setting or [], "export", "slm")
     result = check_design_rules(opened, smallest_m)
     folder = to or opened.folder / "drc"
     write_rule_check(result, folder)

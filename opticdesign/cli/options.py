@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from opticdesign.design import Design
+    from opticdesign.run import Run
 
 __all__ = [
     "DesignFile",
@@ -20,6 +21,7 @@ __all__ = [
     "RunFolder",
     "Setting",
     "app",
+    "opened_run",
     "print_json",
     "read_design",
 ]
@@ -33,7 +35,12 @@ app = typer.Typer(
 )
 
 DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="RUN", help="run folder, or a folder whose `latest` names one; the latest run when left out"
+    ),
+]
 Setting = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one key of the design; repeatable")
 ]
@@ -44,6 +51,17 @@ ExportSetting = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[export] or \\[slm]; repeatable"),
 ]
 ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="export folder; default RUN/exports")]
+
+
+def opened_run(path: Path | None) -> Run:
+    """The run that a command is to work on; where none is named the latest complete one, which is said."""
+    from opticdesign.run import latest_run, open_run
+
+    if path is not None:
+        return open_run(path)
+    run = latest_run(Path())
+    typer.echo(f"RUN: {run.folder}, the latest complete run", err=True)
+    return run
 
 
 def read_design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opticdesign.cli.options import Device, Json, RunFolder, app, print_json
+from opticdesign.cli.options import Device, Json, RunFolder, app, opened_run, print_json
 
 if TYPE_CHECKING:
     from opticdesign.run import Run
@@ -20,7 +20,7 @@ __all__ = ["tolerance"]
 
 @app.command()
 def tolerance(
-    run: RunFolder,
+    run: RunFolder = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[tolerance]; repeatable")
     ] = None,
@@ -52,11 +52,10 @@ def tolerance(
     as_json: Json = False,
 ) -> None:
     r"""Perturb RUN as its \[tolerance] says: yield, ranking, limits, budget; again to continue. 1: low yield."""
-    from opticdesign.run import open_run
     from opticdesign.workflow.optimise import choose_device
     from opticdesign.workflow.tolerance_plan import ToleranceOptions
 
-    opened = open_run(run)
+    opened = opened_run(run)
     options = ToleranceOptions(
         choose_device(device),
         samples=samples,
