@@ -118,10 +118,12 @@ def _patterns(names: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _beside(path: Path, contents: Contents, stored: Stored, word: str) -> Stored | None:
-    """The array that goes with one: 0/amplitude/raw with 0/phase/raw, amplitude in the same group, a mask for all."""
-    group, slash, _ = stored.name.rpartition("/")
-    exact = re.sub(rf"(^|/){_PHASE}(?=/|$)", rf"\g<1>{word}", stored.name, flags=re.IGNORECASE)
-    names = [exact, f"{group}{slash}{word}", *([word] if word == MASK else [])]
+    """The array that goes with one: 0/amplitude/raw with 0/phase/raw, or the nearest of this name in its groups."""
+    names = [re.sub(rf"(^|/){_PHASE}(?=/|$)", rf"\g<1>{word}", stored.name, flags=re.IGNORECASE)]
+    group = stored.name
+    while group:
+        group, slash, _ = group.rpartition("/")
+        names.append(f"{group}{slash}{word}")
     lower = {name.lower(): name for name in contents.arrays}
     for name in names:
         found = contents.arrays.get(lower.get(name.lower(), ""))

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.data.bounds import DENSEST, most_bytes
 from opticdesign.data.pixel_size import Mark, StatedPitch, stated_pitch, stated_unit
 from opticdesign.errors import DataError
 
 __all__ = ["MAPS", "MASK", "Contents", "Stored", "refuse_bomb"]
 
 MASK, MAPS = "mask", 2  # an array of this name says what is valid; axes of a map
-_FREE_BYTES = 2**28  # what any file may unpack to
-_DENSEST = 100  # no phase image packs denser; zeros do, 1032 times in a zip
 _LEAST_SIDE = 2
 _FEW = 8  # no map is so narrow: a last axis of so few counts maps or colours
 
@@ -129,10 +128,10 @@ def refuse_bomb(path: Path, shape: Sequence[int], itemsize: int, stored: int) ->
         DataError: it is more than 256 MiB and 100 times the file.
     """
     size = math.prod(shape) * itemsize
-    if size > max(_FREE_BYTES, _DENSEST * stored):
+    if size > most_bytes(stored):
         raise DataError(
             path,
             f"an array of {' × '.join(map(str, shape))} would unpack to {size / 2**30:.3g} GiB",
-            expected=f"at most {_DENSEST} times the file's {stored:,} bytes",
+            expected=f"at most {DENSEST} times the file's {stored:,} bytes",
             remedy="store it without compression if it is as large as that",
         )

@@ -239,10 +239,11 @@ def _fields(
             raise DataError(path, "no valid pixel", expected="finite numbers inside the mask")
         values, held = meaning.parts(stack.values[i])
         amplitude = held if held is not None else _amplitude(stack, i, values)
-        values, amplitude = _tamed(values, valid), _tamed(amplitude, valid)
-        if not (amplitude.min() >= 0.0 and amplitude.max() <= MAX_AMPLITUDE):
-            most = amplitude.min() if amplitude.min() < 0.0 else amplitude.max()
-            raise DataError(path, f"an amplitude of {most:.4g}", expected="0 or more; 1 is a clear field")
+        low, high = float(amplitude[valid].min()), float(amplitude[valid].max())
+        if low < 0.0 or high > MAX_AMPLITUDE:
+            found = low if low < 0.0 else high
+            raise DataError(path, f"an amplitude of {found:.4g}", expected="0 or more; 1 is a clear field")
+        values, amplitude = _tamed(values, valid), np.clip(_tamed(amplitude, valid), 0.0, high)
         if not np.iscomplexobj(values):
             values = _unwrapped_as_asked(path, values, valid, asked.conventions, record)
         shape = _shape(path, valid.shape, pitch, asked.design_pitch_m)
@@ -253,9 +254,9 @@ def _fields(
         if np.iscomplexobj(values):
             values, amplitude = unwrapped(np.angle(values), valid), np.abs(values)
             record.wrapped = "unwrapped"
-        found = PhaseField(name, values.astype(np.float32), amplitude.astype(np.float32), valid, stack.path.name)
-        _tell(record, found, meaning)
-        yield found
+        made = PhaseField(name, values.astype(np.float32), amplitude.astype(np.float32), valid, stack.path.name)
+        _tell(record, made, meaning)
+        yield made
 
 
 def _tamed(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
