@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from opticdesign.design import Design
 
 __all__ = [
+    "DataChanged",
     "DesignFile",
     "Device",
     "ExportFolder",
@@ -21,6 +23,7 @@ __all__ = [
     "Setting",
     "app",
     "print_json",
+    "quoted",
     "read_design",
 ]
 
@@ -39,6 +42,9 @@ Setting = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+DataChanged = Annotated[
+    bool, typer.Option("--data-changed", help="take other data files than RUN was trained on; recorded in the result")
+]
 ExportSetting = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[export] or \\[slm]; repeatable"),
@@ -54,6 +60,11 @@ def read_design(path: Path, settings: list[str] | None, seed: int | None = None)
     if seed is not None:
         changes.append(f"training.seed={seed}")
     return load_design(path, changes)
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def print_json(value: object) -> None:

@@ -15,7 +15,7 @@ from opticdesign.data.choice import Choice, choose
 from opticdesign.data.conventions import Conventions, Meaning, meaning_of
 from opticdesign.data.phase_field import PhaseField
 from opticdesign.data.pixel_size import StatedPitch
-from opticdesign.data.readers import SUFFIXES, open_contents
+from opticdesign.data.readers import SUFFIXES, open_contents, remedy_for
 from opticdesign.data.record import ArrayRecord, FileRecord
 from opticdesign.data.resampling import resample, resample_mask, resampled_shape
 from opticdesign.data.wrapping import looks_wrapped, unwrapped
@@ -80,12 +80,17 @@ def data_files(path: Path) -> list[Path]:
     except OSError as problem:
         raise DataError(path, f"cannot be opened: {problem.strerror}", remedy="check data.path") from problem
     if not files:
-        others = ", ".join(left_out(path)[:4])
+        others = left_out(path)
+        folders = [name for name in others if name.endswith("/")]
         raise DataError(
             path,
             "no data file in the folder",
-            expected=f"files of type {', '.join(SUFFIXES)}" + (f"; there is {others}" if others else ""),
-            remedy="check data.path; subfolders are not entered",
+            expected=f"files of type {', '.join(SUFFIXES)}" + (f"; there is {', '.join(others[:4])}" if others else ""),
+            remedy=f"name one of its folders: {', '.join(folders[:4])}"
+            if folders
+            else remedy_for(Path(others[0]))
+            if others
+            else "check data.path",
         )
     return files
 
@@ -118,7 +123,6 @@ def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
         DataError: a file that cannot be read, or whose meaning is not certain.
     """
     with open_contents(path) as contents:
-        record.bytes = path.stat().st_size
         record.arrays = tuple(
             ArrayRecord(name, array.stored_shape, str(array.dtype)) for name, array in contents.arrays.items()
         )

@@ -16,7 +16,7 @@ from opticdesign.data.pixel_size import Mark
 from opticdesign.data.tiff import open_tiff, print_resolution
 from opticdesign.errors import DataError
 
-__all__ = ["SUFFIXES", "open_contents"]
+__all__ = ["SUFFIXES", "open_contents", "remedy_for"]
 
 _MOST_OBJECTS = 100_000  # of an HDF5 file
 _SMALL = 64  # numbers of an array that may say something about the others
@@ -29,6 +29,13 @@ _REMEDIES = {
         (".lif", ".czi", ".nd2", ".oib", ".lsm", ".raw"), "export it as OME-TIFF from the microscope's program"
     ),
 }
+
+
+def remedy_for(path: Path) -> str:
+    """What can be done about a file of another type."""
+    if "idx" in path.name and "ubyte" in path.name:
+        return 'digits are for studies of autoencoders: data.kind = "idx" there'
+    return _REMEDIES.get(path.suffix.lower(), "convert it to one of these")
 
 
 @contextmanager
@@ -44,7 +51,7 @@ def open_contents(path: Path) -> Iterator[Contents]:
             path,
             f"a file of type {path.suffix or '(none)'}",
             expected=f"one of {', '.join(SUFFIXES)}",
-            remedy=_REMEDIES.get(path.suffix.lower(), "convert it to one of these"),
+            remedy=remedy_for(path),
         )
     try:
         with ExitStack() as stack:

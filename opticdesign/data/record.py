@@ -31,6 +31,7 @@ class FileRecord:
     Args:
         file: its name.
         bytes: its length.
+        sha256: SHA-256 of its content.
         arrays: what it holds.
         why: why the taken array is taken.
         maps: number of maps.
@@ -55,6 +56,7 @@ class FileRecord:
 
     file: str
     bytes: int = 0
+    sha256: str = ""
     arrays: tuple[ArrayRecord, ...] = ()
     why: str = ""
     maps: int = 0

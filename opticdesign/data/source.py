@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opticdesign.data.conventions import Conventions
+from opticdesign.data.fingerprint import record_of
 from opticdesign.data.folder import Asked, data_files, load_file
 from opticdesign.data.phase_field import PhaseField
 from opticdesign.data.record import FileRecord
@@ -51,7 +52,7 @@ def load_data(design: Design) -> LoadedData:
         return LoadedData(Split(fields[2 * held_out :], fields[:held_out], fields[held_out : 2 * held_out]))
     asked, records, fields = asked_of(data, design), [], []
     for file in data_files(Path(data.path)):
-        records.append(FileRecord(file.name))
+        records.append(record_of(file))
         fields += load_file(file, asked, records[-1])
     return LoadedData(split_fields(fields, data.split, data.split_by, optics.shape), tuple(records))
 

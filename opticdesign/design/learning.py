@@ -33,6 +33,7 @@ from opticdesign.units import Angle, Length
 __all__ = [
     "Augmentation",
     "Data",
+    "DataTables",
     "Evaluation",
     "FolderData",
     "Perceptual",
@@ -263,6 +264,12 @@ class Evaluation(Table):
     tiling: Literal["blend", "crop", "pad"] = Field(
         default="blend", description="how tiles make a full field", examples=["blend"]
     )
+
+
+class DataTables(Table):
+    """The table [data] alone, of files, where there is no design."""
+
+    data: FolderData
 
 
 Data: TypeAlias = Annotated[SyntheticData | FolderData, Field(discriminator="kind")]
