@@ -2,6 +2,7 @@
 
 design.toml        the resolved design in SI units, itself a design file
 run.json           status, mode, seed, device, data, versions
+data.json          how the data files were understood, where there are any
 metrics.jsonl/.csv one record per logged step
 checkpoints/       step-…/tensors.safetensors and checkpoint.json, with hashes
 figures/  evaluation/  exports/
@@ -13,6 +14,7 @@ import csv
 import io
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,7 +37,16 @@ from opticdesign.storage import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Run", "changed_run", "create_run", "environment", "latest_run", "open_run", "resumable_run"]
+__all__ = [
+    "Run",
+    "changed_run",
+    "create_run",
+    "environment",
+    "latest_run",
+    "open_run",
+    "resumable_run",
+    "resume_command",
+]
 
 _FORMAT = 2  # of a run folder, and of the optical model that trained it
 _LATEST = "latest"
@@ -196,6 +207,13 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
     return run
 
 
+def resume_command(folder: Path) -> str:
+    """The command line that continues a run."""
+    return (
+        f"opticdesign optimize {shlex.quote(str(folder / 'design.toml'))} --output {shlex.quote(str(folder))} --resume"
+    )
+
+
 def _follow(path: Path) -> Path:
     """The run folder a path means: itself, or the one that a `latest` file in it, or the path as that file, names."""
     pointer = path / _LATEST if path.is_dir() and not (path / "run.json").exists() else path
@@ -251,7 +269,7 @@ def latest_run(place: Path) -> Run:
         return open_run(complete[-1])
     remedy = "name a run folder, or make one: opticdesign optimize DESIGN"
     if begun:
-        remedy = f"opticdesign optimize {begun[-1] / 'design.toml'} --output {begun[-1]} --resume"
+        remedy = resume_command(begun[-1])
     raise RunError(
         f"no RUN named, and no complete run in {place.resolve()}{' or its folder runs' if not begun else ''}",
         expected="a run whose training has finished",
@@ -309,6 +327,6 @@ def resumable_run(design: Design, output: Path | None, parent: Path) -> Run:
         raise RunError(
             f"{run.folder}: made with another design than the one given",
             expected="the same design and the same --set values as when it was started",
-            remedy=f"opticdesign optimize {run.folder / 'design.toml'} --output {run.folder} --resume",
+            remedy=resume_command(run.folder),
         )
     return run

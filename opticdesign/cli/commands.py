@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opticdesign.cli.options import (
+    DataChanged,
     DesignFile,
     Device,
     Json,
@@ -18,6 +19,7 @@ from opticdesign.cli.options import (
     app,
     opened_run,
     print_json,
+    quoted,
     read_design,
 )
 from opticdesign.errors import UsageError
@@ -49,6 +51,7 @@ def optimize(
     from opticdesign.cli.progress import StopRequest, progress_listener
     from opticdesign.cli.tables import plan_table, print_table
     from opticdesign.distributed import joined_workers
+    from opticdesign.run import resume_command
     from opticdesign.workflow.optimise import (
         Options,
         Stopped,
@@ -71,15 +74,18 @@ def optimize(
         heading = f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}"
         try:
             with progress_listener() as listen:
-                run = optimise(loaded, options, _announced(heading, listen), stop)
+                run = optimise(loaded, options, _announced(heading, listen), stop, _tell)
         except Stopped as stopped:  # in here, so that this process leaves together with those that assist
             run = stopped.run
     if not run.complete:
-        again = f"opticdesign optimize {run.folder}/design.toml --output {run.folder} --resume"
-        typer.echo(f"stopped safely; continue with\n  {again}")
+        typer.echo(f"stopped safely; continue with\n  {resume_command(run.folder)}")
         raise typer.Exit(130)
     typer.echo(str(run.folder))
-    typer.echo(f"next: opticdesign evaluate {run.folder}", err=True)
+    typer.echo(f"next: opticdesign evaluate {quoted(run.folder)}", err=True)
+
+
+def _tell(news: str) -> None:
+    typer.echo(news, err=True)
 
 
 def _announced(heading: str, listen: Callable[[Progress], None]) -> Callable[[Progress], None]:
@@ -95,7 +101,9 @@ def _announced(heading: str, listen: Callable[[Progress], None]) -> Callable[[Pr
 
 
 @app.command()
-def evaluate(run: RunFolder = None, device: Device = "auto", as_json: Json = False) -> None:
+def evaluate(
+    run: RunFolder = None, device: Device = "auto", data_changed: DataChanged = False, as_json: Json = False
+) -> None:
     """Score RUN on its test data, beside floors whose decoders are trained equally long; again to continue."""
     from opticdesign.cli.progress import StopRequest, floor_listener
     from opticdesign.cli.tables import evaluation_table, print_table
@@ -106,7 +114,7 @@ def evaluate(run: RunFolder = None, device: Device = "auto", as_json: Json = Fal
     opened = opened_run(run)
     try:
         with StopRequest() as stop, floor_listener() as listen:
-            result = evaluate_run(opened, choose_device(device), listen, stop)
+            result = evaluate_run(opened, choose_device(device), listen, stop, data_changed)
     except StudyStopped as stopped:
         typer.echo(f"{stopped}; the same command continues it", err=True)
         raise typer.Exit(130) from None
@@ -114,9 +122,10 @@ def evaluate(run: RunFolder = None, device: Device = "auto", as_json: Json = Fal
         print_json(asdict(result))
     else:
         print_table(evaluation_table(result))
-        typer.echo(
-            f"written to {opened.folder / 'evaluation'}; next: opticdesign export {run or opened.folder}", err=True
-        )
+        for note in result.notes:
+            typer.echo(f"note: {note}")
+        following = f"opticdesign export {quoted(run or opened.folder)}"
+        typer.echo(f"written to {opened.folder / 'evaluation'}; next: {following}", err=True)
 
 
 @app.command()
@@ -146,7 +155,7 @@ def check(
         print_table(check_table(checks))
     if any(entry.verdict == "fail" for entry in checks):
         raise typer.Exit(1)
-    typer.echo(f"next: opticdesign optimize {design}", err=True)
+    typer.echo(f"next: opticdesign optimize {quoted(design)}", err=True)
 
 
 @app.command()
@@ -169,7 +178,7 @@ def init(
     text = text.partition("\n")[2].replace("`opticdesign check designs/d2nn5.toml`", "`opticdesign check`", 1)
     write_text(path, text)
     typer.echo(str(path))
-    typer.echo(f"next: opticdesign check {path}", err=True)
+    typer.echo(f"next: opticdesign check {quoted(path)}", err=True)
 
 
 @app.command()

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from opticdesign.cli.options import Device, ExportFolder, ExportSetting, Json, RunFolder, app, opened_run, print_json
+from opticdesign.cli.options import (
+    DataChanged,
+    Device,
+    ExportFolder,
+    ExportSetting,
+    Json,
+    RunFolder,
+    app,
+    opened_run,
+    print_json,
+    quoted,
+)
 
 __all__ = ["export", "verify"]
 
@@ -40,7 +51,8 @@ def export(
         print_json(manifest.model_dump(mode="json"))
     else:
         print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
-    typer.echo(f"next: opticdesign verify {run or opened.folder}{'' if to is None else f' --to {to}'}", err=True)
+    following = f"opticdesign verify {quoted(run or opened.folder)}{'' if to is None else f' --to {quoted(to)}'}"
+    typer.echo(f"next: {following}", err=True)
 
 
 @app.command()
@@ -54,6 +66,7 @@ def verify(
     independent: Annotated[
         int, typer.Option(min=0, help="test patches that the independent model looks at; 0 leaves it out")
     ] = 4,
+    data_changed: DataChanged = False,
     as_json: Json = False,
 ) -> None:
     """Read the exported files of RUN back, re-simulate them through the decoder, and by an independent model."""
@@ -62,7 +75,14 @@ def verify(
     from opticdesign.workflow.optimise import choose_device
 
     opened = opened_run(run)
-    result = verify_run(opened, choose_device(device), to, independent=independent, agree_db=agree)
+    result = verify_run(
+        opened,
+        choose_device(device),
+        to,
+        independent=independent,
+        agree_db=agree,
+        data_changed=data_changed,
+    )
     if as_json:
         print_json(verification_json(result))
     else:
@@ -73,4 +93,4 @@ def verify(
         typer.echo(problem, err=True)
     if not result.ok:
         raise typer.Exit(1)
-    typer.echo(f"next: opticdesign tolerance {run or opened.folder}", err=True)
+    typer.echo(f"next: opticdesign tolerance {quoted(run or opened.folder)}", err=True)

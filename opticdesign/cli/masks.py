@@ -16,6 +16,7 @@ from opticdesign.cli.options import (
     app,
     opened_run,
     print_json,
+    quoted,
     read_design,
 )
 from opticdesign.errors import UsageError
@@ -86,6 +87,7 @@ def import_masks(
     loaded = read_design(design, setting)
     pitch_m, unit_m = _length("--pitch", pitch), _length("--unit", f"1 {unit}")
     from opticdesign.cli.progress import StopRequest, progress_listener
+    from opticdesign.run import resume_command
     from opticdesign.workflow.imports import ImportRequest, import_run
     from opticdesign.workflow.optimise import Stopped, choose_device
 
@@ -104,10 +106,7 @@ def import_masks(
         with StopRequest() as stop, progress_listener() as listen:
             run = import_run(request, listen, stop)
     except Stopped as stopped:
-        folder = stopped.run.folder
-        typer.echo(
-            f"stopped safely; continue with\n  opticdesign optimize {folder}/design.toml --output {folder} --resume"
-        )
+        typer.echo(f"stopped safely; continue with\n  {resume_command(stopped.run.folder)}")
         raise typer.Exit(130) from None
     if as_json:
         print_json(
@@ -117,7 +116,7 @@ def import_masks(
     typer.echo(str(run.folder))
     for note in run.info["imported"]["notes"]:
         typer.echo(note, err=True)
-    typer.echo(f"decoder: {run.info['decoder']}; next: opticdesign evaluate {run.folder}", err=True)
+    typer.echo(f"decoder: {run.info['decoder']}; next: opticdesign evaluate {quoted(run.folder)}", err=True)
 
 
 def _length(option: str, text: str | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from opticdesign.run import Run
 
 __all__ = [
+    "DataChanged",
     "DesignFile",
     "Device",
     "ExportFolder",
@@ -23,6 +25,7 @@ __all__ = [
     "app",
     "opened_run",
     "print_json",
+    "quoted",
     "read_design",
 ]
 
@@ -46,6 +49,9 @@ Setting = Annotated[
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+DataChanged = Annotated[
+    bool, typer.Option("--data-changed", help="take other data files than RUN was trained on; recorded in the result")
+]
 ExportSetting = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[export] or \\[slm]; repeatable"),
@@ -72,6 +78,11 @@ def read_design(path: Path, settings: list[str] | None, seed: int | None = None)
     if seed is not None:
         changes.append(f"training.seed={seed}")
     return load_design(path, changes)
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def print_json(value: object) -> None:

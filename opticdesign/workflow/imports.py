@@ -25,6 +25,7 @@ from opticdesign.training import Trainer
 from opticdesign.workflow.evaluate import fit_power
 from opticdesign.workflow.optimise import Progress, finish_run, quick_design, train_run
 from opticdesign.workflow.patches import batch_source
+from opticdesign.workflow.run_data import data_facts
 
 __all__ = ["ImportRequest", "import_run"]
 
@@ -82,7 +83,7 @@ def import_run(request: ImportRequest, on_progress: Callable[[Progress], None], 
     if microscope.decoder is None:
         fit_power(microscope, design, split)
     facts = environment(str(request.device), torch.get_num_threads())
-    info: dict[str, Any] = {"environment": facts, "imported": origin, "decoder": decoder}
+    info: dict[str, Any] = {"environment": facts, "imported": origin, "decoder": decoder, "data": data_facts(design)}
     run = create_run(design, request.output, request.parent, quick=request.quick, status="running", **info)
     with run.locked():
         run.save(trainer.state(), vars(trainer.position))  # a run that is stopped early is resumed with these masks
