@@ -134,7 +134,7 @@ def read_masks(job: ImportJob) -> tuple[Masks, str]:
             masks that are flat.
     """
     importer = _importer(job)
-    job.said.refuse_all_but({*importer.options, "flat"}, f"of a file of type {job.files[0].path.suffix}")
+    job.said.refuse_all_but({*importer.options, "flat"}, f"a file of type {job.files[0].path.suffix}")
     try:
         masks = importer.read(job)
         _refuse_flat(masks, job)
@@ -208,7 +208,7 @@ def _refuse_flat(masks: Masks, job: ImportJob) -> None:
             job.files[0].path,
             f"flat masks: all phases lie within {turns:.2g} of 2π",
             expected=f"a span of at least {_FEWEST_TURNS:g} of 2π",
-            remedy=f"check the file, and the unit of its numbers{_other_units(turns, job)}; say --flat if they are meant",
+            remedy=f"check the file and the unit of its numbers{_other_units(turns, job)}; say --flat if they are meant",
         )
 
 

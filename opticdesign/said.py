@@ -91,7 +91,7 @@ class Said:
 
         Args:
             known: the fields that do mean something.
-            what: of which files it means nothing, for the message.
+            what: the files for which nothing else does.
 
         Raises:
             UsageError: something else is said.
@@ -100,7 +100,7 @@ class Said:
         if idle:
             allowed = ", ".join(_option(one.name) for one in fields(self) if one.name in known)
             raise UsageError(
-                f"{', '.join(map(_option, idle))}: it says nothing {what}",
+                f"{', '.join(map(_option, idle))}: meaningless for {what}",
                 expected=f"one of {allowed}, or none",
                 remedy="leave it out",
             )

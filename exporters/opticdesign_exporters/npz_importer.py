@@ -42,7 +42,7 @@ def _maps(file: SourceFile, job: ImportJob) -> Iterator[HeightMap]:
         if file.path.suffix.lower() == ".npy":
             yield from _bare(file, job)
         else:
-            job.said.refuse_all_but({"pitch_m", "flat"}, f"of {_HEIGHTS} in {file.path.name}")
+            job.said.refuse_all_but({"pitch_m", "flat"}, f"{_HEIGHTS} in {file.path.name}, in metres")
             yield from _archived(file, job)
     except OpticDesignError:
         raise

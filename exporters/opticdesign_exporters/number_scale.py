@@ -44,7 +44,7 @@ def heights(
         DataError: neither the file nor the user says it, both do and differ, or numbers of another kind.
     """
     if values.dtype.kind == "f":
-        job.said.refuse_all_but({"unit", "pitch_m", "flat"}, f"of the {values.dtype} numbers of {file.path.name}")
+        job.said.refuse_all_but({"unit", "pitch_m", "flat"}, f"the {values.dtype} numbers of {file.path.name}")
         number = _unit(values.astype(np.float64), file, job, told)
     elif values.dtype.kind in "ub":
         number = told.height_m(job.process) if told and not job.said.full_scale else _of_integers(values, file, job)
@@ -100,7 +100,7 @@ def full_scale(top: int, highest: int, file: SourceFile, job: ImportJob) -> floa
         DataError: the user does not say it.
         UsageError: the user says a unit.
     """
-    job.said.refuse_all_but({"full_scale", "pitch_m", "flat"}, f"of the integers of {file.path.name}")
+    job.said.refuse_all_but({"full_scale", "pitch_m", "flat"}, f"the integers of {file.path.name}")
     if job.said.full_scale is None:
         raise DataError(
             file.path,

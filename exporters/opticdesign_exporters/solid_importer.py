@@ -73,7 +73,7 @@ def _map(file: SourceFile, job: ImportJob) -> HeightMap:
 def _corners(file: SourceFile, job: ImportJob) -> tuple[Reals, float]:
     """The corners of all triangles (count, 3, 3), those seen from outside anticlockwise, and their unit in metres."""
     if file.path.suffix.lower() == ".3mf":
-        job.said.refuse_all_but({"pitch_m", "flat"}, f"of {file.path.name}, which says its unit")
+        job.said.refuse_all_but({"pitch_m", "flat"}, f"{file.path.name}, which says its unit")
         return read_mesh(file.data, str(file.path), job.shape[1:]), _MICROMETRE
     if job.said.unit is None or job.said.unit.phase:
         raise DataError(

@@ -98,7 +98,7 @@ def _one(file: SourceFile) -> _Export | None:
             expected="the file as it was written",
             remedy="export again, or import a copy of it in a folder without a manifest",
         )
-    return _Export(folder, manifest, record, (one.model_copy(update={"path": one.path}),))
+    return _Export(folder, manifest, record, (one,))
 
 
 def _located(export: _Export, files: Sequence[SourceFile], records: Sequence[FileRecord]) -> ExportRecord:
@@ -138,7 +138,7 @@ def _check_said(export: _Export, job: ImportJob) -> None:
     """Refuse what the user says of files whose manifest says another."""
     options = export.record.options
     agreed = {field for field, key in _LAYOUT.items() if key in options and getattr(job.said, field) == options[key]}
-    job.said.refuse_all_but({*agreed, "flat"}, f"that {MANIFEST_NAME} beside the file does not say, or otherwise")
+    job.said.refuse_all_but({*agreed, "flat"}, f"files of which {MANIFEST_NAME} beside them says all, and not this")
 
 
 def _check_design(manifest: Manifest, job: ImportJob) -> None:

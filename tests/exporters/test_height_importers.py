@@ -129,7 +129,7 @@ def test_finer_samples_are_averaged(tmp_path: Path) -> None:
 def test_pitch_and_unit_can_be_told(tmp_path: Path) -> None:
     path = tmp_path / "micrometres.tif"
     tifffile.imwrite(path, heights() * 1e6, photometric="minisblack", resolution=(72, 72), resolutionunit="INCH")
-    with pytest.raises(DataError, match="of which the file does not say the unit(.|\n)*0.875 of 2π in um"):
+    with pytest.raises(DataError, match=r"of which the file does not say the unit(.|\n)*0\.875 of 2π in um"):
         read(path)
     with pytest.raises(DataError, match="12 × 18 samples, 13380 × 20070 pixels of the design"):
         read(path, unit=Scale(1e-6))
