@@ -208,7 +208,7 @@ def _refuse_flat(masks: Masks, job: ImportJob) -> None:
             job.files[0].path,
             f"flat masks: all phases lie within {turns:.2g} of 2π",
             expected=f"a span of at least {_FEWEST_TURNS:g} of 2π",
-            remedy=f"check the file and the unit of its numbers{_other_units(turns, job)}; say --flat if they are meant",
+            remedy=f"check the file, and units{_other_units(turns, job)}; say --flat if they are meant",
         )
 
 

@@ -32,6 +32,8 @@ _MOST_MARKS = 1 << 18
 _MEMORY, _MEMORY_A_SHAPE = 768 << 20, 1200
 _SECONDS, _SECONDS_A_SHAPE = 4.0, 20e-6
 _WAIT = 5.0  # by the clock, over the time of the processor: machines are shared
+_HARMLESS = "is not supported"  # of records such as ELFLAGS and PLEX
+_AGAIN = "check the file, save it again, or name a design of its size"
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -110,10 +112,6 @@ def read_drawing(job: ImportJob, tags: Iterable[Tag], values: int) -> Drawing:
         "seconds": int(_SECONDS + _SECONDS_A_SHAPE * shapes),
     }
     arrays = _answer(request, file.data, file.path)
-    if "refused" in arrays:
-        message, expected, remedy = json.loads(str(arrays["refused"]))
-        message += "".join(f" {line}" for line in arrays["heard"].splitlines() if line.startswith("[GDSTK]"))[:200]
-        raise DataError(file.path, message, expected=expected, remedy=remedy or "check the file, or save it again")
     facts = json.loads(str(arrays["facts"]))
     if not _UNITS_M[0] <= facts["unit_m"] <= _UNITS_M[1]:
         expected = f"{_UNITS_M[0]:g} m to {_UNITS_M[1]:g} m"
@@ -132,25 +130,34 @@ def _ordered(cell: str, unit_m: float, tags: Ints, sizes: Ints, points: Reals, o
 
 def _answer(request: dict[str, Any], data: bytes, path: Path) -> dict[str, Any]:
     """What the process says of the bytes of a file."""
+    limits = f"within {request['memory'] >> 20} MiB and {request['seconds']} s"
     with tempfile.TemporaryDirectory(prefix="opticdesign-") as folder:
-        asked, result, copy = (Path(folder) / name for name in ("request.json", "result.npz", "layout"))
+        asked, result, copy, heard = (Path(folder) / name for name in ("asked.json", "result.npz", "layout", "heard"))
         copy.write_bytes(data)  # what is read is what was hashed
         asked.write_text(json.dumps(request | {"path": str(copy)}), "utf-8")
         line = [sys.executable, "-m", "opticdesign_exporters.layout_worker", str(asked), str(result)]
-        why = f"reading it takes more than {request['seconds']} s"
         try:
-            done = subprocess.run(  # noqa: S603 (the line is ours)
-                line, env=os.environ | _ONE_THREAD, capture_output=True, timeout=request["seconds"] * _WAIT, check=False
-            )
-            if result.is_file() and done.returncode == 0:
-                with np.load(result, allow_pickle=False) as arrays:
-                    return dict(arrays) | {"heard": done.stderr.decode("utf-8", "replace")}
-            why = f"reading it ended with code {done.returncode}"
+            with heard.open("wb") as stream:
+                done = subprocess.run(  # noqa: S603 (the line is ours)
+                    line, env=os.environ | _ONE_THREAD, stderr=stream, timeout=request["seconds"] * _WAIT, check=False
+                )
+            code, why = done.returncode, f"reading it ended with code {done.returncode}, {limits}"
         except subprocess.TimeoutExpired:
-            pass
-        raise DataError(
-            path,
-            f"cannot be read: {why}, within {request['memory'] >> 20} MiB and {request['seconds']} s",
-            expected="a whole file, as large as masks of the design need",
-            remedy="check the file, save it again, or name a design of its size",
-        )
+            code, why = 1, f"reading it did not end, {limits}"
+        if code == 0:
+            with np.load(result, allow_pickle=False) as arrays:
+                answer = dict(arrays)
+            why, told = _complaint(heard), json.loads(str(answer.get("refused", "[]")))
+            if not told and not why:
+                return answer
+            if told:
+                raise DataError(path, f"{told[0]} {why}".strip(), expected=told[1], remedy=told[2] or _AGAIN)
+    expected = "a whole layout, no larger than masks of the design need"
+    raise DataError(path, f"cannot be read: {why}", expected=expected, remedy=_AGAIN)
+
+
+def _complaint(heard: Path) -> str:
+    """The first thing that gdstk says beside warning of records that hold no shapes; nothing where there is none."""
+    with heard.open("r", encoding="utf-8", errors="replace") as lines:
+        said = (line.strip()[:200] for line in lines if line.startswith("[GDSTK]") and _HARMLESS not in line)
+        return next(said, "")

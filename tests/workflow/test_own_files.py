@@ -171,7 +171,7 @@ def test_a_manifest_that_is_damaged_is_refused_and_that_of_others_is_none(made: 
     job, folder = made("gds")
     path, manifest = folder / "gds" / "masks.gds", folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"levels": 8', '"levels": -8'))
-    with pytest.raises(DataError, match="damaged manifest: process.levels"):
+    with pytest.raises(DataError, match=r"damaged manifest: process\.levels"):
         imported(job, path)
     manifest.write_text(json.dumps({"name": "a web application", "icons": []}))
     assert own_masks(import_job(job, path)) is None
@@ -181,7 +181,7 @@ def test_what_the_manifest_says_is_said_by_no_one_else(made: Make) -> None:
     job, folder = made("gds", "heightmap", spec=Export(layout=Layout(tone="etch")))
     path = folder / "gds" / "masks.gds"
     np.testing.assert_array_equal(imported(job, path, tone="etch").phase_rad, phases(job))
-    with pytest.raises(UsageError, match="--tone: meaningless for files of which manifest.json beside them says all"):
+    with pytest.raises(UsageError, match="--tone: meaningless for files of which manifest"):
         imported(job, path, tone="keep")
     with pytest.raises(UsageError, match="--unit: meaningless"):
         imported(job, folder / "heightmap" / "heights.npz", unit=Scale(1e-9))
