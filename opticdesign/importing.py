@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,40 +16,29 @@ import numpy.typing as npt
 from opticdesign.design import Layout
 from opticdesign.errors import DataError, UsageError, VerificationError
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.manifest import sha256
 from opticdesign.plugins import load_plugins
+from opticdesign.said import Said, Scale
+from opticdesign.source_file import SourceFile
 from opticdesign.units import format_length
 
-__all__ = ["HeightMap", "ImportJob", "Importer", "Masks", "SourceFile", "importers", "masks_of_heights", "read_masks"]
+__all__ = [
+    "HeightMap",
+    "ImportJob",
+    "Importer",
+    "Masks",
+    "check_samples",
+    "importers",
+    "masks_of_heights",
+    "read_masks",
+    "usual_units",
+]
 
 _MOST_TURNS = 1000  # of phase in a mask: more is a mistaken unit
-_LARGEST_FILE = 4 << 30  # bytes; beyond this it is no mask
-
-
-class SourceFile(NamedTuple):
-    """A file to read: where it is, and its bytes."""
-
-    path: Path
-    data: bytes
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the bytes in hexadecimal."""
-        return sha256(self.data)
-
-    @classmethod
-    def read(cls, path: Path) -> SourceFile:
-        """Read a file whole.
-
-        Raises:
-            DataError: it is missing, unreadable or far too large.
-        """
-        try:
-            if path.stat().st_size > _LARGEST_FILE:
-                raise DataError(path, "too large for a mask", expected=f"at most {_LARGEST_FILE >> 30} GiB")
-            return cls(path, path.read_bytes())
-        except OSError as error:
-            raise DataError(path, f"cannot be read: {error.strerror or error}", remedy="check the path") from None
+_FEWEST_TURNS = 0.01  # between all masks: less is one as well
+_HIGHEST_M = 1e3  # and no height at all
+_FINEST = 64  # samples along a pixel of the design
+_PITCHES_M = (1e-12, 1.0)
+_UNITS = ("nm", "um", "mm", "m", "rad", "waves")
 
 
 @dataclass(frozen=True)
@@ -64,10 +52,7 @@ class ImportJob:
         process: the process of the design, which heights and levels are those of.
         layout: kind, tone and mirroring of a layout, as the design says.
         halftone: cells along a pixel of half-toned chrome; None where the masks of the design absorb nothing.
-        layer_map: a table of a layout's layers; None where they are as our own layouts have them.
-        file_pitch_m: distance of samples in the files in metres, whatever they say; None where they do say it, or where
-            it is the design's.
-        file_unit_m: unit of heights in files that do not say it, metres.
+        said: what the user says of the files.
     """
 
     files: tuple[SourceFile, ...]
@@ -76,9 +61,7 @@ class ImportJob:
     process: FabricationProcess
     layout: Layout
     halftone: int | None = None
-    layer_map: SourceFile | None = None
-    file_pitch_m: float | None = None
-    file_unit_m: float = 1e-9
+    said: Said = field(default_factory=Said)
 
 
 class Masks(NamedTuple):
@@ -116,11 +99,13 @@ class Importer(Protocol):
         name: what it is called.
         summary: what it reads, in a line.
         suffixes: how its files end, with the dot, in small letters.
+        options: the fields of `Said` that mean something for its files.
     """
 
     name: str
     summary: str
     suffixes: tuple[str, ...]
+    options: frozenset[str]
 
     def read(self, job: ImportJob) -> Masks:
         """Read the files of a job.
@@ -144,12 +129,16 @@ def read_masks(job: ImportJob) -> tuple[Masks, str]:
     """Read the files of a job by the importer for their suffix; says which that is.
 
     Raises:
-        UsageError: no importer is installed, or there is no file.
-        DataError: a file that no importer reads, that cannot be read or that does not fit, or files of several formats.
+        UsageError: no importer is installed, there is no file, or something is said that means nothing for its format.
+        DataError: a file that no importer reads, that cannot be read or that does not fit, files of several formats, or
+            masks that are flat.
     """
     importer = _importer(job)
+    job.said.refuse_all_but({*importer.options, "flat"}, f"a file of type {job.files[0].path.suffix}")
     try:
-        return importer.read(job), importer.name
+        masks = importer.read(job)
+        _refuse_flat(masks, job)
+        return masks, importer.name
     except VerificationError as error:  # of a reader that exports share; here it is the user's file that is wrong
         path = job.files[0].path
         message = error.message.removeprefix(f"{path}: ")
@@ -198,18 +187,71 @@ def masks_of_heights(maps: Sequence[HeightMap], job: ImportJob) -> Masks:
             job.files[0].path,
             f"heights from {format_length(low_m)} to {format_length(high_m)}, {turns:.4g} times that of 2π",
             expected=f"a span of at most {_MOST_TURNS} times {format_length(job.process.full_height_m)}",
-            remedy="check the unit (--unit), and that the file holds heights, not phases",
+            remedy=f"check the unit and whether these are heights or phases{_other_units(turns, job)}",
         )
     phase = height_m * (2.0 * math.pi / job.process.full_height_m)
-    return Masks(phase.astype(np.float32), (f"heights span {turns:.4g} of 2π",))
+    return Masks(phase.astype(np.float32), (f"heights span {turns:.4g} of 2π", *_pitch_notes(maps, job)))
+
+
+def _pitch_notes(maps: Sequence[HeightMap], job: ImportJob) -> tuple[str, ...]:
+    """What is assumed of the distance of samples."""
+    if job.said.pitch_m is not None or all(one.pitch_m is not None for one in maps):
+        return ()
+    return (f"the files do not say how far samples are apart: {_sides(job.pitch_m)}, as the design's pixels",)
+
+
+def _refuse_flat(masks: Masks, job: ImportJob) -> None:
+    """Refuse masks that delay all light alike, unless the user says that they do."""
+    turns = float(masks.phase_rad.max() - masks.phase_rad.min()) / (2.0 * math.pi)
+    if turns < _FEWEST_TURNS and not job.said.flat and masks.amplitudes is None:
+        raise DataError(
+            job.files[0].path,
+            f"flat masks: all phases lie within {turns:.2g} of 2π",
+            expected=f"a span of at least {_FEWEST_TURNS:g} of 2π",
+            remedy=f"check the file, and units{_other_units(turns, job)}; say --flat if they are meant",
+        )
+
+
+def _other_units(turns: float, job: ImportJob) -> str:
+    """Units in which the same numbers would be a usual mask, where the unit is as the user says."""
+    if job.said.unit is None or turns == 0.0:
+        return ""
+    numbers = turns * job.process.full_height_m / job.said.unit.height_m(job.process)
+    return usual_units(numbers, job.process)
+
+
+def usual_units(span: float, process: FabricationProcess) -> str:
+    """Units in which numbers of a span would be a usual mask, as the end of a remedy."""
+    turns = {unit: span * Scale.read(f"1 {unit}").height_m(process) / process.full_height_m for unit in _UNITS}
+    fitting = [f"{part:.3g} of 2π in {unit}" for unit, part in turns.items() if 0.1 <= part <= 10.0]
+    return f" (they would span {' or '.join(fitting)})" if fitting else ""
+
+
+def check_samples(file: SourceFile, shape: Sequence[int], job: ImportJob) -> None:
+    """Refuse a map far larger than the masks, before it is unpacked.
+
+    Raises:
+        DataError: it has more samples than so many fine ones in each pixel of all masks.
+    """
+    most = max(1, math.prod(job.shape)) * _FINEST**2
+    if math.prod(map(int, shape)) > most:
+        raise DataError(
+            file.path,
+            f"{' × '.join(map(str, shape))} samples",
+            expected=f"maps of {' × '.join(map(str, job.shape))} pixels, each of at most {_FINEST}² samples",
+            remedy="resample the map to the pitch of the design, or name a design of its size",
+        )
 
 
 def _at_design_pitch(one: HeightMap, job: ImportJob) -> npt.NDArray[np.float64]:
     """Heights (rows, columns) of the design's pixels."""
     _, rows, columns = job.shape
-    if not np.isfinite(one.height_m).all():
-        row, column = (int(index) for index in np.argwhere(~np.isfinite(one.height_m))[0])
-        raise DataError(one.place, f"row {row} column {column} is no number", expected="a height everywhere")
+    wrong = ~(np.abs(one.height_m) <= _HIGHEST_M)  # nor is what is not a number
+    if wrong.any():
+        row, column = (int(index) for index in np.argwhere(wrong)[0])
+        height_m = float(one.height_m[row, column])
+        found = f"{height_m:.3g} m high" if math.isfinite(height_m) else "no number"
+        raise DataError(one.place, f"row {row} column {column} is {found}", expected="the height of a mask everywhere")
     down, across = _ratios(one, job)
     size = one.height_m.shape[0] * down, one.height_m.shape[1] * across
     if size != (rows, columns):  # before anything is repeated: a wrong pitch can ask for any amount of memory
@@ -228,8 +270,11 @@ def _at_design_pitch(one: HeightMap, job: ImportJob) -> npt.NDArray[np.float64]:
 
 def _ratios(one: HeightMap, job: ImportJob) -> tuple[float, float]:
     """Pitch of the map over that of the design along y and x: whole numbers, or one over whole numbers."""
-    told = None if job.file_pitch_m is None else (job.file_pitch_m, job.file_pitch_m)
+    told = None if job.said.pitch_m is None else (job.said.pitch_m, job.said.pitch_m)
     pitch_m = told or one.pitch_m or job.pitch_m
+    if not all(_PITCHES_M[0] <= side <= _PITCHES_M[1] for side in pitch_m):
+        expected = f"{format_length(_PITCHES_M[0])} to {format_length(_PITCHES_M[1])}"
+        raise DataError(one.place, f"samples {pitch_m} m apart", expected=expected, remedy="say it with --pitch")
     ratios = [found / wanted for found, wanted in zip(pitch_m, job.pitch_m, strict=True)]
     whole = [max(1, round(ratio)) if ratio >= 0.75 else 1.0 / max(1, round(1.0 / ratio)) for ratio in ratios]
     if all(abs(a / b - 1.0) <= 1e-4 for a, b in zip(ratios, whole, strict=True)):

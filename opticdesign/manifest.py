@@ -30,6 +30,7 @@ __all__ = [
     "Manifest",
     "ProcessRecord",
     "load_manifest",
+    "manifest_beside",
     "read_exported",
     "sha256",
 ]
@@ -215,6 +216,22 @@ def load_manifest(folder: Path) -> Manifest:
         raise VerificationError(f"{path}: damaged manifest: {key}: {first['msg']}", remedy=remedy) from None
     except OSError as error:
         raise VerificationError(f"{path}: cannot be read: {error.strerror or error}", remedy=remedy) from None
+
+
+def manifest_beside(path: Path) -> tuple[Path, Manifest] | None:
+    """The manifest of the export that a file seems to be of, and its folder: that of the file, or the one above.
+
+    Raises:
+        VerificationError: a manifest of ours that is damaged.
+    """
+    for folder in list(path.absolute().parents)[:2]:
+        try:
+            ours = b'"opticdesign-export"' in _read(folder / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
+        except OSError:
+            continue
+        if ours:
+            return folder, load_manifest(folder)
+    return None
 
 
 def read_exported(folder: Path, file: FileRecord) -> bytes:

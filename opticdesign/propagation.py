@@ -82,6 +82,7 @@ class Propagator(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    why: str = ""  # this kind, where it was chosen
     distance_m: float | nn.Parameter
     _fixed: Tensor
 
@@ -98,12 +99,7 @@ class Propagator(nn.Module, ABC):
         window: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
-        if not (wavelength_m > 0.0 and padding >= 1.0 and index >= 1.0 and math.isfinite(transfer.number(distance_m))):
-            raise UsageError(
-                f"a propagator with λ = {wavelength_m} m, z = {distance_m} m, padding = {padding}, index = {index}",
-                expected="λ > 0, finite z, padding ≥ 1, index ≥ 1",
-                remedy="correct the value out of range",
-            )
+        _check(wavelength_m, transfer.number(distance_m), padding, index)
         self.grid = grid
         self.window = padded_grid(grid, padding) if window is None else grid.with_shape(window)
         self.target = grid.shape if target is None else target
@@ -137,6 +133,16 @@ class Propagator(nn.Module, ABC):
         """Propagate a complex field (…, y, x) to the other plane, same shape."""
         ny, nx = self.grid.shape
         return convolve(field, self.transfer)[..., :ny, :nx]
+
+
+def _check(wavelength_m: float, distance_m: float, padding: float, index: float) -> None:
+    """Refuse what no light travels by; arguments as for `Propagator`."""
+    if not (wavelength_m > 0.0 and padding >= 1.0 and index >= 1.0 and math.isfinite(distance_m)):
+        raise UsageError(
+            f"a propagator with λ = {wavelength_m} m, z = {distance_m} m, padding = {padding}, index = {index}",
+            expected="λ > 0, finite z, padding ≥ 1, index ≥ 1",
+            remedy="correct the value out of range",
+        )
 
 
 class AngularSpectrum(Propagator):
@@ -346,6 +352,7 @@ def suitable_propagator(
     The sampled Rayleigh–Sommerfeld kernel where the pitch samples its phase at all offsets between the two planes; else
     the impulse response within the band of the pitch. Both are exact convolutions in a window that is wide enough.
     """
+    _check(wavelength_m, distance_m, 1.0, index)
     wavelength, z = wavelength_m / index, abs(distance_m)
     if z < _SHORT * wavelength:
         return ImpulseResponse, f"z = {z / wavelength:.3g} λ: evanescent waves still count"

@@ -2,6 +2,7 @@
 
 design.toml        the resolved design in SI units, itself a design file
 run.json           status, mode, seed, device, data, versions
+data.json          how the data files were understood, where there are any
 metrics.jsonl/.csv one record per logged step
 checkpoints/       step-…/tensors.safetensors and checkpoint.json, with hashes
 figures/  evaluation/  exports/
@@ -13,6 +14,7 @@ import csv
 import io
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,7 +37,16 @@ from opticdesign.storage import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Run", "changed_run", "create_run", "environment", "open_run", "resumable_run"]
+__all__ = [
+    "Run",
+    "changed_run",
+    "create_run",
+    "environment",
+    "latest_run",
+    "open_run",
+    "resumable_run",
+    "resume_command",
+]
 
 _FORMAT = 2  # of a run folder, and of the optical model that trained it
 _LATEST = "latest"
@@ -196,6 +207,13 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
     return run
 
 
+def resume_command(folder: Path) -> str:
+    """The command line that continues a run."""
+    return (
+        f"opticdesign optimize {shlex.quote(str(folder / 'design.toml'))} --output {shlex.quote(str(folder))} --resume"
+    )
+
+
 def _follow(path: Path) -> Path:
     """The run folder a path means: itself, or the one that a `latest` file in it, or the path as that file, names."""
     pointer = path / _LATEST if path.is_dir() and not (path / "run.json").exists() else path
@@ -238,6 +256,44 @@ def open_run(path: Path) -> Run:
     return Run(folder, design, info)
 
 
+def latest_run(place: Path) -> Run:
+    """The complete run that was begun last, of all designs, in a folder: in its `runs`, in folders of runs, or itself.
+
+    Raises:
+        RunError: there is none, or its design does not read.
+    """
+    found = {folder: info for folder in _run_folders(place) if (info := _info(folder)).get("format") == _FORMAT}
+    begun = sorted(found, key=lambda folder: (str(found[folder].get("created")), folder.name))
+    complete = [folder for folder in begun if found[folder].get("status") == "complete"]
+    if complete:
+        return open_run(complete[-1])
+    remedy = "name a run folder, or make one: opticdesign optimize DESIGN"
+    if begun:
+        remedy = resume_command(begun[-1])
+    raise RunError(
+        f"no RUN named, and no complete run in {place.resolve()}{' or its folder runs' if not begun else ''}",
+        expected="a run whose training has finished",
+        remedy=remedy,
+    )
+
+
+def _run_folders(place: Path) -> Iterator[Path]:
+    """Folders with a run.json where runs usually are."""
+    for pattern in ("run.json", "*/run.json", "runs/*/run.json", "runs/*/*/run.json"):
+        yield from (path.parent for path in place.glob(pattern))
+    for pointer in place.glob(f"*/{_LATEST}"):  # the folder of a design, where `place` is that of all runs
+        yield from (path.parent for path in pointer.parent.glob("*/run.json"))
+
+
+def _info(folder: Path) -> dict[str, Any]:
+    """What run.json says; nothing where it does not read."""
+    try:
+        info = json.loads((folder / "run.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
 def changed_run(run: Run, changes: Sequence[str], *tables: str) -> Run:
     """A run seen with other values in tables of its design that its training did not depend on; the folder stays.
 
@@ -271,6 +327,6 @@ def resumable_run(design: Design, output: Path | None, parent: Path) -> Run:
         raise RunError(
             f"{run.folder}: made with another design than the one given",
             expected="the same design and the same --set values as when it was started",
-            remedy=f"opticdesign optimize {run.folder / 'design.toml'} --output {run.folder} --resume",
+            remedy=resume_command(run.folder),
         )
     return run

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from opticdesign.errors import DataError
-from opticdesign.importing import ImportJob, SourceFile
+from opticdesign.importing import ImportJob
+from opticdesign.source_file import SourceFile
+from opticdesign_exporters.layout_meaning import Meaning
 
 __all__ = ["ImportMap", "import_map"]
 
@@ -31,22 +33,27 @@ class ImportMap:
     masks: tuple[Mapping[Tag, int], ...]
     chrome: tuple[Tag, ...] = ()
 
+    @property
+    def tags(self) -> set[Tag]:
+        """All layers and datatypes that stand for something."""
+        return {tag for mask in self.masks for tag in mask} | set(self.chrome)
 
-def import_map(job: ImportJob) -> ImportMap:
+
+def import_map(job: ImportJob, meaning: Meaning) -> ImportMap:
     """The map of a job: its table, or that of our own layouts.
 
     Raises:
         DataError: a table that cannot be read, or that names masks, levels or bits the design has not.
     """
-    if job.layer_map is not None:
-        return _told(job.layer_map, job)
+    if meaning.table is not None:
+        return _told(meaning.table, job)
     count, levels = job.shape[0], job.process.levels
     numbers = range(1, count + 1)
     chrome = tuple((_CHROME + number, 0) for number in numbers)
-    if job.layout.kind == "bits":
+    if meaning.kind == "bits":
         places = (levels - 1).bit_length()
         return ImportMap(True, tuple({(k, b): places - 1 - b for b in range(places)} for k in numbers), chrome)
-    keep = job.layout.tone == "keep"
+    keep = meaning.tone == "keep"
     steps = range(1, levels)
     return ImportMap(False, tuple({(k, s): s if keep else levels - 1 - s for s in steps} for k in numbers), chrome)
 

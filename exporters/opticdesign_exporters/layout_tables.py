@@ -30,7 +30,7 @@ def write_tables(layout: Layout, folder: Path, name: str) -> list[ExportedFile]:
         name: folder of the files in it.
     """
     properties = f"{layout.job.file_name}.lyp"
-    texts = {"layers.csv": _layers(layout.drawn), properties: _properties(layout.drawn)}
+    texts = {"layers.csv": _layers(layout.drawn, layout.job.spec.layout.mirror), properties: _properties(layout.drawn)}
     files = [
         ExportedFile(f"{name}/layers.csv", "layers and datatypes, what is drawn there, height or etch depth", "nm"),
         ExportedFile(f"{name}/{properties}", "layer names and colours for klayout", "none"),
@@ -43,9 +43,10 @@ def write_tables(layout: Layout, folder: Path, name: str) -> list[ExportedFile]:
     return files
 
 
-def _layers(drawn: Iterable[Drawn]) -> str:
+def _layers(drawn: Iterable[Drawn], mirror: bool) -> str:
+    seen = ", mirrored" if mirror else ""
     rows = (
-        (one.layer, one.datatype, one.content, one.measure, "" if one.height_nm is None else f"{one.height_nm:.6g}")
+        (one.layer, one.datatype, one.content + seen, one.measure, f"{one.height_nm:.6g}" if one.height_nm else "")
         for one in drawn
     )
     return _table(("layer", "datatype", "content", "measure", "nm"), rows)

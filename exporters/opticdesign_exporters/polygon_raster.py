@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,17 +12,20 @@ import numpy.typing as npt
 __all__ = ["Outlines", "covers"]
 
 Ints = npt.NDArray[np.int64]
+Reals = npt.NDArray[np.float64]
+
+_CROSSINGS = 1 << 22  # of edges and rows, held at a time
 
 
 class Outlines(NamedTuple):
     """Closed polygons of any number of corners.
 
     Args:
-        points: the corners of all polygons one after the other (corners, 2), x and y.
+        points: the corners of all polygons one after the other (corners, 2), x and y; whole numbers or not.
         first: index of the first corner of each polygon (polygons,).
     """
 
-    points: Ints
+    points: Reals
     first: Ints
 
     @property
@@ -32,7 +37,7 @@ class Outlines(NamedTuple):
 def covers(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, float]) -> Ints:
     """How many of the polygons the centre of each pixel lies in (rows, columns), row 0 at the top.
 
-    Inside is where a ray has crossed the outline an odd number of times; a centre on an outline belongs to what lies
+    Inside is where an outline winds around, as layout programs merge them; a centre on an outline belongs to what lies
     right of it or above. Polygons may reach beyond the pixels.
 
     Args:
@@ -41,20 +46,33 @@ def covers(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, float
         pitch: height and width of a pixel.
     """
     rows, columns = shape
-    polygon, row, column = _crossings(outlines, shape, pitch)
-    order = np.lexsort((column, row, polygon))
-    row, column = row[order], column[order]
-    # in each row of a polygon crossings come in pairs: one where it begins, one where it ends
     canvas = np.zeros(rows * (columns + 1), dtype=np.int64)
-    place = (rows - 1 - row) * (columns + 1) + column
-    for side, sign in ((place[::2], 1), (place[1::2], -1)):
-        canvas += sign * np.bincount(side, minlength=len(canvas))
+    for some in _batches(outlines, rows, pitch[0]):
+        polygon, row, column, turn = _crossings(some, shape, pitch)
+        order = np.lexsort((column, row, polygon))
+        place = ((rows - 1 - row) * (columns + 1) + column)[order]
+        after = np.cumsum(turn[order])  # around the centres behind; in each row of a polygon it comes back to 0
+        before = after - turn[order]
+        for side, sign in ((place[(before == 0) & (after != 0)], 1), (place[(before != 0) & (after == 0)], -1)):
+            canvas += sign * np.bincount(side, minlength=len(canvas))
     inside: Ints = canvas.reshape(rows, columns + 1)[:, :-1].cumsum(axis=1)
     return inside
 
 
-def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, float]) -> tuple[Ints, Ints, Ints]:
-    """Where outlines cross the middle of rows: polygon, row from below, and the first column whose centre is behind."""
+def _batches(outlines: Outlines, most: int, height: float) -> Iterator[Outlines]:
+    """Polygons some at a time, by the rows, `most` at most, that their edges cross, so that memory is bounded."""
+    if len(outlines.first):
+        y = outlines.points[:, 1]
+        rows = np.add.reduceat(np.minimum(np.abs(np.roll(y, -1) - y) / height, most) + 1.0, outlines.first)
+        batch = (np.cumsum(rows) // _CROSSINGS).astype(np.int64)
+        cuts = [0, *(np.flatnonzero(np.diff(batch)) + 1).tolist(), len(rows)]
+        ends = np.append(outlines.first, len(outlines.points))
+        for start, stop in pairwise(cuts):
+            yield Outlines(outlines.points[ends[start] : ends[stop]], ends[start:stop] - ends[start])
+
+
+def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, float]) -> tuple[Ints, Ints, Ints, Ints]:
+    """Where outlines cross the middle of rows: polygon, row from below, first column behind, and up (1) or down."""
     sizes = outlines.sizes
     start = outlines.points
     following = np.arange(1, len(start) + 1)
@@ -69,9 +87,9 @@ def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, f
     (x0, y0), (x1, y1) = start[edge].T, end[edge].T
     x = x0 + ((row + 0.5) * pitch[0] - y0) * (x1 - x0) / (y1 - y0)
     column = np.ceil(x / pitch[1] - 0.5).clip(0, shape[1]).astype(np.int64)
-    return polygon[edge], row, column
+    return polygon[edge], row, column, np.where(y1 > y0, 1, -1)
 
 
-def _ordered(start: Ints, end: Ints) -> tuple[Ints, Ints]:
+def _ordered(start: Reals, end: Reals) -> tuple[Reals, Reals]:
     """The lower and the higher y of edges."""
     return np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])

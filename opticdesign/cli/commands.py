@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opticdesign.cli.options import DesignFile, Device, Json, RunFolder, Setting, app, print_json, read_design
+from opticdesign.cli.options import (
+    DataChanged,
+    DesignFile,
+    Device,
+    Json,
+    RunFolder,
+    Setting,
+    app,
+    opened_run,
+    print_json,
+    quoted,
+    read_design,
+)
 from opticdesign.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +51,7 @@ def optimize(
     from opticdesign.cli.progress import StopRequest, progress_listener
     from opticdesign.cli.tables import plan_table, print_table
     from opticdesign.distributed import joined_workers
+    from opticdesign.run import resume_command
     from opticdesign.workflow.optimise import (
         Options,
         Stopped,
@@ -61,15 +74,18 @@ def optimize(
         heading = f"{loaded.name}: training on {place}{', quick: smoke budget' if quick else ''}"
         try:
             with progress_listener() as listen:
-                run = optimise(loaded, options, _announced(heading, listen), stop)
+                run = optimise(loaded, options, _announced(heading, listen), stop, _tell)
         except Stopped as stopped:  # in here, so that this process leaves together with those that assist
             run = stopped.run
     if not run.complete:
-        again = f"opticdesign optimize {run.folder}/design.toml --output {run.folder} --resume"
-        typer.echo(f"stopped safely; continue with\n  {again}")
+        typer.echo(f"stopped safely; continue with\n  {resume_command(run.folder)}")
         raise typer.Exit(130)
     typer.echo(str(run.folder))
-    typer.echo(f"next: opticdesign evaluate {run.folder}", err=True)
+    typer.echo(f"next: opticdesign evaluate {quoted(run.folder)}", err=True)
+
+
+def _tell(news: str) -> None:
+    typer.echo(news, err=True)
 
 
 def _announced(heading: str, listen: Callable[[Progress], None]) -> Callable[[Progress], None]:
@@ -85,19 +101,20 @@ def _announced(heading: str, listen: Callable[[Progress], None]) -> Callable[[Pr
 
 
 @app.command()
-def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> None:
+def evaluate(
+    run: RunFolder = None, device: Device = "auto", data_changed: DataChanged = False, as_json: Json = False
+) -> None:
     """Score RUN on its test data, beside floors whose decoders are trained equally long; again to continue."""
     from opticdesign.cli.progress import StopRequest, floor_listener
     from opticdesign.cli.tables import evaluation_table, print_table
     from opticdesign.errors import StudyStopped
-    from opticdesign.run import open_run
     from opticdesign.workflow.evaluate import evaluate as evaluate_run
     from opticdesign.workflow.optimise import choose_device
 
-    opened = open_run(run)
+    opened = opened_run(run)
     try:
         with StopRequest() as stop, floor_listener() as listen:
-            result = evaluate_run(opened, choose_device(device), listen, stop)
+            result = evaluate_run(opened, choose_device(device), listen, stop, data_changed)
     except StudyStopped as stopped:
         typer.echo(f"{stopped}; the same command continues it", err=True)
         raise typer.Exit(130) from None
@@ -105,7 +122,10 @@ def evaluate(run: RunFolder, device: Device = "auto", as_json: Json = False) -> 
         print_json(asdict(result))
     else:
         print_table(evaluation_table(result))
-        typer.echo(f"written to {opened.folder / 'evaluation'}; next: opticdesign export {run}", err=True)
+        for note in result.notes:
+            typer.echo(f"note: {note}")
+        following = f"opticdesign export {quoted(run or opened.folder)}"
+        typer.echo(f"written to {opened.folder / 'evaluation'}; next: {following}", err=True)
 
 
 @app.command()
@@ -135,7 +155,7 @@ def check(
         print_table(check_table(checks))
     if any(entry.verdict == "fail" for entry in checks):
         raise typer.Exit(1)
-    typer.echo(f"next: opticdesign optimize {design}", err=True)
+    typer.echo(f"next: opticdesign optimize {quoted(design)}", err=True)
 
 
 @app.command()
@@ -158,7 +178,7 @@ def init(
     text = text.partition("\n")[2].replace("`opticdesign check designs/d2nn5.toml`", "`opticdesign check`", 1)
     write_text(path, text)
     typer.echo(str(path))
-    typer.echo(f"next: opticdesign check {path}", err=True)
+    typer.echo(f"next: opticdesign check {quoted(path)}", err=True)
 
 
 @app.command()
@@ -171,21 +191,22 @@ def schema() -> None:
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(metavar="RUN|DESIGN", help="run folder or design file")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN|DESIGN", help="run folder or design file; the latest run when left out"),
+    ] = None,
     setting: Setting = None,
     as_json: Json = False,
 ) -> None:
     """Show a resolved design, or what a run folder holds."""
-    from opticdesign.run import open_run
-
-    if path.suffix == ".toml" or (path.is_file() and path.name != "latest"):
+    if path is not None and (path.suffix == ".toml" or (path.is_file() and path.name != "latest")):
         design = read_design(path, setting)
         if as_json:
             print_json(design.model_dump(mode="json"))
         else:
             typer.echo(design.to_toml())
         return
-    run = open_run(path)
+    run = opened_run(path)
     records = run.records()
     facts: dict[str, Any] = {"folder": str(run.folder), **run.info, "last": records[-1] if records else None}
     if as_json:

@@ -6,14 +6,25 @@ from typing import Annotated
 
 import typer
 
-from opticdesign.cli.options import Device, ExportFolder, ExportSetting, Json, RunFolder, app, print_json
+from opticdesign.cli.options import (
+    DataChanged,
+    Device,
+    ExportFolder,
+    ExportSetting,
+    Json,
+    RunFolder,
+    app,
+    opened_run,
+    print_json,
+    quoted,
+)
 
 __all__ = ["export", "verify"]
 
 
 @app.command()
 def export(
-    run: RunFolder,
+    run: RunFolder = None,
     gds: Annotated[bool, typer.Option("--gds", help="GDSII lithography file")] = False,
     oasis: Annotated[bool, typer.Option("--oasis", help="OASIS lithography file, many times smaller")] = False,
     heightmap: Annotated[bool, typer.Option("--heightmap", help="height maps: float32 TIFF and NPZ")] = False,
@@ -28,11 +39,11 @@ def export(
 ) -> None:
     """Write the trained masks of RUN as files, the usual formats when none is named, with a manifest of hashes."""
     from opticdesign.cli.tables import manifest_table, print_table
-    from opticdesign.run import changed_run, open_run
+    from opticdesign.run import changed_run
     from opticdesign.workflow.export import export as export_run
     from opticdesign.workflow.export import exports_folder
 
-    opened = changed_run(open_run(run), setting or [], "export", "slm")
+    opened = changed_run(opened_run(run), setting or [], "export", "slm")
     flags = {"gds": gds, "oasis": oasis, "heightmap": heightmap, "slm": slm}
     names = [name for name, asked in flags.items() if asked]
     manifest = export_run(opened, (*names, *(formats or ())), to)
@@ -40,12 +51,13 @@ def export(
         print_json(manifest.model_dump(mode="json"))
     else:
         print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
-    typer.echo(f"next: opticdesign verify {run}{'' if to is None else f' --to {to}'}", err=True)
+    following = f"opticdesign verify {quoted(run or opened.folder)}{'' if to is None else f' --to {quoted(to)}'}"
+    typer.echo(f"next: {following}", err=True)
 
 
 @app.command()
 def verify(
-    run: RunFolder,
+    run: RunFolder = None,
     device: Device = "auto",
     to: ExportFolder = None,
     agree: Annotated[
@@ -54,15 +66,23 @@ def verify(
     independent: Annotated[
         int, typer.Option(min=0, help="test patches that the independent model looks at; 0 leaves it out")
     ] = 4,
+    data_changed: DataChanged = False,
     as_json: Json = False,
 ) -> None:
     """Read the exported files of RUN back, re-simulate them through the decoder, and by an independent model."""
     from opticdesign.cli.tables import print_table, verification_json, verification_table
-    from opticdesign.run import open_run
     from opticdesign.workflow.export import verify as verify_run
     from opticdesign.workflow.optimise import choose_device
 
-    result = verify_run(open_run(run), choose_device(device), to, independent=independent, agree_db=agree)
+    opened = opened_run(run)
+    result = verify_run(
+        opened,
+        choose_device(device),
+        to,
+        independent=independent,
+        agree_db=agree,
+        data_changed=data_changed,
+    )
     if as_json:
         print_json(verification_json(result))
     else:
@@ -73,4 +93,4 @@ def verify(
         typer.echo(problem, err=True)
     if not result.ok:
         raise typer.Exit(1)
-    typer.echo(f"next: opticdesign tolerance {run}", err=True)
+    typer.echo(f"next: opticdesign tolerance {quoted(run or opened.folder)}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,10 @@ import typer
 
 if TYPE_CHECKING:
     from opticdesign.design import Design
+    from opticdesign.run import Run
 
 __all__ = [
+    "DataChanged",
     "DesignFile",
     "Device",
     "ExportFolder",
@@ -20,7 +23,9 @@ __all__ = [
     "RunFolder",
     "Setting",
     "app",
+    "opened_run",
     "print_json",
+    "quoted",
     "read_design",
 ]
 
@@ -33,17 +38,36 @@ app = typer.Typer(
 )
 
 DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="RUN", help="run folder, or a folder whose `latest` names one; the latest run when left out"
+    ),
+]
 Setting = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one key of the design; repeatable")
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="where to compute")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")]
+DataChanged = Annotated[
+    bool, typer.Option("--data-changed", help="take other data files than RUN was trained on; recorded in the result")
+]
 ExportSetting = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[export] or \\[slm]; repeatable"),
 ]
 ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="export folder; default RUN/exports")]
+
+
+def opened_run(path: Path | None) -> Run:
+    """The run that a command is to work on; where none is named the latest complete one, which is said."""
+    from opticdesign.run import latest_run, open_run
+
+    if path is not None:
+        return open_run(path)
+    run = latest_run(Path())
+    typer.echo(f"RUN: {run.folder}, the latest complete run", err=True)
+    return run
 
 
 def read_design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:
@@ -54,6 +78,11 @@ def read_design(path: Path, settings: list[str] | None, seed: int | None = None)
     if seed is not None:
         changes.append(f"training.seed={seed}")
     return load_design(path, changes)
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def print_json(value: object) -> None:

@@ -214,6 +214,7 @@ def verification_json(result: Verification) -> dict[str, Any]:
         "stages": [{"name": stage.name, **stage.metrics} for stage in result.stages],
         "independent": [{**asdict(model), "change_db": model.change_db} for model in result.independent],
         "notes": list(result.notes),
+        "data_changed": result.data_changed,
     }
 
 

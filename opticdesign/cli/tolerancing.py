@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opticdesign.cli.options import Device, Json, RunFolder, app, print_json
+from opticdesign.cli.options import DataChanged, Device, Json, RunFolder, app, opened_run, print_json
 
 if TYPE_CHECKING:
     from opticdesign.run import Run
@@ -20,7 +20,7 @@ __all__ = ["tolerance"]
 
 @app.command()
 def tolerance(
-    run: RunFolder,
+    run: RunFolder = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of \\[tolerance]; repeatable")
     ] = None,
@@ -49,14 +49,14 @@ def tolerance(
         float | None, typer.Option(min=0.1, max=1e6, metavar="GIB", help="memory for judging draws, in all")
     ] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="folder of studies; default RUN/tolerance")] = None,
+    data_changed: DataChanged = False,
     as_json: Json = False,
 ) -> None:
     r"""Perturb RUN as its \[tolerance] says: yield, ranking, limits, budget; again to continue. 1: low yield."""
-    from opticdesign.run import open_run
     from opticdesign.workflow.optimise import choose_device
     from opticdesign.workflow.tolerance_plan import ToleranceOptions
 
-    opened = open_run(run)
+    opened = opened_run(run)
     options = ToleranceOptions(
         choose_device(device),
         samples=samples,
@@ -68,6 +68,7 @@ def tolerance(
         scheduler=scheduler,
         output=output,
         changes=tuple(setting or ()),
+        data_changed=data_changed,
     )
     if replay is not None:
         _replay(opened, options, replay, as_json)

@@ -1,181 +1,335 @@
-"""Phase images from files, brought to the design's pitch."""
+"""Phase images from files, brought to the design's pitch, and a record of how each file was understood."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.data.choice import Choice, choose
+from opticdesign.data.conventions import Conventions, Meaning, meaning_of
 from opticdesign.data.phase_field import PhaseField
-from opticdesign.data.readers import PARTS_KEY, SUFFIXES, RawImages, read_images
+from opticdesign.data.pixel_size import StatedPitch
+from opticdesign.data.readers import SUFFIXES, open_contents, remedy_for
+from opticdesign.data.record import ArrayRecord, FileRecord
 from opticdesign.data.resampling import resample, resample_mask, resampled_shape
+from opticdesign.data.wrapping import looks_wrapped, unwrapped
 from opticdesign.errors import DataError, UsageError
+from opticdesign.units import format_length
 
-__all__ = ["load_fields"]
+__all__ = ["Asked", "data_files", "left_out", "load_fields", "load_file"]
 
-MAX_PHASE_RAD = 1e4  # no thin sample delays by a thousand waves: the numbers have another meaning
+MAX_AMPLITUDE = 1e9
 MAX_PIXELS = 2**28  # of one resampled image, 1 GiB of float32
+_SAME = 0.01  # pitches that differ by less are the same
+_CLEAR = (0.2, 5.0)  # the median of an amplitude, of which 1 is a clear field
 
 
-def load_fields(
-    path: Path | str,
-    *,
-    pitch_m: float | None,
-    design_pitch_m: float,
-    key: str | None = None,
-    phase_range_rad: tuple[float, float] | None = None,
-) -> list[PhaseField]:
-    """Read a file, or every file of a known type in a folder (by name, without subfolders); stacks give several fields.
-
-    Floats are a phase in radians, unwrapped. Complex numbers are a field A·exp(iφ), resampled as such and unwrapped
-    then; its lowest phase becomes 0, since no detector sees a constant phase. Grey values run over `phase_range_rad`.
-    Pixels that are not finite, or outside an array named "mask", are not valid.
+@dataclass(frozen=True)
+class Asked:
+    """How files are to be read.
 
     Args:
-        path: the file or folder; npy, npz, tif, png, mat or h5.
-        pitch_m: pixel pitch of the images in metres; None for the design's.
-        design_pitch_m: pixel pitch of the result in metres.
-        key: name of the array in npz, mat and h5 files. Default: "phase" (mat: "E_field"), or the only image.
-        phase_range_rad: phase of grey value 0 and of full scale in radians; grey images need it.
+        pitch_m: distance of samples in the files, whatever they say; None for what they say, or the design's.
+        design_pitch_m: distance of samples of the result; None for that of each file.
+        key: name of the array in npz, mat and h5 files, or a pattern.
+        conventions: what the numbers mean.
 
     Raises:
-        DataError: no file, an unknown or damaged one, or data that is no phase image; names the file and the remedy.
         UsageError: a pitch that is not positive.
     """
-    source_pitch_m = design_pitch_m if pitch_m is None else pitch_m
-    if not (source_pitch_m > 0.0 and design_pitch_m > 0.0):
-        raise UsageError(f"pitches of {source_pitch_m} m and {design_pitch_m} m", expected="pitches above 0")
-    scale = source_pitch_m / design_pitch_m
-    return [
-        field for file in _files(Path(path)) for field in _fields(file, read_images(file, key), scale, phase_range_rad)
-    ]
+
+    pitch_m: float | None = None
+    design_pitch_m: float | None = None
+    key: str | None = None
+    conventions: Conventions = field(default_factory=Conventions)
+
+    def __post_init__(self) -> None:
+        if any(pitch is not None and not pitch > 0.0 for pitch in (self.pitch_m, self.design_pitch_m)):
+            raise UsageError(f"pitches of {self.pitch_m} m and {self.design_pitch_m} m", expected="pitches above 0")
 
 
-def _files(path: Path) -> list[Path]:
+def load_fields(path: Path | str, asked: Asked) -> list[PhaseField]:
+    """Read a file, or every file of a known type in a folder (by name, without subfolders); stacks give several fields.
+
+    Raises:
+        DataError: no file, an unknown or damaged one, or data whose meaning is not certain; names file, key and remedy.
+    """
+    return [found for file in data_files(Path(path)) for found in load_file(file, asked, FileRecord(file.name))]
+
+
+def data_files(path: Path) -> list[Path]:
+    """The file, or the files of a known type in the folder.
+
+    Raises:
+        DataError: nothing there.
+    """
     try:
         if not path.exists():
             raise DataError(path, "no such file or folder", remedy="check data.path")
-        if not path.is_dir():
+        if path.is_file():
             return [path]
-        files = sorted(
-            item
-            for item in path.iterdir()
-            if item.suffix.lower() in SUFFIXES and not item.name.startswith(".") and item.is_file()
-        )
+        if not path.is_dir():
+            raise DataError(path, "no file and no folder", expected="a file on a disk", remedy="check data.path")
+        files = sorted(item for item in path.iterdir() if _is_data(item))
     except OSError as problem:
         raise DataError(path, f"cannot be opened: {problem.strerror}", remedy="check data.path") from problem
     if not files:
+        others = left_out(path)
+        folders = [name for name in others if name.endswith("/")]
         raise DataError(
             path,
             "no data file in the folder",
-            expected=f"files of type {', '.join(SUFFIXES)}",
-            remedy="check data.path",
+            expected=f"files of type {', '.join(SUFFIXES)}" + (f"; there is {', '.join(others[:4])}" if others else ""),
+            remedy=f"name one of its folders: {', '.join(folders[:4])}"
+            if folders
+            else remedy_for(Path(others[0]))
+            if others
+            else "check data.path",
         )
     return files
 
 
+def _is_data(item: Path) -> bool:
+    return item.suffix.lower() in SUFFIXES and not item.name.startswith(".") and item.is_file()
+
+
+def left_out(path: Path) -> list[str]:
+    """Names of what a folder holds beside data, subfolders with a slash behind them."""
+    if not path.is_dir():
+        return []
+    others = (item for item in path.iterdir() if not item.name.startswith(".") and not _is_data(item))
+    return sorted(item.name + "/" * item.is_dir() for item in others)
+
+
+def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
+    """The fields of one file.
+
+    Floats are a phase, in radians where nothing else is said; complex numbers a field A·exp(iφ), resampled as such and
+    unwrapped then, or amplitude and phase; whole numbers grey values. The lowest phase of what is unwrapped becomes 0,
+    since no detector sees a constant phase. Pixels that are not finite, or outside the mask, are not valid.
+
+    Args:
+        path: the file.
+        asked: how it is to be read.
+        record: filled in as far as reading gets.
+
+    Raises:
+        DataError: a file that cannot be read, or whose meaning is not certain.
+    """
+    with open_contents(path) as contents:
+        record.arrays = tuple(
+            ArrayRecord(name, array.stored_shape, str(array.dtype)) for name, array in contents.arrays.items()
+        )
+        choices = choose(path, contents, asked.key)
+        record.why, record.arrays = choices[0].why, _marked(record.arrays, choices)
+        for note in contents.notes:
+            record.note(note)
+        stacks = [_stack(path, choice, len(choices) > 1) for choice in choices]
+        pitches = [_pitch(path, contents.pitch_of(choice.taken.name), asked, record) for choice in choices]
+        unit = contents.unit_of(choices[0].taken.name)
+    meaning = _meaning(path, stacks, asked.conventions, unit, record)
+    record.maps = sum(len(stack.values) for stack in stacks)
+    return [
+        found
+        for stack, pitch in zip(stacks, pitches, strict=True)
+        for found in _fields(stack, meaning, pitch, asked, record)
+    ]
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Maps of one array as they stand in a file: numbers, amplitude beside them, validity (n, y, x), and names."""
+
+    path: Path
+    values: NDArray[Any]
+    amplitude: NDArray[Any] | None
+    valid: NDArray[np.bool_]
+    names: Sequence[str]
+
+
+def _marked(arrays: Sequence[ArrayRecord], choices: Sequence[Choice]) -> tuple[ArrayRecord, ...]:
+    taken = {choice.taken.name: "map" for choice in choices}
+    beside = {stored.name: "mask" for choice in choices if (stored := choice.mask)}
+    beside |= {stored.name: "amplitude" for choice in choices if (stored := choice.amplitude)}
+    roles = beside | taken
+    return tuple(ArrayRecord(one.name, one.shape, one.type, roles.get(one.name, "")) for one in arrays)
+
+
+def _stack(path: Path, choice: Choice, several: bool) -> _Stack:
+    values = choice.taken.maps(path)
+    amplitude = None if choice.amplitude is None else np.broadcast_to(choice.amplitude.values(), values.shape)
+    valid = np.isfinite(values)
+    if amplitude is not None:
+        valid &= np.isfinite(amplitude)
+    if choice.mask is not None:
+        valid &= np.broadcast_to(choice.mask.values().astype(np.bool_), values.shape)
+    name = f"{path.name}:{choice.taken.name}" if several else path.name
+    numbered = len(choice.taken.shape) > values.ndim - 1
+    return _Stack(path, values, amplitude, valid, [f"{name}[{i}]" for i in range(len(values))] if numbered else [name])
+
+
+def _meaning(path: Path, stacks: Sequence[_Stack], told: Conventions, unit: str | None, record: FileRecord) -> Meaning:
+    """What the numbers of a file mean, all its maps seen together, so that a flat one among others is no matter."""
+    kinds = {stack.values.dtype.kind for stack in stacks}
+    if len(kinds) > 1:
+        types = ", ".join(sorted({str(stack.values.dtype) for stack in stacks}))
+        raise DataError(path, f"maps of several types: {types}", expected="one type", remedy="set a narrower data.key")
+    inside = np.concatenate([stack.values[stack.valid] for stack in stacks])
+    if inside.size == 0:
+        raise DataError(path, "no valid pixel", expected="finite numbers inside the mask")
+    record.shape = (stacks[0].values.shape[1], stacks[0].values.shape[2])
+    record.type = str(inside.dtype)
+    record.valid = inside.size / sum(stack.values.size for stack in stacks)
+    shown = inside.imag if np.iscomplexobj(inside) and told.complex_kind == "amplitude+phase" else inside
+    shown = np.angle(shown) if np.iscomplexobj(shown) else shown
+    record.values = (float(shown.min()), float(shown.max()))
+    meaning = meaning_of(path, inside, told, unit)
+    record.kind, record.unit, record.unit_said = meaning.kind, meaning.unit, meaning.said
+    for note in meaning.notes:
+        record.note(note)
+    return meaning
+
+
+def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRecord) -> tuple[float, float] | None:
+    """The pixel size that is used, along y and x; None where none is known and no design has one."""
+    if stated is not None and stated.certain:
+        record.stated_pitch_m, record.stated_by = (stated.y, stated.x), stated.where
+    if asked.pitch_m is not None:
+        record.used_pitch_m, record.used_by = (asked.pitch_m, asked.pitch_m), "data.pitch"
+        if stated is not None and not _agrees(stated, asked.pitch_m):
+            record.note(f"{stated.where} says {_size(stated)}: data.pitch = {format_length(asked.pitch_m)} is used")
+    elif stated is not None:
+        if not stated.certain:
+            raise DataError(
+                path,
+                f"{stated.where} states a pixel size of {stated.x:g} without a unit",
+                expected="data.pitch, the distance of samples in the file",
+                remedy=f'set data.pitch = "{stated.x:g} um" if these are micrometres',
+            )
+        record.used_pitch_m, record.used_by = (stated.y, stated.x), stated.where
+    elif asked.design_pitch_m is not None:
+        record.used_pitch_m, record.used_by = (asked.design_pitch_m, asked.design_pitch_m), "the design"
+    return record.used_pitch_m
+
+
+def _agrees(stated: StatedPitch, pitch_m: float) -> bool:
+    """Whether a stated pixel size is a pitch, in whatever unit where it states none."""
+    units = (1.0,) if stated.certain else (1.0, 1e-3, 1e-6, 1e-9)
+    ratios = [[side * unit / pitch_m for side in (stated.y, stated.x)] for unit in units]
+    return any(all(abs(ratio - 1.0) < _SAME for ratio in pair) for pair in ratios)
+
+
+def _size(stated: StatedPitch) -> str:
+    """A stated pixel size in words, both sides where they differ."""
+    if not stated.certain:
+        return f"{stated.x:g} without a unit"
+    if abs(stated.y / stated.x - 1.0) < _SAME:
+        return format_length(stated.x)
+    return f"{format_length(stated.y)} × {format_length(stated.x)}"
+
+
 def _fields(
-    file: Path, images: RawImages, scale: float, phase_range_rad: tuple[float, float] | None
+    stack: _Stack, meaning: Meaning, pitch: tuple[float, float] | None, asked: Asked, record: FileRecord
 ) -> Iterator[PhaseField]:
-    for i, data in enumerate(images.data):
-        name = f"{file.name}[{i}]" if images.stacked else file.name
-        path = file.with_name(name)
-        values = _radians(path, data, phase_range_rad) if data.dtype.kind == "u" else data
-        amplitude = np.ones(data.shape) if images.amplitude is None else images.amplitude[i]
-        valid = np.isfinite(values) & np.isfinite(amplitude)
-        if images.mask is not None:
-            valid &= images.mask[i]
-        values, amplitude = _finite(values), _finite(amplitude)
-        _check(path, values, amplitude, valid)
-        shape = _shape(path, (data.shape[0], data.shape[1]), scale)
+    for i, name in enumerate(stack.names):
+        path, valid = stack.path.parent / name, stack.valid[i]
+        if not valid.any():
+            raise DataError(path, "no valid pixel", expected="finite numbers inside the mask")
+        values, held = meaning.parts(stack.values[i])
+        amplitude = held if held is not None else _amplitude(stack, i, values)
+        low, high = float(amplitude[valid].min()), float(amplitude[valid].max())
+        if low < 0.0 or high > MAX_AMPLITUDE:
+            found = low if low < 0.0 else high
+            raise DataError(path, f"an amplitude of {found:.4g}", expected="0 or more; 1 is a clear field")
+        values, amplitude = _tamed(values, valid), np.clip(_tamed(amplitude, valid), 0.0, high)
+        if not np.iscomplexobj(values):
+            values = _unwrapped_as_asked(path, values, valid, asked.conventions, record)
+        shape = _shape(path, valid.shape, pitch, asked.design_pitch_m)
         valid = resample_mask(valid, shape)
         if not valid.any():
             raise DataError(path, "no valid pixel", expected="finite numbers inside the mask")
         values, amplitude = resample(values, shape), resample(amplitude, shape)
         if np.iscomplexobj(values):
-            values, amplitude = _unwrapped(values, valid), np.abs(values)
-        yield PhaseField(name, values.astype(np.float32), amplitude.astype(np.float32), valid, file.name)
+            values, amplitude = unwrapped(np.angle(values), valid), np.abs(values)
+            record.wrapped = "unwrapped"
+        made = PhaseField(name, values.astype(np.float32), amplitude.astype(np.float32), valid, stack.path.name)
+        _tell(record, made, meaning)
+        yield made
 
 
-def _radians(path: Path, grey: NDArray[Any], phase_range_rad: tuple[float, float] | None) -> NDArray[np.float64]:
-    """Grey values as phase, over the full scale of their type."""
-    if phase_range_rad is None:
-        raise DataError(
-            path,
-            f"grey values of type {grey.dtype} hold no phase scale",
-            expected="data.phase_range, the phase of grey value 0 and of full scale",
-            remedy='set data.phase_range = ["0 rad", "6.28 rad"] with the values of your instrument',
-        )
-    low, high = phase_range_rad
-    return low + (high - low) * (grey / float(np.iinfo(grey.dtype).max))
+def _tamed(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
+    """The values, 0 where they are neither valid nor of the size of those that are: splines carry them far."""
+    with np.errstate(invalid="ignore"):
+        return np.where(valid | (np.abs(values) <= 10.0 * np.abs(values[valid]).max()), values, 0.0)
 
 
-def _finite(values: NDArray[Any]) -> NDArray[Any]:
-    """The values in double precision, 0 where they are not finite."""
-    wide = values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
-    return np.where(np.isfinite(wide), wide, 0.0)
-
-
-def _check(path: Path, values: NDArray[Any], amplitude: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-    """Refuse what is no unwrapped phase, or no amplitude."""
-    if amplitude.min() < 0.0:
-        raise DataError(
-            path,
-            f"an amplitude of {amplitude.min():.4g}",
-            expected=f"an array {PARTS_KEY!r} with the amplitude as its real part and the phase as its imaginary part",
-            remedy="give a field A·exp(iφ) another name and set data.key",
-        )
+def _amplitude(stack: _Stack, i: int, values: NDArray[Any]) -> NDArray[Any]:
+    """Amplitude of a map whose numbers do not hold it beside a phase."""
     if np.iscomplexobj(values):
-        return
-    if np.abs(values).max() > MAX_PHASE_RAD:
-        raise DataError(
-            path, f"a phase of {np.abs(values).max():.4g} rad", expected=f"radians, at most {MAX_PHASE_RAD:g}"
-        )
-    if _looks_wrapped(values, valid):
-        raise DataError(
-            path,
-            "the phase jumps by more than π between neighbours within a range of 2π: it looks wrapped",
-            expected="an unwrapped phase",
-            remedy="unwrap it, or store the complex field A·exp(iφ), which is unwrapped on loading",
-        )
+        return np.asarray(np.abs(values))
+    return np.ones(values.shape) if stack.amplitude is None else stack.amplitude[i].astype(np.float64)
 
 
-def _looks_wrapped(phase: NDArray[np.float64], valid: NDArray[np.bool_]) -> bool:
-    """Whether more than 0.1 % of neighbours differ by more than π while all values lie within 2π."""
-    inside = phase[valid]
-    if inside.size == 0 or np.ptp(inside) > 2.0 * np.pi + 1e-3:
-        return False
-    jumps = pairs = 0
-    for before, after in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
-        both = valid[before] & valid[after]
-        jumps += int(np.count_nonzero(both & (np.abs(phase[after] - phase[before]) > np.pi)))
-        pairs += int(np.count_nonzero(both))
-    return jumps > 1e-3 * pairs
+def _unwrapped_as_asked(
+    path: Path, phase: NDArray[np.float64], valid: NDArray[np.bool_], told: Conventions, record: FileRecord
+) -> NDArray[np.float64]:
+    """A real phase as data.wrapped says: refused, put together, or taken as it is where it looks wrapped."""
+    if told.wrapped == "unwrap":
+        record.wrapped = "unwrapped"
+        return unwrapped(phase, valid)
+    if not looks_wrapped(phase, valid):
+        return phase
+    if told.wrapped == "accept":
+        record.wrapped = "accepted"
+        record.note('it looks wrapped: data.wrapped = "accept" takes it as it is')
+        return phase
+    record.wrapped = "refused"
+    raise DataError(
+        path,
+        f"the phase, {phase[valid].min():.4g} … {phase[valid].max():.4g} rad, jumps by about 2π between neighbours: "
+        "it looks wrapped",
+        expected="an unwrapped phase, or data.wrapped",
+        remedy='set data.wrapped = "unwrap", or "accept" if the sample has such steps; '
+        "a complex field A·exp(iφ) is unwrapped on loading",
+    )
 
 
-def _shape(path: Path, shape: tuple[int, int], scale: float) -> tuple[int, int]:
-    new = resampled_shape(shape, scale)
+def _tell(record: FileRecord, found: PhaseField, meaning: Meaning) -> None:
+    """Add a field to the record of its file."""
+    phase, amplitude = found.phase_rad[found.valid], found.amplitude[found.valid]
+    if meaning.kind != "optical path":
+        record.phase_rad = _joined(record.phase_rad, phase)
+    record.amplitude = _joined(record.amplitude, amplitude)
+    record.sampled = record.sampled or found.shape
+    middle = float(np.median(amplitude))
+    if not _CLEAR[0] <= middle <= _CLEAR[1]:
+        record.note(f"the median of the amplitude is {middle:.3g}; 1 is a clear field, of which exposures are reckoned")
+
+
+def _joined(ends: tuple[float, float] | None, values: NDArray[np.float32]) -> tuple[float, float]:
+    low, high = ends or (math.inf, -math.inf)
+    return min(low, float(values.min())), max(high, float(values.max()))
+
+
+def _shape(
+    path: Path, shape: tuple[int, ...], pitch: tuple[float, float] | None, design_pitch_m: float | None
+) -> tuple[int, int]:
+    """Rows and columns at the design's pitch."""
+    rows, columns = shape
+    if pitch is None or design_pitch_m is None:
+        return rows, columns
+    new = resampled_shape((rows, columns), (pitch[0] / design_pitch_m, pitch[1] / design_pitch_m))
     if new[0] * new[1] > MAX_PIXELS:
         raise DataError(
             path,
-            f"{shape[0]} × {shape[1]} pixels become {new[0]} × {new[1]} at the design's pitch",
+            f"{rows} × {columns} pixels become {new[0]} × {new[1]} at the design's pitch",
             expected=f"at most {MAX_PIXELS} pixels",
             remedy="check data.pitch, or cut the image",
         )
     return new
-
-
-def _unwrapped(field: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Phase of a field over its valid pixels, the lowest being 0, by the reliability-sorted unwrapping of scikit-image.
-
-    M. A. Herráez et al., Fast two-dimensional phase-unwrapping algorithm, Appl. Opt. 41, 7437 (2002),
-    doi:10.1364/AO.41.007437.
-    """
-    from skimage.restoration import unwrap_phase
-
-    wrapped = np.ma.array(np.angle(field), mask=~valid)
-    phase = np.ma.getdata(unwrap_phase(wrapped, rng=0))  # type: ignore[no-untyped-call]  # scikit-image leaves it untyped
-    return np.where(valid, phase - phase[valid].min(), 0.0)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.data.bounds import most_bytes
+
 __all__ = ["read_mat5"]
 
 HEADER = 128
@@ -70,6 +72,8 @@ def _inflated(data: memoryview, order: str) -> memoryview:
     stream = zlib.decompressobj()
     tag = stream.decompress(data, 8)
     length = int(np.frombuffer(_part(memoryview(tag), 0, 8), order + "u4")[1])
+    if length > most_bytes(len(data)):
+        raise ValueError(f"{len(data):,} bytes would unpack to {length / 2**30:.3g} GiB")
     # One byte of room lets zlib reach its checksum.
     body = stream.decompress(stream.unconsumed_tail, length + 1)
     if not stream.eof:

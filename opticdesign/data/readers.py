@@ -1,55 +1,61 @@
-"""Files of phase images, field by field of the format: what stands in the file, before pitch and phase scale matter."""
+"""Files of phase images, format by format: what stands in the file, before anything is taken from it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.data.contents import Contents, Stored, refuse_bomb
 from opticdesign.data.matfile import read_mat5
+from opticdesign.data.pixel_size import Mark
+from opticdesign.data.tiff import open_tiff, print_resolution
 from opticdesign.errors import DataError
 
-__all__ = ["SUFFIXES", "RawImages", "read_images"]
+__all__ = ["SUFFIXES", "open_contents", "remedy_for"]
 
-MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
-PARTS_KEY = "E_field"  # the published set of HeLa fields stores amplitude as the real part, phase as the imaginary part
+_MOST_OBJECTS = 100_000  # of an HDF5 file
+_SMALL = 64  # numbers of an array that may say something about the others
 
-
-class RawImages(NamedTuple):
-    """The images of one file.
-
-    Attributes:
-        data: (n, y, x): floats are a phase in radians, complex numbers a field, unsigned integers grey values.
-        amplitude: (n, y, x), where the file stores it beside the phase.
-        mask: (n, y, x), True where the data is valid.
-        stacked: whether the file held a stack, so that its images need numbers.
-    """
-
-    data: NDArray[Any]
-    amplitude: NDArray[Any] | None
-    mask: NDArray[np.bool_] | None
-    stacked: bool
+_REMEDIES = {
+    **dict.fromkeys((".gz", ".xz", ".lzma", ".bz2", ".zip", ".tar", ".7z", ".zst"), "unpack the archive first"),
+    **dict.fromkeys((".jpg", ".jpeg"), "a JPEG picture is lossy and holds no phase; take the data that it was made of"),
+    **dict.fromkeys((".csv", ".txt", ".xyz"), "store the numbers with numpy.save(…), or as a float TIFF"),
+    **dict.fromkeys(
+        (".lif", ".czi", ".nd2", ".oib", ".lsm", ".raw"), "export it as OME-TIFF from the microscope's program"
+    ),
+}
 
 
-def read_images(path: Path, key: str | None = None) -> RawImages:
-    """Read one npy, npz, tif, png, mat or h5 file.
+def remedy_for(path: Path) -> str:
+    """What can be done about a file of another type."""
+    if "idx" in path.name and "ubyte" in path.name:
+        return 'digits are for studies of autoencoders: data.kind = "idx" there'
+    return _REMEDIES.get(path.suffix.lower(), "convert it to one of these")
 
-    Args:
-        path: the file.
-        key: name of the array in an npz, mat or h5 file. Default: "phase" (mat: "E_field"), or the only image there is.
+
+@contextmanager
+def open_contents(path: Path) -> Iterator[Contents]:
+    """The contents of one npy, npz, tif, png, mat or h5 file, open as long as the context is.
 
     Raises:
-        DataError: a file that is missing, of another format, damaged, or without such an array.
+        DataError: a file that is missing, of another format or damaged; whatever goes wrong inside counts as damage.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(path, f"a file of type {path.suffix or '(none)'}", expected=f"one of {', '.join(SUFFIXES)}")
+    opener = _OPENERS.get(path.suffix.lower())
+    if opener is None:
+        raise DataError(
+            path,
+            f"a file of type {path.suffix or '(none)'}",
+            expected=f"one of {', '.join(SUFFIXES)}",
+            remedy=remedy_for(path),
+        )
     try:
-        return reader(path, key)
+        with ExitStack() as stack:
+            yield opener(path, stack)
     except DataError:
         raise
     except FileNotFoundError as problem:
@@ -59,146 +65,139 @@ def read_images(path: Path, key: str | None = None) -> RawImages:
         raise DataError(path, f"cannot be read: {reason}", expected=f"a whole {path.suffix} file") from problem
 
 
-def _read_npy(path: Path, _key: str | None) -> RawImages:
+def _held(name: str, array: NDArray[Any]) -> Stored:
+    return Stored(name, array.shape, array.dtype, lambda: array)
+
+
+def _open_npy(path: Path, _stack: ExitStack) -> Contents:
     # Memory-mapping checks the file's length against its header before any memory is taken, and refuses objects.
-    return _images(path, np.lib.format.open_memmap(path, mode="r"), "")
+    return Contents({"": _held("", np.lib.format.open_memmap(path, mode="r"))})
 
 
-def _read_npz(path: Path, key: str | None) -> RawImages:
+def _open_npz(path: Path, stack: ExitStack) -> Contents:
     # np.load leaves a file open that it opened itself and found damaged.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        names = [name for name in (key or "phase", "mask") if name in archive.files]
-        wanted = archive.files if (key or "phase") not in names else names
-        arrays = {name: archive[name] for name in wanted}
-    return _from_container(path, arrays, key, "phase")
+    archive = stack.enter_context(np.load(stack.enter_context(path.open("rb")), allow_pickle=False))
+    arrays, marks = {}, []
+    for name in archive.files:
+        shape, dtype = _npz_header(archive, name)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds Python objects, which are never loaded")
+        refuse_bomb(path, shape, dtype.itemsize, path.stat().st_size)
+        arrays[name] = Stored(name, shape, dtype, lambda name=name: archive[name])  # type: ignore[misc]
+        if np.prod(shape) <= _SMALL and dtype.kind in "fuiUS":
+            marks.append(Mark("", name, archive[name]))
+    return Contents(arrays, marks)
 
 
-def _read_tif(path: Path, _key: str | None) -> RawImages:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        if "S" in series.axes:
-            raise _colour(path)
-        # A damaged header can promise a giant image, over whose missing pieces tifffile would toil for hours.
-        pieces = [(math.prod(page.chunked), len(page.dataoffsets)) for page in series.pages if page is not None]
-        if series.nbytes > MAX_COMPRESSION * path.stat().st_size or any(due != held for due, held in pieces):
-            raise DataError(path, f"an image of {series.shape} pixels with parts missing", expected="a whole file")
-        return _images(path, series.asarray(), "")
+def _npz_header(archive: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of a member, from its first bytes."""
+    inside = name if name in archive.zip.namelist() else f"{name}.npy"
+    with archive.zip.open(inside) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    return shape, dtype
 
 
-def _read_png(path: Path, _key: str | None) -> RawImages:
+def _open_png(path: Path, stack: ExitStack) -> Contents:
     from PIL import Image
 
-    with Image.open(path, formats=["PNG"]) as image:
-        if image.mode not in ("L", "I", "I;16", "I;16B"):
-            raise _colour(path)
-        pixels = np.asarray(image)
+    image = stack.enter_context(Image.open(path, formats=["PNG"]))
+    if image.mode not in ("L", "I", "I;16", "I;16B"):
+        raise DataError(
+            path,
+            "a colour, palette or black-and-white image",
+            expected="8- or 16-bit grey values",
+            remedy="store the grey values of one channel",
+        )
+    refuse_bomb(path, image.size, 4, path.stat().st_size)
+    pixels = np.asarray(image)
     # Pillow widens 16-bit grey to 32 bits in some versions; PNG itself has no more than 16.
-    return _images(path, pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16), "")
+    grey = pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
+    x, y = image.info.get("dpi", (0.0, 0.0))
+    pitch, notes = print_resolution(float(y), float(x), 25.4e-3)
+    return Contents({"": _held("", grey)}, pitch=pitch, notes=notes)
 
 
-def _read_mat(path: Path, key: str | None) -> RawImages:
+def _open_mat(path: Path, stack: ExitStack) -> Contents:
     import h5py
 
     if h5py.is_hdf5(path):  # MATLAB 7.3; HDF5 lists the axes of MATLAB's column-major arrays in reverse
-        with h5py.File(path, "r") as file:
-            arrays = {name: _complete(item[()]).T for name, item in file.items() if isinstance(item, h5py.Dataset)}
-    else:
-        arrays = read_mat5(path)
-    # MATLAB stacks images along the third axis.
-    arrays = {name: np.moveaxis(value, -1, 0) if value.ndim == 3 else value for name, value in arrays.items()}
-    return _from_container(path, arrays, key, PARTS_KEY)
+        found = _open_h5(path, stack)
+        arrays = {name: _as_in_matlab(stored) for name, stored in found.arrays.items()}
+        return Contents(arrays, found.marks, notes=found.notes)
+    values = {name: _stack_first(array) for name, array in read_mat5(path).items()}
+    marks = [Mark("", name, array) for name, array in values.items() if array.size <= _SMALL]
+    return Contents({name: _held(name, array) for name, array in values.items()}, marks)
 
 
-def _read_h5(path: Path, key: str | None) -> RawImages:
+def _stack_first(array: NDArray[Any]) -> NDArray[Any]:
+    """MATLAB stacks images along the axes behind the first two."""
+    return np.moveaxis(array, (0, 1), (-2, -1)) if array.ndim > 2 else array
+
+
+def _as_in_matlab(stored: Stored) -> Stored:
+    if len(stored.stored_shape) < 2:
+        return stored
+    *rest, x, y = stored.stored_shape
+    return Stored(stored.name, (*rest, y, x), stored.dtype, lambda: stored.read().swapaxes(-1, -2))
+
+
+def _open_h5(path: Path, stack: ExitStack) -> Contents:
     import h5py
 
-    datasets: dict[str, Any] = {}
+    file = stack.enter_context(h5py.File(path, "r"))
+    arrays: dict[str, Stored] = {}
+    marks = _attributes("", file)
 
-    def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            datasets[name] = item
+    def collect(name: str, item: Any) -> None:
+        if len(arrays) > _MOST_OBJECTS:
+            raise ValueError(f"more than {_MOST_OBJECTS} arrays")
+        if name.startswith("#"):  # what MATLAB refers to from cells and structures
+            return
+        marks.extend(_attributes(name, item))
+        if isinstance(item, h5py.Dataset) and item.shape is not None:
+            arrays[name] = _dataset(path, name, item)
+            if item.size <= _SMALL and item.dtype.kind in "fuiSO" and not item.is_virtual and not item.external:
+                marks.append(Mark(*name.rpartition("/")[::2], item[()]))
 
-    with h5py.File(path, "r") as file:
-        file.visititems(collect)
-        name = _choose(path, datasets, key, "phase")
-        wanted = {n: _complete(datasets[n][()]) for n in (name, "mask") if n in datasets}
-    return _from_container(path, wanted, name, "phase")
-
-
-def _complete(array: Any) -> NDArray[Any]:
-    """Complex numbers from MATLAB's pair of real and imag; other arrays as they are."""
-    values = np.asarray(array)
-    return values["real"] + 1j * values["imag"] if values.dtype.names == ("real", "imag") else values
-
-
-def _from_container(path: Path, arrays: Mapping[str, NDArray[Any]], key: str | None, default: str) -> RawImages:
-    name = _choose(path, arrays, key, default)
-    images = _images(path, arrays[name], f"{name}: ")
-    if name == PARTS_KEY and images.data.dtype.kind == "c":
-        images = images._replace(data=images.data.imag, amplitude=images.data.real)
-    if "mask" not in arrays or name == "mask":
-        return images
-    mask = np.asarray(arrays["mask"])
-    if mask.dtype.kind not in "bui" or mask.shape not in (images.data.shape, images.data.shape[1:]):
-        raise DataError(
-            path,
-            f"mask of type {mask.dtype} and shape {mask.shape}",
-            expected=f"true or false for each of {images.data.shape[1]} × {images.data.shape[2]} pixels",
-        )
-    return images._replace(mask=np.broadcast_to(mask.astype(np.bool_), images.data.shape))
+    file.visititems(collect)  # follows no link that leads elsewhere
+    return Contents(arrays, marks)
 
 
-def _choose(path: Path, arrays: Mapping[str, Any], key: str | None, default: str) -> str:
-    """The array that was asked for, the default one, or the only image there is."""
-    if (key or default) in arrays:
-        return key or default
-    images = [
-        name for name, array in arrays.items() if array.ndim in (2, 3) and _is_image(array.dtype) and name != "mask"
-    ]
-    if key is None and len(images) == 1:
-        return images[0]
-    raise DataError(
-        path,
-        f"no array named {key or default!r}" if key or not images else f"{len(images)} images, none named {default!r}",
-        expected=f"one of {', '.join(sorted(images)[:8])}" if images else "a two-dimensional array of numbers",
-        remedy="set data.key" if images else "",
-    )
+def _attributes(place: str, item: Any) -> list[Mark]:
+    return [Mark(place, name, value) for name, value in item.attrs.items() if np.size(value) <= _SMALL]
 
 
-def _is_image(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "fcu" or dtype.names == ("real", "imag")
+def _dataset(path: Path, name: str, item: Any) -> Stored:
+    """A dataset of HDF5; MATLAB's and h5py's pairs of parts count as complex numbers."""
+    pair = item.dtype.names in (("real", "imag"), ("r", "i"))
+    dtype = np.dtype(np.complex128) if pair else item.dtype
+
+    def read() -> NDArray[Any]:
+        if item.is_virtual or item.external:
+            raise DataError(
+                path,
+                f"{name} is kept in other files",
+                expected="arrays that the file holds itself",
+                remedy=f"copy it: h5py's file[{name!r}][()] stored anew",
+            )
+        refuse_bomb(path, item.shape, item.dtype.itemsize, path.stat().st_size)
+        values = np.asarray(item[()])
+        first, second = item.dtype.names if pair else ("", "")
+        return values[first] + 1j * values[second] if pair else values
+
+    return Stored(name, tuple(item.shape), dtype, read)
 
 
-def _images(path: Path, array: NDArray[Any], label: str) -> RawImages:
-    """Check type and shape, and make a stack of a single image."""
-    if not (array.dtype.kind in "fc" or array.dtype in (np.uint8, np.uint16)):
-        raise DataError(
-            path,
-            f"{label}numbers of type {array.dtype}",
-            expected="floats (phase in radians), complex numbers (field) or unsigned 8- or 16-bit grey values",
-        )
-    if array.ndim not in (2, 3) or array.size == 0:
-        raise DataError(
-            path, f"{label}an array of shape {array.shape}", expected="an image (y, x) or a stack (n, y, x)"
-        )
-    stacked = array.ndim == 3
-    return RawImages(array if stacked else array[np.newaxis], None, None, stacked)
-
-
-def _colour(path: Path) -> DataError:
-    return DataError(path, "a colour, palette or black-and-white image", expected="8- or 16-bit grey values")
-
-
-_READERS: dict[str, Callable[[Path, str | None], RawImages]] = {
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".tif": _read_tif,
-    ".tiff": _read_tif,
-    ".png": _read_png,
-    ".mat": _read_mat,
-    ".h5": _read_h5,
-    ".hdf5": _read_h5,
+_OPENERS: dict[str, Callable[[Path, ExitStack], Contents]] = {
+    ".npy": _open_npy,
+    ".npz": _open_npz,
+    ".tif": open_tiff,
+    ".tiff": open_tiff,
+    ".png": _open_png,
+    ".mat": _open_mat,
+    ".h5": _open_h5,
+    ".hdf5": _open_h5,
 }
-SUFFIXES = tuple(_READERS)
+SUFFIXES = tuple(_OPENERS)

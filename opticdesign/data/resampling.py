@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 __all__ = ["resample", "resample_mask", "resampled_shape"]
 
 
-def resampled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+def resampled_shape(shape: tuple[int, int], scale: tuple[float, float]) -> tuple[int, int]:
     """Rows and columns after scaling by pitch / design pitch: 2304 at 6.5 µm / 60 become 789 at 316.4 nm."""
-    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+    return max(1, round(shape[0] * scale[0])), max(1, round(shape[1] * scale[1]))
 
 
 def resample(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:

@@ -14,6 +14,8 @@ from opticdesign.design.instrument import (
 )
 from opticdesign.design.learning import (
     Augmentation,
+    Data,
+    DataTables,
     Evaluation,
     FolderData,
     Stage,
@@ -22,13 +24,15 @@ from opticdesign.design.learning import (
     Training,
     Vgg19Spec,
 )
-from opticdesign.design.loading import load_design
+from opticdesign.design.loading import check_tables, load_design
 from opticdesign.design.schema import Design, design_schema
 from opticdesign.design.tolerancing import Tolerance
 
 __all__ = [
     "Augmentation",
     "D2NNOptics",
+    "Data",
+    "DataTables",
     "Design",
     "DetectorSpec",
     "Evaluation",
@@ -50,6 +54,7 @@ __all__ = [
     "Training",
     "UNetSpec",
     "Vgg19Spec",
+    "check_tables",
     "design_schema",
     "load_design",
 ]

@@ -12,6 +12,7 @@ from opticdesign.materials import MATERIALS
 
 __all__ = [
     "NAME",
+    "DataUnit",
     "Factor",
     "Fraction",
     "MaterialName",
@@ -24,6 +25,7 @@ __all__ = [
     "automatic",
     "distinct",
     "sequence",
+    "usual_unit",
 ]
 
 _T = TypeVar("_T")
@@ -85,3 +87,13 @@ Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Temperature: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 StepNumber: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
 Part: TypeAlias = Literal["optics", "decoder"]
+DataUnit: TypeAlias = Literal[
+    "rad", "mrad", "deg", "waves", "nm", "um", "mm", "m",
+    "full scale", "8 bit", "10 bit", "12 bit", "14 bit", "16 bit",
+]  # fmt: skip
+_UNIT_WORDS = {"radians": "rad", "degrees": "deg", "wave": "waves", "µm": "um", "μm": "um", "micron": "um"}
+
+
+def usual_unit(word: object) -> object:
+    """A unit of data by the name that we use for it."""
+    return _UNIT_WORDS.get(word, word) if isinstance(word, str) else word

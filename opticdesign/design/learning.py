@@ -6,7 +6,18 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from opticdesign.design.fields import Factor, Fraction, Name, Part, StepNumber, Table, Temperature, sequence
+from opticdesign.design.fields import (
+    DataUnit,
+    Factor,
+    Fraction,
+    Name,
+    Part,
+    StepNumber,
+    Table,
+    Temperature,
+    sequence,
+    usual_unit,
+)
 from opticdesign.design.mask_rules import check_masks, check_temperature
 from opticdesign.design.rules import (
     check_data_split,
@@ -22,6 +33,7 @@ from opticdesign.units import Angle, Length
 __all__ = [
     "Augmentation",
     "Data",
+    "DataTables",
     "Evaluation",
     "FolderData",
     "Perceptual",
@@ -51,21 +63,40 @@ class FolderData(Table):
     Attributes:
         kind: "folder".
         path: the file or folder; a relative path starts at the current directory. Whether it exists is seen on reading.
-        pitch: distance between neighbouring samples of the files, metres; None where it is the design's.
-        key: name of the array inside npz, mat and h5 files; None where there is one candidate only.
-        phase_range: phases of zero and of full scale in integer images, radians.
-        split_by: divide each field into sectors, or deal out whole files.
+        pitch: distance between neighbouring samples of the files, metres; None where it is what they say, or the
+            design's where they say nothing.
+        key: name of the array inside npz, mat and h5 files, or a pattern such as "*/phase/raw", whose every match is a
+            map; None where there is one candidate only.
+        unit: what real numbers are in: an angle, waves, a length of optical path, or grey values of so many bits, "full
+            scale" for floats from 0 to 1; None where they are radians that look like it, or integers.
+        complex: what complex numbers are: a field A·exp(iφ), or amplitude and phase as real and imaginary parts.
+        wrapped: what becomes of a phase that jumps by 2π: refused, unwrapped, or accepted as it is.
+        phase_range: phases of zero and of full scale of grey values, radians.
+        split_by: divide each field into sectors, or deal out whole files, or whole maps.
         split: fractions for training, validation and test; their sum is 1.
     """
 
     kind: Literal["folder"] = Field(description="kind of data", examples=["folder"])
     path: str = Field(min_length=1, max_length=4096, description="a file or folder", examples=["fields/"])
     pitch: Length | None = Field(default=None, gt=0, description="distance of samples", examples=["316.4 nm"])
-    key: str | None = Field(default=None, min_length=1, description="name of an array", examples=["phase"])
+    key: str | None = Field(
+        default=None, min_length=1, description="name of an array, or a pattern", examples=["phase"]
+    )
+    unit: Annotated[DataUnit, BeforeValidator(usual_unit)] | None = Field(
+        default=None, description="what the numbers are in", examples=["nm"]
+    )
+    complex: Literal["field", "amplitude+phase"] | None = Field(
+        default=None, description="what complex numbers are", examples=["field"]
+    )
+    wrapped: Literal["refuse", "unwrap", "accept"] = Field(
+        default="refuse", description="what becomes of a phase that jumps by 2π", examples=["unwrap"]
+    )
     phase_range: Annotated[tuple[Angle, Angle], BeforeValidator(sequence), AfterValidator(check_phase_range)] | None = (
         Field(default=None, description="phases of zero and full scale", examples=[["0 rad", "6.28 rad"]])
     )
-    split_by: Literal["sector", "file"] = Field(default="sector", description="what is divided", examples=["sector"])
+    split_by: Literal["sector", "file", "map"] = Field(
+        default="sector", description="what is divided", examples=["sector"]
+    )
     split: Annotated[
         tuple[Fraction, Fraction, Fraction], BeforeValidator(sequence), AfterValidator(check_data_split)
     ] = Field(
@@ -233,6 +264,12 @@ class Evaluation(Table):
     tiling: Literal["blend", "crop", "pad"] = Field(
         default="blend", description="how tiles make a full field", examples=["blend"]
     )
+
+
+class DataTables(Table):
+    """The table [data] alone, of files, where there is no design."""
+
+    data: FolderData
 
 
 Data: TypeAlias = Annotated[SyntheticData | FolderData, Field(discriminator="kind")]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 
 from opticdesign.design.problems import kind_of, line_numbers, models_of, problems_of
 from opticdesign.design.schema import Design
-from opticdesign.design.toml_text import one_line, printable
+from opticdesign.design.toml_text import one_line, printable, toml_value
 from opticdesign.errors import DesignError, DesignProblem
 
-__all__ = ["load_design", "load_tables"]
+__all__ = ["check_tables", "load_design", "load_tables"]
 
 _Tables = TypeVar("_Tables", bound=BaseModel)
 
@@ -42,12 +43,14 @@ class _Override:
         return shared > 0 and path[:shared] == self.path[:shared]
 
 
-def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
+def load_design(path: Path | str, overrides: Sequence[str] = (), **settings: object) -> Design:
     """Read and check a design.
 
     Args:
         path: as for `load_tables`. A relative `data.path` inside starts at the current directory, not at the file.
         overrides: as for `load_tables`.
+        settings: values in the place of the file's by table, such as `optics={"layers": 3}`, or by dotted key, such as
+            `**{"optics.layers": 3}`; quantities are text with a unit.
 
     Returns:
         The design in SI units.
@@ -55,7 +58,17 @@ def load_design(path: Path | str, overrides: Sequence[str] = ()) -> Design:
     Raises:
         DesignError: the file cannot be read, or the design has problems; it holds all of them.
     """
-    return load_tables(path, Design, overrides)
+    return load_tables(path, Design, [*overrides, *_texts(settings)])
+
+
+def _texts(settings: Mapping[str, object], table: str = "") -> Iterator[str]:
+    """Each of nested settings as "key=value"."""
+    for key, value in settings.items():
+        name = f"{table}.{key}" if table else key
+        if isinstance(value, Mapping):
+            yield from _texts(value, name)
+        else:
+            yield f"{name}={toml_value(str(value) if isinstance(value, Path) else value)}"
 
 
 def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str] = (), example: str = _INIT) -> _Tables:
@@ -75,11 +88,33 @@ def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str]
     text = _read(Path(path), source, example)
     data = _parse(text, source, example)
     _refuse_other_kind(data, model, source)
+    return _validated(data, model, overrides, source, text, Path(path).parent, example)
+
+
+def check_tables(data: dict[str, Any], model: type[_Tables], overrides: Sequence[str], example: str) -> _Tables:
+    """Tables that no file holds, changed by "key=value" texts, against a schema.
+
+    Raises:
+        DesignError: they have problems; the error holds all of them.
+    """
+    return _validated(data, model, overrides, _OVERRIDE, "", Path(), example)
+
+
+def _validated(
+    data: dict[str, Any],
+    model: type[_Tables],
+    overrides: Sequence[str],
+    source: str,
+    text: str,
+    folder: Path,
+    example: str,
+) -> _Tables:
+    """Tables with their overrides, as the schema reads them; `text` is what they stand in, for numbers of lines."""
     changes = [_override(entry) for entry in overrides]
     for change in sorted(changes, key=lambda change: not change.sets_kind):  # a kind decides what the other keys mean
         _apply(change, data, model)
     try:
-        return model.model_validate(data, context={"folder": Path(path).parent})  # for paths inside
+        return model.model_validate(data, context={"folder": folder})  # for paths inside
     except ValidationError as error:
         lines = line_numbers(text)
         found = problems_of(error, data, model, example)
@@ -144,10 +179,10 @@ def _refuse_other_kind(data: Mapping[str, Any], model: type[BaseModel], source: 
     """Refuse a study where a design is wanted, and the reverse, by one word instead of one for each key."""
     design = bool(data.keys() & {"light", "optics"})
     if model is Design and "kind" in data and not design:
-        remedy = f"opticdesign study {source}"
+        remedy = f"opticdesign study {shlex.quote(source)}"
         raise _error(source, "this is a study, not a design", expected="a design file", remedy=remedy)
     if model is not Design and design and "kind" not in data:
-        remedy = f"opticdesign optimize {source}"
+        remedy = f"opticdesign optimize {shlex.quote(source)}"
         raise _error(source, "this is a design, not a study", expected="a study file", remedy=remedy)
 
 

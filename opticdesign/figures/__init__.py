@@ -1,6 +1,7 @@
 """Pictures of a run, drawn with matplotlib: `draw_…` writes a PNG, `…_figure` gives the figure itself."""
 
 from opticdesign.figures.comparison import comparison_figure, draw_comparison
+from opticdesign.figures.fields import FieldPicture, draw_fields, fields_figure
 from opticdesign.figures.history import draw_history, history_figure
 from opticdesign.figures.masks import draw_masks, masks_figure
 from opticdesign.figures.panel import draw_panel, panel_figure
@@ -8,14 +9,17 @@ from opticdesign.figures.profiles import draw_profiles, profiles_figure
 from opticdesign.figures.whole_field import draw_field, field_figure
 
 __all__ = [
+    "FieldPicture",
     "comparison_figure",
     "draw_comparison",
     "draw_field",
+    "draw_fields",
     "draw_history",
     "draw_masks",
     "draw_panel",
     "draw_profiles",
     "field_figure",
+    "fields_figure",
     "history_figure",
     "masks_figure",
     "panel_figure",

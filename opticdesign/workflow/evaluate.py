@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from opticdesign.data import PatchSet, Split
-from opticdesign.data.source import load_split
 from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
 from opticdesign.evaluation import METRICS, Score, interval
@@ -32,6 +31,7 @@ from opticdesign.system import build_microscope, build_process
 from opticdesign.training import Trainer, TrainingPosition
 from opticdesign.workflow.optimise import load_trained
 from opticdesign.workflow.patches import TEST_PATCHES, batch_source, patch_set
+from opticdesign.workflow.run_data import run_data
 from opticdesign.workflow.score import ImageScores, Judged, judge, score_constant
 
 __all__ = ["Evaluation", "Row", "evaluate", "fit_power"]
@@ -59,6 +59,8 @@ class Evaluation:
         fields: number of test fields.
         quick: whether the run used the smoke budget.
         start: name of the run that this one's decoder started from; those of the floors started untrained.
+        data_changed: whether the data files are others than the run was trained on, as was asked for.
+        notes: what is to be said about them.
     """
 
     rows: tuple[Row, ...]
@@ -66,6 +68,8 @@ class Evaluation:
     fields: int
     quick: bool
     start: str | None = None
+    data_changed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -73,6 +77,7 @@ def evaluate(
     device: torch.device,
     on_step: Callable[[str, int, int], None],
     stop_asked: Callable[[], bool],
+    data_changed: bool = False,
 ) -> Evaluation:
     """Score a run and its floors on the test data, and write table and figures to RUN/evaluation.
 
@@ -85,24 +90,30 @@ def evaluate(
         device: where to compute.
         on_step: hears the row's name, the step and the number of steps while a floor is trained.
         stop_asked: whether the user asked to stop; the floor being trained is kept as far as it is.
+        data_changed: whether other data files are taken than the run was trained on.
 
     Raises:
         StudyStopped: `stop_asked` became true; the same call continues.
         UsageError: the run is not complete.
-        RunError: another process works in the run folder.
+        RunError: another process works in the run folder, or its data files are others.
         DataError, DivergenceError, StorageError: as their names say.
     """
     with run.locked():
         try_folder(run.folder / "evaluation")
-        return _evaluate(run, device, on_step, stop_asked)
+        return _evaluate(run, device, on_step, stop_asked, data_changed)
 
 
 def _evaluate(
-    run: Run, device: torch.device, on_step: Callable[[str, int, int], None], stop_asked: Callable[[], bool]
+    run: Run,
+    device: torch.device,
+    on_step: Callable[[str, int, int], None],
+    stop_asked: Callable[[], bool],
+    data_changed: bool,
 ) -> Evaluation:
     design, seed = run.design, run.design.training.seed
     microscope, _ = load_trained(run, device)
-    split = load_split(design)
+    data = run_data(run, data_changed)
+    split = data.split
     test, seen = patch_set(split.test, design, TEST_PATCHES), _data_sha256(split)
     judged = {"this design": judge(microscope, split.test, design)}
     for name, floor_design in floors_of(design):
@@ -113,7 +124,8 @@ def _evaluate(
     rows.insert(1, _row("constant image", score_constant(split, design), seed))
     start = run.info["environment"].get("start_from", {"parts": []})
     source = start["run"] if "decoder" in start["parts"] and microscope.decoder is not None else None
-    result = Evaluation(tuple(rows), len(test.targets), len(split.test), run.quick, source)
+    counts = len(test.targets), len(split.test)
+    result = Evaluation(tuple(rows), *counts, run.quick, source, data.changed, data.notes)
     _write(run, result)
     _draw(run, microscope, test.first(_SHOWN), judged)
     return result

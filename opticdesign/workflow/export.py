@@ -12,7 +12,7 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor
 
-from opticdesign.data.source import load_split
+from opticdesign.data import PatchSet
 from opticdesign.errors import RunError, UsageError
 from opticdesign.evaluation import image_scores
 from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
@@ -25,6 +25,7 @@ from opticdesign.system import build_process
 from opticdesign.workflow.agreement import IndependentModel, independent_models, size_problems, unscaled
 from opticdesign.workflow.optimise import load_trained
 from opticdesign.workflow.patches import TEST_PATCHES, patch_set
+from opticdesign.workflow.run_data import run_data
 
 __all__ = [
     "AGREE_DB",
@@ -68,6 +69,7 @@ class Verification:
         quick: whether the run used the smoke budget.
         independent: what an independent model says of the masks that were read.
         notes: what was taken for granted.
+        data_changed: whether the data files are others than the run was trained on, as was asked for.
     """
 
     checks: tuple[ExporterCheck, ...]
@@ -76,6 +78,7 @@ class Verification:
     quick: bool
     independent: tuple[IndependentModel, ...] = ()
     notes: tuple[str, ...] = ()
+    data_changed: bool = False
 
     @property
     def ok(self) -> bool:
@@ -138,26 +141,29 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
         return export_design(job, chosen, exports_folder(run, to), provenance)
 
 
-def made_stages(run: Run, device: torch.device, patches: int = TEST_PATCHES) -> tuple[Stage, Stage]:
+def made_stages(
+    run: Run, device: torch.device, patches: int = TEST_PATCHES, data_changed: bool = False
+) -> tuple[Stage, Stage]:
     """The trained masks as they are, and as they are to be made, on at most so many test patches.
 
     Raises:
         UsageError: an unfinished run.
+        RunError: other data files than it was trained on, unless `data_changed` says so.
     """
     process = build_process(run.design)
     microscope, _ = load_trained(run, device)
     phases, amplitudes = microscope.optics.phases_rad(), microscope.optics.amplitudes()
     halftone = run.design.export.layout.halftone
     openings = _openings(microscope, halftone)
-    measure = _measurement(run, microscope, patches)
+    fields = run_data(run, data_changed).split.test
+    measure = _measurement(run, microscope, patch_set(fields, run.design, patches))
     made = None if openings is None else (openings / halftone**2).float()
     quantised = process.phase_of_level(_levels(microscope, process))
     return measure("float", phases, amplitudes), measure("quantised", quantised, made)
 
 
-def _measurement(run: Run, microscope: Microscope, patches: int) -> Callable[[str, Tensor, Tensor | None], Stage]:
-    """What makes a stage of its name, phases and amplitudes on the test patches of a run."""
-    shown = patch_set(load_split(run.design).test, run.design, patches)
+def _measurement(run: Run, microscope: Microscope, shown: PatchSet) -> Callable[[str, Tensor, Tensor | None], Stage]:
+    """What makes a stage of its name, phases and amplitudes on test patches of a run."""
 
     def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
         microscope.optics.set_phases_rad(masks_rad)
@@ -177,6 +183,7 @@ def verify(
     *,
     independent: int = INDEPENDENT_PATCHES,
     agree_db: float = AGREE_DB,
+    data_changed: bool = False,
 ) -> Verification:
     """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
 
@@ -189,10 +196,11 @@ def verify(
         patches: most test patches to simulate.
         independent: most of them that the independent model looks at; none leaves it out.
         agree_db: by how much its mean PSNR may differ.
+        data_changed: whether other data files are taken than the run was trained on.
 
     Raises:
         UsageError: an unfinished run.
-        RunError: there is no export.
+        RunError: there is no export, or the data files are others.
         VerificationError: the manifest is damaged or is of another shape or process.
     """
     folder = exports_folder(run, to)
@@ -211,7 +219,8 @@ def verify(
     checks = verify_files(folder, levels.numpy(), process, None if openings is None else openings.numpy())
     if openings is not None and all(check.readback is None or check.readback.openings is None for check in checks):
         problems.append("manifest.json: no exported file holds the learned amplitude; export a layout (--gds) as well")
-    measure = _measurement(run, microscope, patches)
+    data = run_data(run, data_changed)
+    measure = _measurement(run, microscope, patch_set(data.split.test, run.design, patches))
     made = None if openings is None else (openings / halftone**2).float()
     stages = [measure("float", phases, amplitudes), measure("quantised", process.phase_of_level(levels), made)]
     for check in checks:
@@ -220,13 +229,15 @@ def verify(
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
     problems += size_problems(run.design, checks)
-    notes = [f"{name}: no size was read, the design's is taken" for name in unscaled(checks)]
+    notes = [*data.notes, *(f"{name}: no size was read, the design's is taken" for name in unscaled(checks))]
     opinions: list[IndependentModel] = []
     if independent > 0:
-        shown = patch_set(load_split(run.design).test, run.design, independent)
+        shown = patch_set(data.split.test, run.design, independent)
         try:
             opinions += independent_models(run.design, microscope, checks, made, halftone, shown)
         except UsageError as error:
             notes.append(f"no independent model: {error.message}")
     problems += filter(None, (opinion.problem(agree_db) for opinion in opinions))
-    return Verification(tuple(checks), tuple(stages), tuple(problems), run.quick, tuple(opinions), tuple(notes))
+    return Verification(
+        tuple(checks), tuple(stages), tuple(problems), run.quick, tuple(opinions), tuple(notes), data.changed
+    )

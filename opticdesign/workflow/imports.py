@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +16,19 @@ from opticdesign.distributed import ALONE
 from opticdesign.elements import ring_means, ring_of_point
 from opticdesign.errors import UsageError
 from opticdesign.floors import decoder_stages
-from opticdesign.importing import ImportJob, SourceFile, read_masks
+from opticdesign.importing import ImportJob, read_masks
 from opticdesign.microscope import Microscope
 from opticdesign.optical_system import DiffractiveSystem, FilterSystem, OpticalSystem
 from opticdesign.run import Run, create_run, environment
+from opticdesign.said import Said
+from opticdesign.source_file import SourceFile
 from opticdesign.system import build_microscope, build_process
 from opticdesign.training import Trainer
 from opticdesign.workflow.evaluate import fit_power
 from opticdesign.workflow.optimise import Progress, finish_run, quick_design, train_run
+from opticdesign.workflow.own_files import own_masks
 from opticdesign.workflow.patches import batch_source
+from opticdesign.workflow.run_data import data_facts
 
 __all__ = ["ImportRequest", "import_run"]
 
@@ -43,9 +47,7 @@ class ImportRequest:
         parent: folder of all runs.
         quick: a smoke budget, marked in every result.
         train: whether the decoder is trained.
-        layers: a table of a layout's layers.
-        pitch_m: distance of samples in the files, whatever they say.
-        unit_m: unit of heights in files that do not say it, metres.
+        said: what the files do not say themselves.
     """
 
     files: Sequence[Path]
@@ -55,9 +57,7 @@ class ImportRequest:
     parent: Path = Path("runs")
     quick: bool = False
     train: bool = True
-    layers: Path | None = None
-    pitch_m: float | None = None
-    unit_m: float = 1e-9
+    said: Said = field(default_factory=Said)
 
 
 def import_run(request: ImportRequest, on_progress: Callable[[Progress], None], stop_asked: Callable[[], bool]) -> Run:
@@ -82,7 +82,7 @@ def import_run(request: ImportRequest, on_progress: Callable[[Progress], None], 
     if microscope.decoder is None:
         fit_power(microscope, design, split)
     facts = environment(str(request.device), torch.get_num_threads())
-    info: dict[str, Any] = {"environment": facts, "imported": origin, "decoder": decoder}
+    info: dict[str, Any] = {"environment": facts, "imported": origin, "decoder": decoder, "data": data_facts(design)}
     run = create_run(design, request.output, request.parent, quick=request.quick, status="running", **info)
     with run.locked():
         run.save(trainer.state(), vars(trainer.position))  # a run that is stopped early is resumed with these masks
@@ -109,11 +109,9 @@ def _place_masks(microscope: Microscope, design: Design, request: ImportRequest)
         process=build_process(design),
         layout=design.export.layout,
         halftone=None if optics.amplitudes() is None else design.export.layout.halftone,
-        layer_map=None if request.layers is None else SourceFile.read(request.layers),
-        file_pitch_m=request.pitch_m,
-        file_unit_m=request.unit_m,
+        said=request.said,
     )
-    found, importer = read_masks(job)
+    found, importer = own_masks(job) or read_masks(job)
     phases = torch.from_numpy(found.phase_rad)
     _check_regular(optics, phases)
     optics.set_phases_rad(phases)
@@ -122,7 +120,7 @@ def _place_masks(microscope: Microscope, design: Design, request: ImportRequest)
         optics.set_amplitudes(torch.from_numpy(found.amplitudes))
     elif job.halftone is not None:
         notes.append("the files hold no amplitude: it is as the design starts")
-    tables = [job.layer_map] if job.layer_map else []
+    tables = [job.said.layers] if job.said.layers else []
     files = [{"name": file.path.name, "sha256": file.sha256} for file in (*job.files, *tables)]
     return {"importer": importer, "files": files, "notes": notes}
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from opticdesign.data import Split
-from opticdesign.data.source import load_split
+from opticdesign.data.source import LoadedData, load_data, load_split
 from opticdesign.design import Design, SyntheticData
 from opticdesign.distributed import ALONE, Workers
 from opticdesign.errors import RunError, UsageError
@@ -22,11 +22,13 @@ from opticdesign.evaluation import image_scores
 from opticdesign.figures import draw_history, draw_masks, draw_panel
 from opticdesign.microscope import Microscope
 from opticdesign.reconstruction import reconstruct
-from opticdesign.run import Run, create_run, environment, open_run, resumable_run
+from opticdesign.run import Run, create_run, environment, open_run, resumable_run, resume_command
 from opticdesign.schedule import legs_of
 from opticdesign.system import build_microscope, build_process
 from opticdesign.training import StepReport, Trainer, TrainingPosition, load_weights
+from opticdesign.workflow.data_report import report_of
 from opticdesign.workflow.patches import batch_source, patch_set
+from opticdesign.workflow.run_data import check_data, data_facts, refuse_other_files
 from opticdesign.workflow.start import take_over
 
 __all__ = [
@@ -121,8 +123,8 @@ def rehearse(design: Design) -> None:
     """
     if isinstance(design.data, SyntheticData):  # its fields differ by their seeds alone: one for each part of the split
         design = design.model_copy(update={"data": design.data.model_copy(update={"fields": 3})})
-    design, _, split, _ = _prepare(design, Options(torch.device("cpu")))
-    patch_set(split.val, design, _VALIDATION_PATCHES)
+    design, _, loaded, _ = _prepare(design, Options(torch.device("cpu")))
+    patch_set(loaded.split.val, design, _VALIDATION_PATCHES)
 
 
 def plan_optimisation(design: Design, device: torch.device, start_from: Path | None = None) -> Plan:
@@ -206,21 +208,38 @@ def optimise(
     options: Options,
     on_progress: Callable[[Progress], None],
     stop_asked: Callable[[], bool],
+    on_news: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Train a design, stage by stage, in a run folder.
+
+    Args:
+        design: what is trained.
+        options: where and how.
+        on_progress: hears of each step.
+        stop_asked: whether the user asked to stop.
+        on_news: hears how the data was understood, a line at a time.
 
     Raises:
         Stopped: `stop_asked` became true; a checkpoint was written first.
         DivergenceError, DataError, RunError, StorageError: as their names say.
     """
-    design, trainer, split, facts = _prepare(design, options)
+    design = quick_design(design) if options.quick else design
     if options.resume:
         run = resumable_run(design, options.output, options.parent)
-    else:
-        run = create_run(
-            design, options.output, options.parent, quick=options.quick, status="running", environment=facts
-        )
+        refuse_other_files(str(run.folder), design, run.info.get("data"))
+        for note in check_data(run)[0]:
+            on_news(note)
+    files = data_facts(design)
+    design, trainer, loaded, facts = _prepare(design, options)
+    split, report = loaded.split, report_of(design, loaded)
+    if not options.resume:
+        info: dict[str, Any] = {"quick": options.quick, "status": "running", "environment": facts, "data": files}
+        run = create_run(design, options.output, options.parent, **info)
     with run.locked():
+        if report is not None and not options.resume:
+            report.keep(run.folder, split)
+            for line in report.lines():
+                on_news(line)
         if options.resume:
             _restore(run, trainer, facts.get("start_from"))
             run.rewind(trainer.position.total)
@@ -241,20 +260,21 @@ def assist(design: Design, options: Options, stop_asked: Callable[[], bool]) -> 
             return
 
 
-def _prepare(design: Design, options: Options) -> tuple[Design, Trainer, Split, dict[str, Any]]:
+def _prepare(design: Design, options: Options) -> tuple[Design, Trainer, LoadedData, dict[str, Any]]:
     """The design at its budget, its trainer, its data, and what its result depends on."""
     if options.quick:
         design = quick_design(design)
-    split = load_split(design)
+    loaded = load_data(design)
     microscope = build_microscope(design)
     facts = environment(str(options.device), torch.get_num_threads(), options.workers.count)
     if options.start_from is not None:
         facts["start_from"] = _start_from(options.start_from, design, microscope)
-    trainer = Trainer(design, microscope, batch_source(design, split), options.device, workers=options.workers)
+    draw = batch_source(design, loaded.split)
+    trainer = Trainer(design, microscope, draw, options.device, workers=options.workers)
     if trainer.perceptual is not None:
         weights = getattr(trainer.perceptual, "sha256", None)
         facts["perceptual"] = {"name": trainer.perceptual.name, "weights_sha256": weights}
-    return design, trainer, split, facts
+    return design, trainer, loaded, facts
 
 
 def _start_from(folder: Path, design: Design, microscope: Microscope) -> dict[str, Any]:
@@ -365,7 +385,7 @@ def load_trained(run: Run, device: torch.device) -> tuple[Microscope, str]:
         raise UsageError(
             f"{run.folder}: training has not finished (status {run.info['status']!r})",
             expected="a complete run",
-            remedy=f"opticdesign optimize {run.folder / 'design.toml'} --output {run.folder} --resume",
+            remedy=resume_command(run.folder),
         )
     tensors, _, digest = run.load()
     microscope = build_microscope(run.design)

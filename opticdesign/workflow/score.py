@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from opticdesign.data import PhaseField, Split
-from opticdesign.data.source import load_split
 from opticdesign.design import Design
 from opticdesign.evaluation import image_scores
 from opticdesign.full_field import FullField, reconstruct_field
@@ -20,6 +19,7 @@ from opticdesign.run import Run
 from opticdesign.system import build_process
 from opticdesign.workflow.optimise import load_trained
 from opticdesign.workflow.patches import TEST_PATCHES, object_window, patch_set
+from opticdesign.workflow.run_data import run_data
 
 __all__ = ["ImageScores", "Judged", "judge", "score_constant", "score_run"]
 
@@ -52,9 +52,10 @@ def score_run(run: Run, device: torch.device) -> ImageScores:
 
     Raises:
         UsageError: the run is not complete.
+        RunError: its data files are not those that it was trained on.
     """
     microscope, _ = load_trained(run, device)
-    return judge(microscope, load_split(run.design).test, run.design).scores
+    return judge(microscope, run_data(run).split.test, run.design).scores
 
 
 def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) -> Judged:

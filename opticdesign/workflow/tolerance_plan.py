@@ -16,6 +16,7 @@ from opticdesign.storage import json_sha256
 from opticdesign.tolerance.defaults import tolerance_of
 from opticdesign.tolerance.sensitivity import widths
 from opticdesign.tolerance.study import Plan, plan_of
+from opticdesign.workflow.run_data import DATA_CHANGED, check_data, data_facts
 from opticdesign.workflow.tolerance_worker import Request, Subject, load_subject
 
 __all__ = ["Prepared", "ToleranceOptions", "prepare"]
@@ -38,6 +39,7 @@ class ToleranceOptions:
         scheduler: address of a dask scheduler whose workers compute.
         output: folder of all studies; left out, RUN/tolerance.
         changes: key=value texts that change [tolerance].
+        data_changed: whether other data files are taken than the run was trained on.
     """
 
     device: torch.device
@@ -50,6 +52,7 @@ class ToleranceOptions:
     scheduler: str | None = None
     output: Path | None = None
     changes: tuple[str, ...] = ()
+    data_changed: bool = False
 
     @property
     def processes(self) -> int:
@@ -70,6 +73,8 @@ class Prepared:
         request: what workers need to know.
         subject: the instrument.
         plan: how much of everything.
+        notes: what is to be said about the data files.
+        data_changed: whether they are others than the run was trained on.
     """
 
     run: Run
@@ -78,6 +83,8 @@ class Prepared:
     request: Request
     subject: Subject
     plan: Plan
+    notes: tuple[str, ...] = ()
+    data_changed: bool = False
 
     @property
     def folder(self) -> Path:
@@ -106,6 +113,7 @@ class Prepared:
         parts = ["opticdesign tolerance", shlex.quote(str(self.run.folder)), f"--samples {self.plan.samples}"]
         parts += [f"--seed {self.plan.seed}", f"--device {self.request.device}"]
         parts += [f"--sobol {self.plan.sobol}"] * bool(self.plan.sobol) + ["--quick"] * options.quick
+        parts += [DATA_CHANGED] * options.data_changed
         parts += [f"--set {shlex.quote(change)}" for change in options.changes]
         return " ".join(parts + ([] if output is None else [f"--output {shlex.quote(str(output))}"]))
 
@@ -116,6 +124,7 @@ def prepare(run: Run, options: ToleranceOptions) -> Prepared:
     Raises:
         UsageError: an unfinished run, or options that do not fit.
         DesignError: a change that is wrong.
+        RunError: other data files than the run was trained on.
     """
     if options.sobol and (options.sobol < 2 or options.sobol & (options.sobol - 1)):
         raise UsageError(
@@ -125,6 +134,15 @@ def prepare(run: Run, options: ToleranceOptions) -> Prepared:
     tolerance = tolerance_of(design)
     seed = design.training.seed if options.seed is None else options.seed
     memory_gib = None if options.memory_gib is None else options.memory_gib / options.processes
-    request = Request(str(run.folder.resolve()), tolerance.model_dump_json(), seed, options.device.type, memory_gib)
+    notes, changed = check_data(run, options.data_changed)
+    request = Request(
+        str(run.folder.resolve()),
+        tolerance.model_dump_json(),
+        seed,
+        options.device.type,
+        memory_gib,
+        data=json_sha256(files) if (files := data_facts(run.design)) else "",
+        data_changed=options.data_changed,
+    )
     plan = plan_of(tolerance, seed, options.samples, options.sobol, options.quick)
-    return Prepared(run, options, tolerance, request, load_subject(request), plan)
+    return Prepared(run, options, tolerance, request, load_subject(request), plan, notes, changed)

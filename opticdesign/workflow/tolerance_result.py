@@ -28,17 +28,18 @@ __all__ = ["result_of", "stages_of"]
 def stages_of(prepared: Prepared) -> tuple[StageMetrics, ...]:
     """Float, quantised and, where there are exports, read back, on the images of the study."""
     run, device, images = prepared.run, prepared.options.device, prepared.tolerance.images
+    changed = prepared.options.data_changed
     note = "not exported"
     if (exports_folder(run, None) / MANIFEST_NAME).is_file():
         try:
-            found = verify(run, device, None, images)
+            found = verify(run, device, None, images, data_changed=changed)
         except (RunError, VerificationError) as error:
             note = error.message
         else:
             problems = "; ".join((*found.problems, *(line for check in found.checks for line in check.problems)))
             stages = [_stage(stage, problems if stage.name.startswith("read back") else "") for stage in found.stages]
             return tuple(stages)
-    return (*map(_stage, made_stages(run, device, images)), StageMetrics("read back", {}, note))
+    return (*map(_stage, made_stages(run, device, images, changed)), StageMetrics("read back", {}, note))
 
 
 def _stage(stage: Stage, note: str = "") -> StageMetrics:
@@ -57,7 +58,7 @@ def result_of(
         seconds: that it took.
     """
     subject, plan, run = prepared.subject, prepared.plan, prepared.run
-    found = vars(findings) | {"notes": (*findings.notes, *_start_note(subject.design))}
+    found = vars(findings) | {"notes": (*prepared.notes, *findings.notes, *_start_note(subject.design))}
     return ToleranceResult(
         name=subject.design.name,
         metric=prepared.tolerance.metric,
@@ -114,6 +115,7 @@ def _provenance(prepared: Prepared, seconds: float) -> dict[str, Any]:
         "tolerance": json.loads(prepared.request.tolerance),
         "points_in_a_shard": SHARD_POINTS,
         "scheduler": options.scheduler is not None,
+        "data_changed": prepared.data_changed,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         **environment(str(options.device), 1, options.processes),

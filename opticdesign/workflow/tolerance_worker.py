@@ -13,7 +13,6 @@ from typing import Any
 import torch
 
 import opticdesign
-from opticdesign.data.source import load_split
 from opticdesign.design import Design, Tolerance
 from opticdesign.errors import RunError
 from opticdesign.processes import one_thread
@@ -25,6 +24,7 @@ from opticdesign.tolerance.runner import shard_answer
 from opticdesign.tolerance.space import Space, build_space
 from opticdesign.workflow.optimise import choose_device, load_trained
 from opticdesign.workflow.patches import patch_set
+from opticdesign.workflow.run_data import run_data
 
 __all__ = ["Request", "Subject", "judge_shard", "load_subject"]
 
@@ -44,6 +44,8 @@ class Request:
         seed: seed of the draws.
         device: "cpu" or "cuda".
         memory_gib: memory that judging may take in each process; None for what is free.
+        data: hash of the data files, "" for synthetic data; files that change ask for another instrument.
+        data_changed: whether they may be others than the run was trained on.
     """
 
     run: str
@@ -51,6 +53,8 @@ class Request:
     seed: int
     device: str
     memory_gib: float | None = None
+    data: str = ""
+    data_changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,13 @@ def load_subject(request: Request) -> Subject:
 
     Raises:
         UsageError: an unfinished run, or no such device.
+        RunError: other data files than the run was trained on.
     """
     run, device = open_run(Path(request.run)), choose_device(request.device)
     tolerance = Tolerance.model_validate_json(request.tolerance)
     design = run.design.model_copy(update={"tolerance": tolerance})
     microscope, checkpoint = load_trained(run, device)
-    split, space = load_split(design), build_space(design)
+    split, space = run_data(run, request.data_changed).split, build_space(design)
     test = patch_set(split.test, design, tolerance.images)
     # a decoder is tuned again with what a lab could show it: not with the images that judge it
     calibration = patch_set(split.train, design, _CALIBRATION_PATCHES)

@@ -20,7 +20,8 @@ def flat(tmp_path: Path) -> Path:
     """Two flat height maps, the second one with a square of 500 nm."""
     heights = np.zeros((2, 64, 64), np.float32)
     heights[1, 16:48, 16:48] = 173.0
-    tifffile.imwrite(tmp_path / "masks.tif", heights, photometric="minisblack")
+    said = {"description": '{"unit": "nm"}', "metadata": None}
+    tifffile.imwrite(tmp_path / "masks.tif", heights, photometric="minisblack", **said)
     return tmp_path / "masks.tif"
 
 
@@ -80,7 +81,7 @@ def test_import_of_what_is_no_layout_says_what_one_is(
     false.write_text("no layout")
     done = command("import", false, *importing[2:])
     assert done.returncode == 2
-    assert f"{false}: byte 0: " in done.stderr and "expected: a whole " in done.stderr
+    assert f"{false}: cannot be read: " in done.stderr and "expected: a whole " in done.stderr
 
 
 @pytest.mark.parametrize(

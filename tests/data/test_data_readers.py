@@ -7,8 +7,9 @@ import tifffile
 from PIL import Image
 from scipy.io import savemat
 
-from opticdesign.data import load_fields
-from opticdesign.data.readers import SUFFIXES, read_images
+from opticdesign.data import Asked, Conventions, load_fields
+from opticdesign.data.choice import choose
+from opticdesign.data.readers import SUFFIXES, open_contents
 from opticdesign.errors import DataError
 
 
@@ -36,10 +37,21 @@ WHOLE = {
 }
 
 
+def read_images(path, key=None):
+    """The maps (n, y, x) that are taken of a file."""
+    with open_contents(path) as contents:
+        return np.concatenate([np.array(choice.taken.maps(path)) for choice in choose(path, contents, key)])
+
+
 def load(path):
     """Fields of a file, or None where it is refused as it should be."""
+    grey = (
+        Conventions(phase_range_rad=(0.0, 9.0))
+        if path.suffix == ".png"
+        else Conventions(complex_kind="amplitude+phase")
+    )
     try:
-        return load_fields(path, pitch_m=1e-6, design_pitch_m=1e-6, phase_range_rad=(0.0, 9.0))
+        return load_fields(path, Asked(1e-6, 1e-6, conventions=grey))
     except DataError as problem:
         assert str(path.name) in str(problem)
         assert len(str(problem)) < 800
@@ -157,7 +169,7 @@ def test_colour_tif_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((4, 4), np.int32), "numbers of type int32"),
+        (np.zeros((4, 4), np.int32), r'numbers of type int32, 0 … 0(.*\n)*.*set data.unit = "nm"'),
         (np.zeros((4, 4), np.bool_), "numbers of type bool"),
         (np.full((4, 4), "a"), "numbers of type <U1"),
         (np.zeros(4), r"an array of shape \(4,\)"),
@@ -168,7 +180,7 @@ def test_colour_tif_is_refused(tmp_path):
 def test_array_that_is_no_image_is_refused(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DataError, match=message):
-        read_images(tmp_path / "a.npy")
+        load_fields(tmp_path / "a.npy", Asked())
 
 
 def write(path, **arrays):
@@ -185,16 +197,16 @@ def write(path, **arrays):
 @pytest.mark.parametrize("name", ["k.npz", "k.mat", "k.h5"])
 def test_key_picks_the_array(tmp_path, name):
     write(tmp_path / name, phase=phase(), second=phase() + 1, vector=np.zeros((1, 1, 1, 3)))
-    np.testing.assert_array_equal(read_images(tmp_path / name, "second").data[0], phase() + 1)
+    np.testing.assert_array_equal(read_images(tmp_path / name, "second"), [phase() + 1])
 
 
 @pytest.mark.parametrize("name", ["k.npz", "k.mat", "k.h5"])
 def test_key_defaults_to_the_only_image(tmp_path, name):
     write(tmp_path / name, height=phase(), mask=phase() > 0.5, counts=np.arange(3))
-    images = read_images(tmp_path / name)
-    np.testing.assert_array_equal(images.data[0], phase())
-    np.testing.assert_array_equal(images.mask[0], phase() > 0.5)
-    assert not images.stacked
+    np.testing.assert_array_equal(read_images(tmp_path / name), [phase()])
+    (field,) = load(tmp_path / name)
+    np.testing.assert_array_equal(field.valid, phase() > 0.5)
+    assert field.name == name
 
 
 @pytest.mark.parametrize("name", ["k.npz", "k.mat", "k.h5"])

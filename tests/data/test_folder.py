@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 from scipy.io import savemat
 
-from opticdesign.data import PatchSampler, Window, grid_patches, load_fields, split_fields
+from opticdesign.data import Asked, Conventions, PatchSampler, Window, grid_patches, load_fields, split_fields
 from opticdesign.errors import DataError, UsageError
 
 PITCH_M = 316.4e-9
@@ -15,7 +15,9 @@ HELA = Path(__file__).resolve().parents[3] / "shared" / "data" / "hela_tie" / "h
 
 
 def load(path, **options):
-    return load_fields(path, **({"pitch_m": PITCH_M, "design_pitch_m": PITCH_M} | options))
+    reading = {name: options.pop(name) for name in ("pitch_m", "design_pitch_m", "key") if name in options}
+    asked = {"pitch_m": PITCH_M, "design_pitch_m": PITCH_M} | reading
+    return load_fields(path, Asked(**asked, conventions=Conventions(**({"wavelength_m": 632.8e-9} | options))))
 
 
 def bump(shape=(24, 30), peak=3.0):
@@ -110,15 +112,15 @@ def test_mat_e_field_holds_amplitude_and_phase(tmp_path, version):
         savemat(tmp_path / "f.mat", {"E_field": amplitude + 1j * phase, "other": phase})
     else:
         write_compound(tmp_path / "f.mat", "E_field", amplitude + 1j * phase)
-    (field,) = load(tmp_path / "f.mat")
+    (field,) = load(tmp_path / "f.mat", complex_kind="amplitude+phase")
     np.testing.assert_allclose(field.phase_rad, phase, atol=1e-6)
     np.testing.assert_allclose(field.amplitude, amplitude, atol=1e-6)
 
 
 def test_mat_e_field_that_is_a_field_is_refused_with_the_remedy(tmp_path):
     savemat(tmp_path / "f.mat", {"E_field": np.exp(1j * bump(peak=3.0))})
-    with pytest.raises(DataError, match=r"f.mat: an amplitude of -0.9\d+(.*\n)*.*another name and set data.key"):
-        load(tmp_path / "f.mat")
+    with pytest.raises(DataError, match=r"f.mat: an amplitude of -0.9\d+(.*\n)*.*set data.complex = \"field\"$"):
+        load(tmp_path / "f.mat", complex_kind="amplitude+phase")
 
 
 def test_images_are_brought_to_the_pitch_of_the_design(tmp_path):

@@ -13,7 +13,9 @@ import tifffile
 from opticdesign.design import Layout
 from opticdesign.errors import DataError, UsageError
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.importing import ImportJob, Masks, SourceFile, importers, read_masks
+from opticdesign.importing import ImportJob, Masks, importers, read_masks
+from opticdesign.said import Said, Scale
+from opticdesign.source_file import SourceFile
 from opticdesign_exporters.grid_sag_importer import GridSagImporter
 from opticdesign_exporters.heightmap import HeightMapExporter
 from opticdesign_exporters.layout_importer import LayoutImporter
@@ -32,8 +34,8 @@ def heights(seed: int = 0) -> np.ndarray:
 
 
 def read(*paths: Path, **more: Any) -> Masks:
-    job = ImportJob(tuple(map(SourceFile.read, paths)), SHAPE, (PITCH_M, PITCH_M), PROCESS, Layout(), **more)
-    return read_masks(job)[0]
+    files = tuple(map(SourceFile.read, paths))
+    return read_masks(ImportJob(files, SHAPE, (PITCH_M, PITCH_M), PROCESS, Layout(), said=Said(**more)))[0]
 
 
 def heights_of(masks: Masks) -> np.ndarray:
@@ -41,6 +43,8 @@ def heights_of(masks: Masks) -> np.ndarray:
 
 
 def save_tiff(path: Path, height_m: np.ndarray, **more: Any) -> Path:
+    """Heights in nanometres, which the file says as ours do."""
+    more = {"description": '{"unit": "nm"}', "metadata": None} | more
     tifffile.imwrite(path, (height_m * 1e9).astype(np.float32), photometric="minisblack", **more)
     return path
 
@@ -83,7 +87,8 @@ def test_pages_are_masks_and_heights_are_not_rounded(tmp_path: Path) -> None:
     height_m = heights() * 0.77
     masks = read(save_tiff(tmp_path / "masks.tiff", height_m))
     np.testing.assert_allclose(heights_of(masks), height_m, rtol=1e-6)
-    assert masks.notes == ("heights span 0.6738 of 2π",)
+    pitch = "the files do not say how far samples are apart: 316.4 nm, as the design's pixels"
+    assert masks.notes == ("heights span 0.6738 of 2π", pitch)
     first, second = (save_tiff(tmp_path / f"{number}.tif", plane) for number, plane in enumerate(height_m))
     np.testing.assert_array_equal(read(first, second).phase_rad, masks.phase_rad)
     np.testing.assert_array_equal(read(second, first).phase_rad, masks.phase_rad[::-1])
@@ -124,9 +129,11 @@ def test_finer_samples_are_averaged(tmp_path: Path) -> None:
 def test_pitch_and_unit_can_be_told(tmp_path: Path) -> None:
     path = tmp_path / "micrometres.tif"
     tifffile.imwrite(path, heights() * 1e6, photometric="minisblack", resolution=(72, 72), resolutionunit="INCH")
-    with pytest.raises(DataError, match="12 × 18 samples, 13380 × 20070 pixels of the design"):
+    with pytest.raises(DataError, match=r"of which the file does not say the unit(.|\n)*0\.875 of 2π in um"):
         read(path)
-    masks = read(path, file_pitch_m=PITCH_M, file_unit_m=1e-6)
+    with pytest.raises(DataError, match="12 × 18 samples, 13380 × 20070 pixels of the design"):
+        read(path, unit=Scale(1e-6))
+    masks = read(path, pitch_m=PITCH_M, unit=Scale(1e-6))
     np.testing.assert_allclose(heights_of(masks), heights(), rtol=1e-6, atol=1e-15)
 
 
@@ -190,10 +197,10 @@ POINTS = "0 0 0 0\n"
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (lambda folder: folder / "none.tif", "cannot be read: No such file"),
     "folder": (lambda folder: folder, "cannot be read"),
-    "other format": (lambda folder: text(folder, "").rename(folder / "mask.stl"), r"a file of type \.stl"),
+    "other format": (lambda folder: text(folder, "").rename(folder / "mask.obj"), r"a file of type \.obj"),
     "damaged": (damaged, "cannot be read"),
     "no tiff": (lambda folder: text(folder, "no").rename(folder / "mask.tif"), "cannot be read"),
-    "grey values": (not_heights, "an image of type uint8"),
+    "grey values": (not_heights, "grey values, up to 0 of 255, which by themselves stand for no height"),
     "objects": (lambda folder: save_npz(folder, height_m=np.array([{}], dtype=object)), "cannot be read: Object"),
     "other array": (lambda folder: save_npz(folder, phase=heights()), "no array height_m"),
     "integers": (lambda folder: save_npz(folder, height_m=np.zeros(SHAPE, int)), "height_m of int64"),

@@ -14,6 +14,7 @@ from opticdesign.design import Design, Export, Layout, load_design
 from opticdesign.errors import DataError, UsageError
 from opticdesign.evaluation import METRICS
 from opticdesign.run import Run, open_run
+from opticdesign.said import Said
 from opticdesign.system import build_process
 from opticdesign.workflow.drc import check_design_rules
 from opticdesign.workflow.evaluate import evaluate
@@ -70,6 +71,7 @@ def levels_of(run: Run) -> np.ndarray:
 
 
 def save_tiff(path: Path, height_m: np.ndarray, **more: Any) -> Path:
+    more = {"description": '{"unit": "nm"}', "metadata": None} | more
     tifffile.imwrite(path, (height_m * 1e9).astype(np.float32), photometric="minisblack", **more)
     return path
 
@@ -96,8 +98,9 @@ def test_our_own_layout_comes_back_with_equal_levels_and_metrics(
     design = trained_run.design.model_copy(update={"export": layout})
     export(Run(trained_run.folder, design, trained_run.info), ("gds",), tmp_path / "files")
     run = take(tmp_path / "files" / "gds" / "d2nn5.gds", design=design)
-    assert run.info["imported"]["importer"] == "layout"
-    assert run.info["imported"]["notes"] == []
+    assert run.info["imported"]["importer"] == "gds"
+    told = f"read as manifest.json says: gds, 8 levels, kind {kind}, tone keep, mirror no"
+    assert run.info["imported"]["notes"] == [told]
     (ours, _), (theirs, _) = load_trained(trained_run, CPU), load_trained(run, CPU)
     theirs.decoder = ours.decoder
     process = build_process(design)
@@ -147,7 +150,8 @@ def test_an_imported_run_says_what_it_is_made_of(imported: Run) -> None:
     (file,) = run.info["imported"]["files"]
     assert file["name"] == "masks.tif" and len(file["sha256"]) == 64
     assert run.info["imported"]["importer"] == "tiff"
-    assert run.info["imported"]["notes"] == ["heights span 0.875 of 2π"]
+    pitch = "the files do not say how far samples are apart: 316.4 nm, as the design's pixels"
+    assert run.info["imported"]["notes"] == ["heights span 0.875 of 2π", pitch]
     assert (run.folder / "figures" / "masks.png").is_file()
 
 
@@ -209,7 +213,7 @@ def test_without_a_decoder_the_power_of_the_image_is_fitted(take: Import, tmp_pa
     ]
     design = load_design(D2NN5, settings)
     height_m = np.zeros((2, 64, 64))
-    run = take(save_tiff(tmp_path / "masks.tif", height_m), design=design, train=True)
+    run = take(save_tiff(tmp_path / "masks.tif", height_m), design=design, train=True, said=Said(flat=True))
     assert run.info["decoder"] == "none"
     power = load_trained(run, CPU)[0].optics.power().detach()
     assert 0.0 < float(power) < 1.0

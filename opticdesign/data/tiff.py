@@ -1,0 +1,142 @@
+"""TIFF files: one series of maps, and the pixel size in the tags that microscopes and their programs write."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opticdesign.data.contents import Contents, Stored, refuse_bomb
+from opticdesign.data.pixel_size import StatedPitch, length_unit_m
+from opticdesign.errors import DataError
+
+__all__ = ["open_tiff", "print_resolution"]
+
+MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
+_COARSEST_M = 10e-6  # what is coarser than this is the resolution of a print, 72 or 300 dpi, and no sample's
+_OWN = (1, 8, 32773, 32946, 50013)  # compressions that tifffile unpacks by itself
+_LOSSY = (6, 7, 33007, 34892)
+_UNITS = {2: 25.4e-3, 3: 1e-2}  # of the tag ResolutionUnit, metres
+
+
+def open_tiff(path: Path, stack: ExitStack) -> Contents:
+    """The maps of the first series of a TIFF file.
+
+    Raises:
+        DataError: a colour image, one with parts missing, or one of a compression that cannot be read.
+    """
+    import tifffile
+
+    file = stack.enter_context(tifffile.TiffFile(path))
+    series, page = file.series[0], file.series[0].keyframe
+    if "S" in series.axes and series.dtype.kind != "f" and int(page.photometric) in (2, 5, 6, 8):
+        raise _colour(path)
+    if int(page.photometric) == 3 or page.bitspersample == 1:
+        raise _colour(path)
+    # A damaged header can promise a giant image, over whose missing pieces tifffile would toil for hours.
+    pieces = [(math.prod(one.chunked), len(one.dataoffsets)) for one in series.pages if one is not None]
+    if series.nbytes > MAX_COMPRESSION * path.stat().st_size or any(due != held for due, held in pieces):
+        raise DataError(path, f"an image of {series.shape} pixels with parts missing", expected="a whole file")
+    refuse_bomb(path, series.shape, series.dtype.itemsize, path.stat().st_size)
+    _require_codec(path, page)
+    pitch, notes = _stated(file, page)
+    if len(file.series) > 1:
+        notes.append(f"{len(file.series)} series of images: the first is taken")
+    if int(page.compression) in _LOSSY:
+        notes.append("JPEG compression: lossy, small phases may be lost")
+    inverted = int(page.photometric) == 0 and series.dtype.kind == "u"
+    if inverted:
+        notes.append("grey values count from white (WhiteIsZero): they are inverted")
+    first = series.axes.index("S") if "S" in series.axes else 0  # samples of a pixel are maps of a stack
+    shape = (series.shape[first], *series.shape[:first], *series.shape[first + 1 :])
+
+    def read() -> NDArray[Any]:
+        values = np.moveaxis(series.asarray(), first, 0)
+        return np.iinfo(values.dtype).max - values if inverted else values
+
+    return Contents({"": Stored("", shape, series.dtype, read)}, pitch=pitch, notes=notes)
+
+
+def _colour(path: Path) -> DataError:
+    return DataError(
+        path,
+        "a colour, palette or black-and-white image",
+        expected="8- or 16-bit grey values",
+        remedy="store the grey values of one channel, as tifffile.imwrite(name, image[..., 0])",
+    )
+
+
+def _require_codec(path: Path, page: Any) -> None:
+    """Refuse a compression that nothing here unpacks, by its name."""
+    import importlib.util
+
+    if int(page.compression) in _OWN or importlib.util.find_spec("imagecodecs"):
+        return
+    raise DataError(
+        path,
+        f"TIFF with {page.compression.name} compression",
+        expected="imagecodecs, which unpacks it",
+        remedy="pip install imagecodecs",
+    )
+
+
+def print_resolution(per_y: float, per_x: float, unit_m: float) -> tuple[StatedPitch | None, list[str]]:
+    """The pixel size by points for each unit of length, or a note where that is the resolution of a print.
+
+    Args:
+        per_y: points along y for each unit.
+        per_x: points along x.
+        unit_m: the unit, metres.
+    """
+    if not (math.isfinite(per_y) and math.isfinite(per_x) and per_y > 0.0 and per_x > 0.0):
+        return None, []
+    y, x = unit_m / per_y, unit_m / per_x
+    if max(y, x) > _COARSEST_M:
+        return None, [f"a resolution of {25.4e-3 / x:.0f} dpi is that of a print, not of a microscope: not used"]
+    return StatedPitch(y, x, "the resolution tags"), []
+
+
+def _stated(file: Any, page: Any) -> tuple[StatedPitch | None, list[str]]:
+    """The pixel size by OME-XML, by ImageJ, or by the plain tags."""
+    if file.ome_metadata and (found := _ome(file.ome_metadata)):
+        return found, []
+    per = [_ratio(page.tags.get(name)) for name in ("YResolution", "XResolution")]
+    imagej = file.imagej_metadata or {}
+    unit_m = length_unit_m(str(imagej["unit"])) if imagej.get("unit") else None
+    if unit_m is not None and min(per) > 0.0:
+        return StatedPitch(unit_m / per[0], unit_m / per[1], "ImageJ's tags"), []
+    tag = page.tags.get("ResolutionUnit")
+    unit = int(tag.value) if tag is not None else 2  # inches, where the tag is left out
+    return print_resolution(per[0], per[1], _UNITS[unit]) if unit in _UNITS and not imagej.get("unit") else (None, [])
+
+
+def _ratio(tag: Any) -> float:
+    if tag is None:
+        return 0.0
+    above, below = tag.value
+    return float(above) / float(below) if below else 0.0
+
+
+def _ome(text: str) -> StatedPitch | None:
+    """PhysicalSizeX and Y of the first image; micrometres where no unit stands beside them."""
+    try:
+        root = ElementTree.fromstring(text)  # noqa: S314 (expat bounds what entities unpack to)
+    except ElementTree.ParseError:
+        return None
+    for pixels in (node for node in root.iter() if node.tag.endswith("Pixels")):
+        sizes = []
+        for axis in "YX":
+            unit_m = length_unit_m(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+            try:
+                sizes.append(float(pixels.get(f"PhysicalSize{axis}", "nan")) * (unit_m or math.nan))
+            except ValueError:
+                sizes.append(math.nan)
+        if all(math.isfinite(size) and size > 0.0 for size in sizes):
+            return StatedPitch(sizes[0], sizes[1], "its OME-XML")
+        return None
+    return None
