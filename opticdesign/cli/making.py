@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -40,7 +41,8 @@ def export(
         print_json(manifest.model_dump(mode="json"))
     else:
         print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
-    typer.echo(f"next: opticdesign verify {run}{'' if to is None else f' --to {to}'}", err=True)
+    folder = "" if to is None else f" --to {shlex.quote(str(to))}"
+    typer.echo(f"next: opticdesign verify {shlex.quote(str(run))}{folder}", err=True)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -122,7 +123,7 @@ def import_masks(
         with StopRequest() as stop, progress_listener() as listen:
             run = import_run(request, listen, stop)
     except Stopped as stopped:
-        folder = stopped.run.folder
+        folder = shlex.quote(str(stopped.run.folder))
         typer.echo(
             f"stopped safely; continue with\n  opticdesign optimize {folder}/design.toml --output {folder} --resume"
         )
@@ -135,7 +136,7 @@ def import_masks(
     typer.echo(str(run.folder))
     for note in run.info["imported"]["notes"]:
         typer.echo(note, err=True)
-    typer.echo(f"decoder: {run.info['decoder']}; next: opticdesign evaluate {run.folder}", err=True)
+    typer.echo(f"decoder: {run.info['decoder']}; next: opticdesign evaluate {shlex.quote(str(run.folder))}", err=True)
 
 
 def _choice(option: str, text: str | None, known: tuple[_Word, ...]) -> _Word | None:
