@@ -175,8 +175,8 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
     now = datetime.now(UTC)
     folder = output or parent / design.name / f"{now:%Y%m%dT%H%M%S}-{design.digest()[:8]}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        run = shlex.quote(str(folder))
-        command = f"opticdesign optimize {run}/design.toml --output {run} --resume"
+        quoted = shlex.quote(str(folder))
+        command = f"opticdesign optimize {quoted}/design.toml --output {quoted} --resume"
         resume = f", or continue the run in it: {command}" if (folder / "run.json").exists() else ""
         raise RunError(
             f"{folder}: already there",

@@ -124,10 +124,7 @@ class _Layout:
         tags, keep = self.map.masks[number - 1], self.meaning.tone == "keep"
         drawn = {value: self.covered(tag) for tag, value in tags.items()}
         if self.map.bits:
-            return sum(
-                ((inside == keep).astype(np.int64) << place for place, inside in drawn.items()),
-                start=np.zeros(self.job.shape[1:], np.int64),
-            )
+            return self.of_bits({place: inside == keep for place, inside in drawn.items()}, number)
         twice = sum(
             (inside.astype(np.int64) for inside in drawn.values()), start=np.zeros(self.job.shape[1:], np.int64)
         )
@@ -142,6 +139,22 @@ class _Layout:
         levels = np.full(self.job.shape[1:], 0 if keep else self.job.process.levels - 1, np.int64)
         for level, inside in drawn.items():
             levels[inside] = level
+        return levels
+
+    def of_bits(self, bits: dict[int, Bools], number: int) -> Ints:
+        """The levels (rows, columns) that the bits of one mask make, by their places."""
+        levels = sum(
+            (inside.astype(np.int64) << place for place, inside in bits.items()),
+            start=np.zeros(self.job.shape[1:], np.int64),
+        )
+        if levels.max() >= self.job.process.levels:
+            row, column = np.argwhere(levels >= self.job.process.levels)[0].tolist()
+            raise DataError(
+                self.path,
+                f"mask {number} row {row} column {column} has the level {levels[row, column]} by its bits",
+                expected=f"levels below {self.job.process.levels}",
+                remedy="name a design with their levels (fabrication.levels), or say --kind levels",
+            )
         return levels
 
     def check_tone(self, levels: Ints) -> None:
