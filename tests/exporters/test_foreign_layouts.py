@@ -314,13 +314,20 @@ def test_what_reaches_beyond_a_named_origin_is_cut(tmp_path: Path) -> None:
     assert any("shapes reach beyond the masks, and are cut" in note for note in masks.notes)
 
 
-@pytest.mark.parametrize("scale", [0.99, 1.013, 0.5])
+@pytest.mark.parametrize("scale", [0.99, 1.013, 0.5, 4.0, 20.0])
 def test_a_layout_of_another_scale_is_refused_and_the_pitch_that_fits_is_named(scale: float, tmp_path: Path) -> None:
     path = saved(tmp_path / "scaled.gds", ("MASKS", LEVELS), pitch=UNIT * scale)
     with pytest.raises(DataError) as caught:
         read(path)
     assert f"edges fit a pitch of {scale * 1000 if scale < 1 else scale:g}" in caught.value.remedy
     assert f"scale the layout by {1 / scale:.6g}, or set optics.pitch" in caught.value.remedy
+
+
+def test_a_layout_beside_the_grid_is_refused_and_its_origin_asked_for(tmp_path: Path) -> None:
+    path = saved(tmp_path / "beside.gds", ("MASKS", framed()), at=(330, 250))
+    with pytest.raises(DataError, match=r"edges lie up to 330 nm beside those of pixels(.|\n)*say it with --origin"):
+        read(path)
+    np.testing.assert_array_equal(levels_of(read(path, origin_m=(0.33e-6, 0.25e-6)))[0], framed())
 
 
 def pillars(path: Path) -> Path:
