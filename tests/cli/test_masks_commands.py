@@ -161,3 +161,4 @@ def test_import_of_greys_says_what_they_are_taken_for(
     done = command(*line, "--full-scale", "2pi")
     assert done.returncode == 0, done.stderr
     assert "greys are taken as a phase in proportion, 0 to 255" in done.stderr
+    assert open_run(tmp_path / "imported").info["imported"]["said"] == {"--full-scale": f"{2 * np.pi} rad"}
