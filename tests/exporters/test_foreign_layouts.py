@@ -380,6 +380,20 @@ def test_a_level_that_the_design_has_not_is_refused(tmp_path: Path) -> None:
         read(saved(tmp_path / "six.gds", ("MASKS", levels)))
 
 
+def test_a_mask_more_than_the_design_has_is_refused_and_another_layer_is_told(tmp_path: Path) -> None:
+    layout = db.Layout()
+    layout.dbu = 1e-3
+    boxes(LEVELS, layout, "MASKS")
+    cell = layout.cell("MASKS")
+    cell.shapes(layout.layer(30, 1)).insert(db.Box(0, 0, 500, 500))
+    layout.write(str(tmp_path / "labelled.gds"))
+    assert "left out: 30/1, which stand for nothing" in read(tmp_path / "labelled.gds").notes
+    cell.shapes(layout.layer(2, 1)).insert(db.Box(0, 0, UNIT, UNIT))
+    layout.write(str(tmp_path / "two.gds"))
+    with pytest.raises(DataError, match="2/1 look like another mask than the 1 of the design"):
+        read(tmp_path / "two.gds")
+
+
 def test_what_looks_inverted_is_refused_unless_its_tone_is_said(tmp_path: Path) -> None:
     inverted = 3 - framed()
     path = saved(tmp_path / "inverted.gds", ("MASKS", inverted))
