@@ -37,6 +37,7 @@ _MOST_TURNS = 1000  # of phase in a mask: more is a mistaken unit
 _FEWEST_TURNS = 0.01  # between all masks: less is one as well
 _HIGHEST_M = 1e3  # and no height at all
 _FINEST = 64  # samples along a pixel of the design
+_MOST_SAMPLES = 1 << 26  # of a file, where masks have no more pixels
 _PITCHES_M = (1e-12, 1.0)
 _UNITS = ("nm", "um", "mm", "m", "rad", "waves")
 
@@ -231,10 +232,10 @@ def check_samples(file: SourceFile, shape: Sequence[int], job: ImportJob) -> Non
     """Refuse a map far larger than the masks, before it is unpacked.
 
     Raises:
-        DataError: it has more samples than so many fine ones in each pixel of all masks.
+        DataError: it has more samples than all masks have pixels, and than so many fine ones in each, or in a file.
     """
-    most = max(1, math.prod(job.shape)) * _FINEST**2
-    if math.prod(map(int, shape)) > most:
+    pixels = math.prod(job.shape)
+    if math.prod(map(int, shape)) > max(pixels, min(pixels * _FINEST**2, _MOST_SAMPLES)):
         raise DataError(
             file.path,
             f"{' × '.join(map(str, shape))} samples",

@@ -185,7 +185,9 @@ def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -
     now = datetime.now(UTC)
     folder = output or parent / design.name / f"{now:%Y%m%dT%H%M%S}-{design.digest()[:8]}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        resume = ", or add --resume to continue the run in it" if (folder / "run.json").exists() else ""
+        quoted = shlex.quote(str(folder))
+        command = f"opticdesign optimize {quoted}/design.toml --output {quoted} --resume"
+        resume = f", or continue the run in it: {command}" if (folder / "run.json").exists() else ""
         raise RunError(
             f"{folder}: already there",
             expected="a folder that does not exist yet, or an empty one",

@@ -51,6 +51,9 @@ class Scale(NamedTuple):
         except UnitError:
             return cls(quantity(text, "length"))
 
+    def __str__(self) -> str:
+        return f"{self.size!r} {'rad' if self.phase else 'm'}"
+
     def height_m(self, process: FabricationProcess) -> float:
         """The height that it is in a process, metres."""
         return self.size * process.full_height_m / (2.0 * math.pi) if self.phase else self.size
@@ -86,6 +89,17 @@ class Said:
     pitch_m: float | None = None
     flat: bool = False
 
+    def record(self) -> dict[str, object]:
+        """What is said, by option and as JSON can hold it."""
+        told = {_option(name): getattr(self, name) for name in self._fields()}
+        if self.layers is not None:
+            told["--layers"] = self.layers.path.name
+        return {option: str(value) if isinstance(value, Scale) else value for option, value in told.items()}
+
+    def _fields(self) -> list[str]:
+        """The fields of what is said."""
+        return [one.name for one in fields(self) if getattr(self, one.name) != one.default]
+
     def refuse_all_but(self, known: Collection[str], what: str) -> None:
         """Refuse what is said although it means nothing.
 
@@ -96,7 +110,7 @@ class Said:
         Raises:
             UsageError: something else is said.
         """
-        idle = [one.name for one in fields(self) if one.name not in known and getattr(self, one.name) != one.default]
+        idle = [name for name in self._fields() if name not in known]
         if idle:
             allowed = ", ".join(_option(one.name) for one in fields(self) if one.name in known)
             raise UsageError(

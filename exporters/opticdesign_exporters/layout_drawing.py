@@ -68,9 +68,17 @@ class Drawing:
             return np.zeros((0, 2)), np.zeros((0, 2))
         return np.minimum.reduceat(self.points, self.first), np.maximum.reduceat(self.points, self.first)
 
+    @cached_property
+    def groups(self) -> dict[Tag, slice]:
+        """Which polygons are on each layer and datatype that has some."""
+        begins = np.flatnonzero((np.diff(self.tags, axis=0, prepend=-1) != 0).any(axis=1))
+        ends = np.append(begins, len(self.tags))[1:].tolist()
+        tags = map(tuple, self.tags[begins].tolist())
+        return {tag: slice(*both) for tag, both in zip(tags, zip(begins.tolist(), ends, strict=True), strict=True)}
+
     def drawn(self) -> set[Tag]:
         """Layers and datatypes that have polygons."""
-        return {(layer, datatype) for layer, datatype in np.unique(self.tags, axis=0).tolist()}
+        return set(self.groups)
 
     def without(self, tags: Iterable[Tag]) -> Drawing:
         """The drawing without some layers and datatypes."""
@@ -82,11 +90,10 @@ class Drawing:
 
     def on(self, tag: Tag) -> Outlines:
         """The polygons of one layer and datatype."""
-        here = np.flatnonzero((self.tags == tag).all(axis=1))  # they stand together
-        if not len(here):
-            return Outlines(np.zeros((0, 2)), np.zeros(0, np.int64))
-        start, stop = self.first[here[0]], self.first[here[-1]] + self.sizes[here[-1]]
-        return Outlines(self.points[start:stop], self.first[here] - start)
+        here = self.groups.get(tag, slice(0, 0))
+        first, sizes = self.first[here], self.sizes[here]
+        start = int(first[0]) if len(first) else 0
+        return Outlines(self.points[start : start + int(sizes.sum())], first - start)
 
 
 def read_drawing(job: ImportJob, tags: Iterable[Tag], values: int) -> Drawing:

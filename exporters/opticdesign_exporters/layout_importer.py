@@ -84,7 +84,8 @@ class _Layout:
                 remedy="say with --layers CSV which layer and datatype is which",
             )
         if self.meaning.table is None:
-            self.check_strangers(drawn, others)
+            self.check_kind(drawn, others)
+            self.check_more(others)
         if self.meaning.table is None and self.drawing.cell == DIE:
             others = {tag for tag in others if tag[0] not in _OURS}
         if others:
@@ -93,25 +94,35 @@ class _Layout:
         if empty:
             self.notes.append(f"nothing is drawn of mask {', '.join(empty)}")
 
-    def check_strangers(self, drawn: set[Tag], others: set[Tag]) -> None:
-        """Refuse datatypes that stand for nothing on the layers of masks, and chrome that the design has not."""
+    def check_kind(self, drawn: set[Tag], others: set[Tag]) -> None:
+        """Refuse datatypes that stand for nothing on the layers of masks."""
         masks, levels = self.job.shape[0], self.job.process.levels
         strange = {tag for tag in others if 1 <= tag[0] <= masks}
-        if strange:
-            bits, kind = range((levels - 1).bit_length()), "levels" if self.map.bits else "bits"
-            known = range(1, levels) if self.map.bits else bits
-            other = all(datatype in known for _, datatype in strange | {tag for tag in drawn if tag[0] <= masks})
+        if not strange:
+            return
+        kinds = {"levels": range(1, levels), "bits": range((levels - 1).bit_length())}
+        known, kind = kinds[self.meaning.kind], "levels" if self.map.bits else "bits"
+        fits = all(datatype in kinds[kind] for _, datatype in strange | {tag for tag in drawn if tag[0] <= masks})
+        raise DataError(
+            self.path,
+            f"{_listed(strange)} stand for nothing in a layout of {self.meaning.kind}",
+            expected=f"datatypes {known[0]} to {known[-1]} on the layers of masks, for {levels} levels",
+            remedy=f"say --kind {kind}, as which they would fit"
+            if fits
+            else "say with --layers CSV which layer and datatype is which, or name a design with their levels",
+        )
+
+    def check_more(self, others: set[Tag]) -> None:
+        """Refuse a mask beyond those of the design, and chrome that they have not."""
+        masks, datatypes = self.job.shape[0], {datatype for _, datatype in self.map.masks[-1]}
+        if more := {tag for tag in others if tag[0] == masks + 1 and tag[1] in datatypes}:
             raise DataError(
                 self.path,
-                f"{_listed(strange)} stand for nothing in a layout of {self.meaning.kind}",
-                expected=f"datatypes {'0' if self.map.bits else '1'} to {bits[-1] if self.map.bits else levels - 1} on "
-                f"the layers of masks, for {levels} levels",
-                remedy=f"say --kind {kind}, as which they would fit"
-                if other
-                else "say with --layers CSV which layer and datatype is which, or name a design with their levels",
+                f"{_listed(more)} look like another mask than the {masks} of the design",
+                expected=f"layers 1 to {masks}",
+                remedy="set optics.layers, or say with --layers CSV which layer and datatype is which",
             )
-        chrome = {tag for tag in others if self.drawing.cell == DIE and tag in self.map.chrome}
-        if chrome:
+        if chrome := {tag for tag in others if self.drawing.cell == DIE and tag in self.map.chrome}:
             raise DataError(
                 self.path,
                 f"chrome on {_listed(chrome)}, for masks that absorb nothing",
@@ -124,10 +135,7 @@ class _Layout:
         tags, keep = self.map.masks[number - 1], self.meaning.tone == "keep"
         drawn = {value: self.covered(tag) for tag, value in tags.items()}
         if self.map.bits:
-            return sum(
-                ((inside == keep).astype(np.int64) << place for place, inside in drawn.items()),
-                start=np.zeros(self.job.shape[1:], np.int64),
-            )
+            return self.of_bits({place: inside == keep for place, inside in drawn.items()}, number)
         twice = sum(
             (inside.astype(np.int64) for inside in drawn.values()), start=np.zeros(self.job.shape[1:], np.int64)
         )
@@ -142,6 +150,22 @@ class _Layout:
         levels = np.full(self.job.shape[1:], 0 if keep else self.job.process.levels - 1, np.int64)
         for level, inside in drawn.items():
             levels[inside] = level
+        return levels
+
+    def of_bits(self, bits: dict[int, Bools], number: int) -> Ints:
+        """The levels (rows, columns) that the bits of one mask make, by their places."""
+        levels = sum(
+            (inside.astype(np.int64) << place for place, inside in bits.items()),
+            start=np.zeros(self.job.shape[1:], np.int64),
+        )
+        if levels.max() >= self.job.process.levels:
+            row, column = np.argwhere(levels >= self.job.process.levels)[0].tolist()
+            raise DataError(
+                self.path,
+                f"mask {number} row {row} column {column} has the level {levels[row, column]} by its bits",
+                expected=f"levels below {self.job.process.levels}",
+                remedy="name a design with their levels (fabrication.levels), or say --kind levels",
+            )
         return levels
 
     def check_tone(self, levels: Ints) -> None:

@@ -87,7 +87,7 @@ class _Finder:
     def refused(self, why: str) -> DataError:
         """Why nothing is guessed."""
         shapes = f"shapes from ({self.sides(self.low, ', ')}) to ({self.sides(self.high, ', ')})"
-        pitch = fitting_pitch(self.drawing, self.low, self.pitch)
+        pitch = fitting_pitch(self.drawing, self.job, self.pitch)
         remedy = 'say where the lower left pixel begins, as in --origin "0 um, 0 um", or name a design of their size'
         return DataError(
             self.job.files[0].path,
@@ -124,8 +124,10 @@ def check_grid(drawing: Drawing, place: Place, job: ImportJob) -> tuple[str, ...
         return (f"{told}, whose centres decide",)
     layer, datatype = drawing.tags[polygon].tolist()
     spot = ", ".join(f"{one * drawing.unit_m * 1e6:.6g} µm" for one in where.tolist())
-    pitch = fitting_pitch(drawing, place.origin, place.pitch)
+    pitch = fitting_pitch(drawing, job, place.pitch)
     fits = _said_pitch(pitch, place.pitch, drawing.unit_m)
+    if pitch is not None and not fits:
+        fits = "; edges fit the pitch, but from another place: say it with --origin"
     raise DataError(
         job.files[0].path,
         f"{told}: on {layer}/{datatype} at ({spot})",
@@ -148,21 +150,22 @@ def _edges(drawing: Drawing, axis: int) -> tuple[Reals, npt.NDArray[np.int64], R
     return at, np.concatenate((polygon[across], every, every)), other
 
 
-def fitting_pitch(drawing: Drawing, origin: Reals, pitch: Reals) -> Reals | None:
+def fitting_pitch(drawing: Drawing, job: ImportJob, pitch: Reals) -> Reals | None:
     """The pitch along x and y that all edges are multiples of, seen from their own corner; None where none is."""
-    found = [_pitch(_edges(drawing, axis)[0] - origin[axis], float(pitch[axis])) for axis in (0, 1)]
+    counts = job.shape[:0:-1]
+    found = [_pitch(_edges(drawing, axis)[0], float(pitch[axis]), counts[axis]) for axis in (0, 1)]
     return None if None in found else np.array(found, np.float64)
 
 
-def _pitch(edges: Reals, near: float) -> float | None:
+def _pitch(edges: Reals, near: float, count: int) -> float | None:
+    """The pitch along one axis: that of as many pixels as the masks have, one near the design's, or the least gap."""
     places = np.unique(edges)
     if len(places) < _FEW_EDGES:
         return None
     places = places - places[0]
     gaps = np.diff(places)
-    smallest = float(gaps[gaps > 0.2 * near].min(initial=np.inf))
-    counts = np.rint(places[-1] / near) + np.arange(-1, 2)
-    for start in (near, *(places[-1] / counts[counts > 0]).tolist(), smallest):
+    smallest = float(gaps[gaps > 2.0].min(initial=np.inf))  # but for rounded edges
+    for start in (places[-1] / count, near, smallest):
         fitted = _refined(places, start)
         if fitted is not None:
             return fitted

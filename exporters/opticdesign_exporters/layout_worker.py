@@ -183,20 +183,30 @@ class _File:
 
     def _polygons(self, name: str) -> Iterator[_Polygons]:
         """The polygons of a cell itself that are asked for, some at a time."""
-        parts: list[tuple[Tag, Reals]] = []
+        single: list[tuple[Tag, Reals]] = []
         for tag, points, offsets in self._shapes(name):
-            corners = np.rint(points * self.scale)
-            parts += [(tag, corners + offset) for offset in np.rint(offsets * self.scale)]
-            if len(parts) >= _AT_ONCE:
-                yield _Polygons.of(parts)
-                parts = []
-        yield _Polygons.of(parts)
+            if offsets is None:
+                single.append((tag, points))
+            else:
+                self._take(len(offsets) * len(points))
+                yield self._rounded(_Polygons.of([(tag, points)]), offsets)
+            if len(single) >= _AT_ONCE:
+                yield self._rounded(_Polygons.of(single))
+                single = []
+        yield self._rounded(_Polygons.of(single))
 
-    def _shapes(self, name: str) -> Iterator[tuple[Tag, Reals, Reals]]:
-        """Tag, corners and places of every polygon and path of a cell that is asked for."""
+    def _rounded(self, polygons: _Polygons, offsets: Reals | None = None) -> _Polygons:
+        """Polygons in whole database units, once at each of some places."""
+        whole = polygons._replace(points=np.rint(polygons.points * self.scale))
+        if offsets is None:
+            return whole
+        return whole.at(_Places(np.broadcast_to(np.eye(2), (len(offsets), 2, 2)), np.rint(offsets * self.scale)))
+
+    def _shapes(self, name: str) -> Iterator[tuple[Tag, Reals, Reals | None]]:
+        """Tag, corners and places, if it is repeated, of every polygon and path of a cell that is asked for."""
         for polygon in self.cells[name].polygons:
             if (tag := (polygon.layer, polygon.datatype)) in self.tags:
-                yield tag, polygon.points, _offsets(polygon)
+                yield tag, polygon.points, None if polygon.repetition.size == 0 else _offsets(polygon)
         for path in self.cells[name].paths:
             if self.tags & set(zip(path.layers, path.datatypes, strict=True)):
                 offsets = _offsets(path)
@@ -222,8 +232,7 @@ def _read(path: str, oasis: bool) -> Any:
 
 def _times(element: Any) -> int:
     """How often an element is repeated."""
-    repetition = element.repetition
-    return 1 if repetition is None else max(1, int(repetition.size))
+    return max(1, int(element.repetition.size))
 
 
 def _offsets(element: Any) -> Reals:

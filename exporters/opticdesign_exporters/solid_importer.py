@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,9 @@ class SolidImporter:
             VerificationError: a package that is not as we write it.
         """
         maps = [_map(file, job) for file in job.files]
-        masks = masks_of_heights(maps, job)
+        masks = masks_of_heights(
+            maps, replace(job, said=replace(job.said, pitch_m=None))
+        )  # which it has been asked for
         return masks._replace(notes=(*masks.notes, "heights are those above the lowest pixel, in its middle"))
 
 

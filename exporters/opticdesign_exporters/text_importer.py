@@ -43,7 +43,7 @@ class TextImporter:
 
 
 def _map(file: SourceFile, job: ImportJob) -> HeightMap:
-    head, points = _table(file)
+    head, points = _table(file, job)
     told = [unit_of(unit) for unit in _UNITS.findall(head)]
     across, along, above = told if len(told) == points.shape[1] else (job.said.unit, job.said.unit, None)
     (column, dx), (row, dy) = _places(points[:, 0], "x", file), _places(points[:, 1], "y", file)
@@ -59,12 +59,13 @@ def _map(file: SourceFile, job: ImportJob) -> HeightMap:
     return HeightMap(heights(values.reshape(rows, columns), file, job, above), sides_m, str(file.path))
 
 
-def _table(file: SourceFile) -> tuple[str, Reals]:
+def _table(file: SourceFile, job: ImportJob) -> tuple[str, Reals]:
     """The lines before the numbers, and the numbers (points, 3)."""
     lines = [line.strip() for line in file.data.splitlines() if line.strip()]
     first = next((at for at, line in enumerate(lines) if line[:1] in b"+-.0123456789"), len(lines))
     if first == len(lines) or first > _LONGEST_HEAD:
         raise _refused(file, "no table of numbers", "lines of x, y and height")
+    check_samples(file, (len(lines) - first,), job)
     text = b"\n".join(line for line in lines[first:] if not line.startswith(_COMMENTS))
     for sign in (b",", b";", b"\t"):
         text = text.replace(sign, b" ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +14,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from opticdesign.data import PatchSet
-from opticdesign.errors import RunError, UsageError
+from opticdesign.errors import RunError, StorageError, UsageError
 from opticdesign.evaluation import image_scores
 from opticdesign.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.fabrication import FabricationProcess
@@ -130,7 +131,13 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
         RunError: another process works in the run folder, or a file of the user would be lost.
     """
     chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
-    with run.locked():
+    with ExitStack() as held:
+        try:
+            held.enter_context(run.locked())
+        except StorageError:
+            if to is None:
+                raise
+            # a run that cannot be written is only read, and no one changes it
         job, digest = export_job(run)
         provenance: dict[str, JsonValue] = {
             "run": run.folder.name,

@@ -122,7 +122,7 @@ def _place_masks(microscope: Microscope, design: Design, request: ImportRequest)
         notes.append("the files hold no amplitude: it is as the design starts")
     tables = [job.said.layers] if job.said.layers else []
     files = [{"name": file.path.name, "sha256": file.sha256} for file in (*job.files, *tables)]
-    return {"importer": importer, "files": files, "notes": notes}
+    return {"importer": importer, "files": files, "said": request.said.record(), "notes": notes}
 
 
 def _check_regular(optics: OpticalSystem, phases: Tensor) -> None:

@@ -80,7 +80,7 @@ def test_training_is_not_said_to_begin_where_it_cannot(
     begun = command("optimize", DESIGN, *tiny_settings, "--quick", "--device", "cpu", "--output", tmp_path / "run")
     assert begun.stderr.count("d2nn5: training on cpu, quick: smoke budget") == 1
     again = command("optimize", DESIGN, *tiny_settings, "--quick", "--output", tmp_path / "run")
-    assert "add --resume" in again.stderr
+    assert "or continue the run in it: opticdesign optimize " in again.stderr and "--resume" in again.stderr
 
 
 def test_a_study_is_no_design_and_the_reverse(command: Command) -> None:

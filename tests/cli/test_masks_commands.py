@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from opticdesign.run import open_run
 from tests.design_texts import D2NN5
@@ -110,3 +111,54 @@ def test_drc_refuses_what_is_no_length(length: str, command: Command, run_copy: 
     assert done.returncode == 2
     assert "remedy" in done.stderr
     assert not (run_copy / "drc").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tone", "etch"], "--tone: meaningless for a file of type .tif"),
+        (["--no-mirror"], "--mirror: meaningless for a file of type .tif"),
+        (["--origin", "0 um, 0 um"], "--origin: meaningless for a file of type .tif"),
+        (["--off-grid", "--cell", "TOP"], "--cell, --off-grid: meaningless for a file of type .tif"),
+        (["--full-scale", "2pi"], "--full-scale: meaningless for the float32 numbers of masks.tif"),
+        (["--unit", "um"], "--unit is not the unit that the file says"),
+        (["--tone", "dark"], "expected: keep or etch"),
+        (["--kind", "greys"], "expected: levels or bits"),
+        (["--origin", "3 um"], "two lengths with a comma between them"),
+        (["--full-scale", "2 kg"], "is not a length"),
+    ],
+)
+def test_what_is_said_and_means_nothing_is_refused(
+    arguments: list[str], message: str, command: Command, importing: list[object], flat: Path, tmp_path: Path
+) -> None:
+    done = command(*importing, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == [flat]
+
+
+def test_import_into_a_run_names_a_remedy_that_exists(
+    command: Command, importing: list[object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    done = command(*importing, "--output", folder)
+    assert done.returncode == 2 and "already there" in done.stderr
+    remedy = f"opticdesign optimize '{folder}'/design.toml --output '{folder}' --resume"
+    assert f"choose another --output, or continue the run in it: {remedy}" in done.stderr
+
+
+def test_import_of_greys_says_what_they_are_taken_for(
+    command: Command, importing: list[object], flat: Path, tmp_path: Path
+) -> None:
+    heights = tifffile.imread(flat)
+    paths = [tmp_path / f"mask{number}.bmp" for number in (1, 2)]
+    for path, plane in zip(paths, heights, strict=True):
+        Image.fromarray((plane > 0).astype(np.uint8) * 128).save(path)
+    line = ["import", *paths, *importing[2:], "--output", tmp_path / "imported"]
+    assert "grey values, up to 0 of 255" in command(*line).stderr
+    done = command(*line, "--full-scale", "2pi")
+    assert done.returncode == 0, done.stderr
+    assert "greys are taken as a phase in proportion, 0 to 255" in done.stderr
+    assert open_run(tmp_path / "imported").info["imported"]["said"] == {"--full-scale": f"{2 * np.pi} rad"}

@@ -314,13 +314,20 @@ def test_what_reaches_beyond_a_named_origin_is_cut(tmp_path: Path) -> None:
     assert any("shapes reach beyond the masks, and are cut" in note for note in masks.notes)
 
 
-@pytest.mark.parametrize("scale", [0.99, 1.013, 0.5])
+@pytest.mark.parametrize("scale", [0.99, 1.013, 0.5, 4.0, 20.0])
 def test_a_layout_of_another_scale_is_refused_and_the_pitch_that_fits_is_named(scale: float, tmp_path: Path) -> None:
     path = saved(tmp_path / "scaled.gds", ("MASKS", LEVELS), pitch=UNIT * scale)
     with pytest.raises(DataError) as caught:
         read(path)
     assert f"edges fit a pitch of {scale * 1000 if scale < 1 else scale:g}" in caught.value.remedy
     assert f"scale the layout by {1 / scale:.6g}, or set optics.pitch" in caught.value.remedy
+
+
+def test_a_layout_beside_the_grid_is_refused_and_its_origin_asked_for(tmp_path: Path) -> None:
+    path = saved(tmp_path / "beside.gds", ("MASKS", framed()), at=(330, 250))
+    with pytest.raises(DataError, match=r"edges lie up to 330 nm beside those of pixels(.|\n)*say it with --origin"):
+        read(path)
+    np.testing.assert_array_equal(levels_of(read(path, origin_m=(0.33e-6, 0.25e-6)))[0], framed())
 
 
 def pillars(path: Path) -> Path:
@@ -371,6 +378,20 @@ def test_a_level_that_the_design_has_not_is_refused(tmp_path: Path) -> None:
     levels[3, 4] = 6
     with pytest.raises(DataError, match=r"1/6 stand for nothing in a layout of levels(.|\n)*datatypes 1 to 3"):
         read(saved(tmp_path / "six.gds", ("MASKS", levels)))
+
+
+def test_a_mask_more_than_the_design_has_is_refused_and_another_layer_is_told(tmp_path: Path) -> None:
+    layout = db.Layout()
+    layout.dbu = 1e-3
+    boxes(LEVELS, layout, "MASKS")
+    cell = layout.cell("MASKS")
+    cell.shapes(layout.layer(30, 1)).insert(db.Box(0, 0, 500, 500))
+    layout.write(str(tmp_path / "labelled.gds"))
+    assert "left out: 30/1, which stand for nothing" in read(tmp_path / "labelled.gds").notes
+    cell.shapes(layout.layer(2, 1)).insert(db.Box(0, 0, UNIT, UNIT))
+    layout.write(str(tmp_path / "two.gds"))
+    with pytest.raises(DataError, match="2/1 look like another mask than the 1 of the design"):
+        read(tmp_path / "two.gds")
 
 
 def test_what_looks_inverted_is_refused_unless_its_tone_is_said(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from opticdesign.cli.tables import verification_json, verification_table
 from opticdesign.design import Design, load_design
-from opticdesign.errors import RunError, UsageError
+from opticdesign.errors import RunError, StorageError, UsageError
 from opticdesign.run import Run, changed_run, open_run
 from opticdesign.system import build_process
 from opticdesign.workflow import export as export_module
@@ -299,3 +299,19 @@ def test_a_filter_of_rectangular_points_is_exported_at_its_size(tmp_path: Path) 
         for extent in check.readback.extents:
             assert extent.size_m == pytest.approx((side_m, side_m), rel=1e-5)
     assert all(isinstance(model, IndependentModel) and abs(model.change_db) < 0.2 for model in result.independent)
+
+
+def test_a_run_that_cannot_be_written_is_exported_elsewhere(trained_run: Run, tmp_path: Path) -> None:
+    run = open_run(Path(shutil.copytree(trained_run.folder, tmp_path / "run")))
+    (run.folder / ".lock").unlink(missing_ok=True)
+    (run.folder / ".lock").mkdir()  # no lock can be taken here, not even by root
+    run.folder.chmod(0o555)
+    before = sorted(run.folder.rglob("*"))
+    try:
+        manifest = export(run, ("gsf",), tmp_path / "elsewhere")
+        assert (tmp_path / "elsewhere" / manifest.exports[0].files[0].path).is_file()
+        assert sorted(run.folder.rglob("*")) == before
+        with pytest.raises(StorageError):
+            export(run, ("gsf",), None)
+    finally:
+        run.folder.chmod(0o755)

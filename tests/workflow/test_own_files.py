@@ -18,7 +18,7 @@ from opticdesign.design import Export, Layout
 from opticdesign.errors import DataError, UsageError
 from opticdesign.export import ExportJob, export_design, exporters
 from opticdesign.fabrication import FabricationProcess
-from opticdesign.importing import ImportJob, Masks
+from opticdesign.importing import ImportJob, Masks, read_masks
 from opticdesign.said import Said, Scale
 from opticdesign.source_file import SourceFile
 from opticdesign.workflow.own_files import own_masks
@@ -193,3 +193,83 @@ def test_other_files_are_none_of_ours(made: Make, tmp_path: Path) -> None:
     strange.write_bytes(b"strange")
     assert own_masks(import_job(job, strange)) is None
     assert own_masks(import_job(job, folder / "gsf" / "layer1.gsf", strange)) is None
+
+
+SAID: dict[str, dict[str, Any]] = {
+    "3mf": {}, "gds": {"tone": "keep"}, "gsf": {}, "heightmap": {}, "oasis": {}, "xyz": {}, "zemax": {},
+    "png16": {"full_scale": "top"}, "slm": {"full_scale": Scale.read(f"{2 * 255 / 256}pi")},
+    "grey": {"full_scale": "highest"}, "stl": {"unit": Scale(1e-3)},
+}  # fmt: skip
+WITHOUT_RAD = {"grey": 0.02, "png16": 5e-5, "gds": 0.0, "oasis": 0.0}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_files_of_ours_come_back_without_their_manifest_too(name: str, tmp_path: Path) -> None:
+    job = replace(export_job(), pitch_m=(316.4e-9, 316.4e-9))
+    export_design(job, [name], tmp_path, {})
+    said, highest_m = dict(SAID[name]), job.process.highest_m
+    scales = {"highest": Scale(highest_m), "top": Scale(highest_m * 65535 / (65535 // 7 * 7))}
+    said = {key: scales.get(value, value) if isinstance(value, str) else value for key, value in said.items()}
+    (tmp_path / "manifest.json").unlink()
+    paths = list(dict.fromkeys(tmp_path / name / FILES[name].format(number) for number in (1, 2)))
+    asked = import_job(job, *paths, **said)
+    assert own_masks(asked) is None
+    phase_rad = read_masks(asked)[0].phase_rad
+    np.testing.assert_allclose(phase_rad, phases(job), rtol=0.0, atol=WITHOUT_RAD.get(name, 2e-6))
+
+
+def test_a_grid_phase_is_read_where_its_radians_are_said(made: Make, tmp_path: Path) -> None:
+    job, folder = made("zemax")
+    (folder / "manifest.json").unlink()
+    paths = [folder / "zemax" / f"layer{number}_phase.DAT" for number in (1, 2)]
+    found = read_masks(import_job(job, *paths, unit=Scale.read("1 rad")))[0]
+    np.testing.assert_allclose(found.phase_rad, phases(job), atol=1e-6)
+    with pytest.raises(DataError, match="times that of 2π"):
+        read_masks(import_job(job, *paths))
+    with pytest.raises(DataError, match="--unit of a length, which its first line says"):
+        read_masks(import_job(job, *paths, unit=Scale(1e-6)))
+
+
+def test_a_picture_of_levels_is_no_map_without_its_manifest(made: Make) -> None:
+    job, folder = made("preview")
+    (folder / "manifest.json").unlink()
+    paths = [folder / "preview" / f"layer{number}.png" for number in (1, 2)]
+    with pytest.raises(DataError, match="a picture with colours, of mode P"):
+        read_masks(import_job(job, *paths, full_scale=Scale.read("2pi")))
+
+
+def test_a_layout_that_its_manifest_does_not_list_is_read_as_its_others_are(made: Make) -> None:
+    """As when a layout is changed and saved under another name beside the first."""
+    job, folder = made("gds", spec=Export(layout=Layout(tone="etch", mirror=True)))
+    data = (folder / "gds" / "masks.gds").read_bytes()
+    other = folder / "gds" / "second.gds"
+    other.write_bytes(data.replace(bytes.fromhex("07d0"), bytes.fromhex("07d1")))  # another year
+    asked = import_job(job, other)
+    assert own_masks(asked) is None
+    masks = read_masks(asked)[0]
+    assert masks.phase_rad.tobytes() == phases(job).tobytes()
+    assert "tone etch, mirrored: as the layouts of manifest.json beside it, which does not list it" in masks.notes[0]
+
+
+def test_the_table_of_layers_is_of_the_design(made: Make, tmp_path: Path) -> None:
+    job, folder = made("gds", spec=Export(layout=Layout(kind="bits", tone="etch", mirror=True)))
+    moved, table = tmp_path / "moved.gds", folder / "gds" / "layers.csv"
+    shutil.copy(folder / "gds" / "masks.gds", moved)
+    found = read_masks(import_job(job, moved, layers=SourceFile.read(table)))[0]
+    assert found.phase_rad.tobytes() == phases(job).tobytes()
+    assert "bits, tone etch, mirrored: as layers.csv says of it" in found.notes[0]
+    with pytest.raises(UsageError, match="--kind with --layers"):
+        read_masks(import_job(job, moved, layers=SourceFile.read(table), kind="bits"))
+    other = FabricationProcess(4, 632.8e-9, 1.45702, 1.0003)
+    with pytest.raises(DataError, match=r"2 masks of 8 levels(.|\n)*2 of 4, as the design has"):
+        read_masks(import_job(job, moved, layers=SourceFile.read(table), process=other))
+
+
+def test_bits_that_make_a_level_too_high_are_refused(tmp_path: Path) -> None:
+    job = export_job(8, Export(layout=Layout(kind="bits")))
+    export_design(job, ["gds"], tmp_path / "made", {})
+    moved = tmp_path / "moved.gds"
+    shutil.copy(tmp_path / "made" / "gds" / "masks.gds", moved)
+    six = FabricationProcess(6, 632.8e-9, 1.45702, 1.0003)
+    with pytest.raises(DataError, match=r"mask 1 row \d column \d has the level [67] by its bits"):
+        read_masks(import_job(job, moved, kind="bits", process=six))
