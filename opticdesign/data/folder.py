@@ -26,7 +26,6 @@ __all__ = ["Asked", "data_files", "left_out", "load_fields", "load_file"]
 
 MAX_AMPLITUDE = 1e9
 MAX_PIXELS = 2**28  # of one resampled image, 1 GiB of float32
-_SAME = 0.01  # pitches that differ by less are the same
 _CLEAR = (0.2, 5.0)  # the median of an amplitude, of which 1 is a clear field
 
 
@@ -202,8 +201,8 @@ def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRec
         record.stated_pitch_m, record.stated_by = (stated.y, stated.x), stated.where
     if asked.pitch_m is not None:
         record.used_pitch_m, record.used_by = (asked.pitch_m, asked.pitch_m), "data.pitch"
-        if stated is not None and not _agrees(stated, asked.pitch_m):
-            record.note(f"{stated.where} says {_size(stated)}: data.pitch = {format_length(asked.pitch_m)} is used")
+        if stated is not None and not stated.agrees(asked.pitch_m):
+            record.note(f"{stated.where} says {stated.text}: data.pitch = {format_length(asked.pitch_m)} is used")
     elif stated is not None:
         if not stated.certain:
             raise DataError(
@@ -216,22 +215,6 @@ def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRec
     elif asked.design_pitch_m is not None:
         record.used_pitch_m, record.used_by = (asked.design_pitch_m, asked.design_pitch_m), "the design"
     return record.used_pitch_m
-
-
-def _agrees(stated: StatedPitch, pitch_m: float) -> bool:
-    """Whether a stated pixel size is a pitch, in whatever unit where it states none."""
-    units = (1.0,) if stated.certain else (1.0, 1e-3, 1e-6, 1e-9)
-    ratios = [[side * unit / pitch_m for side in (stated.y, stated.x)] for unit in units]
-    return any(all(abs(ratio - 1.0) < _SAME for ratio in pair) for pair in ratios)
-
-
-def _size(stated: StatedPitch) -> str:
-    """A stated pixel size in words, both sides where they differ."""
-    if not stated.certain:
-        return f"{stated.x:g} without a unit"
-    if abs(stated.y / stated.x - 1.0) < _SAME:
-        return format_length(stated.x)
-    return f"{format_length(stated.y)} × {format_length(stated.x)}"
 
 
 def _fields(
@@ -282,6 +265,8 @@ def _unwrapped_as_asked(
     """A real phase as data.wrapped says: refused, put together, or taken as it is where it looks wrapped."""
     if told.wrapped == "unwrap":
         record.wrapped = "unwrapped"
+        if not looks_wrapped(phase, valid):
+            record.note('data.wrapped = "unwrap", though no jumps of 2π are seen')
         return unwrapped(phase, valid)
     if not looks_wrapped(phase, valid):
         return phase
