@@ -130,14 +130,14 @@ def inspect_data(data: FolderData, design: Design | None) -> tuple[DataReport, S
             fields += load_file(path, asked, records[-1])
         except DataError as error:
             records[-1].problem = str(error)
-    split, problem = Split(fields, [], []), ""
-    if design is not None and fields:
-        try:
-            split = split_fields(fields, data.split, data.split_by, design.optics.shape)
-        except DataError as error:
-            problem = str(error)
-    whole = design is not None and fields and not problem
-    return _report(data, design, records, split if whole else None, problem), split
+    every = Split(fields, [], [])
+    if design is None or any(one.problem for one in records):
+        return _report(data, design, records, None), every
+    try:
+        split = split_fields(fields, data.split, data.split_by, design.optics.shape)
+    except DataError as error:
+        return _report(data, design, records, None, str(error)), every
+    return _report(data, design, records, split), split
 
 
 def _report(
