@@ -114,23 +114,25 @@ def stated_unit(marks: Sequence[Mark], name: str) -> str | None:
 
 def stated_pitch(marks: Sequence[Mark], name: str) -> StatedPitch | None:
     """The pixel size of an array, from the marks nearest to it: its own, those of its groups, those of the file."""
-    place = name
+    place, units = name, {mark.place: mark.text for mark in marks if mark.plain in ("unit", "units")}
     while True:
         near = {mark.plain: mark for mark in marks if mark.place == place}
-        for found in _pitches(near, place):
+        for found in _pitches(near, place, units):
             return found
         if not place:
             return None
         place = place.rpartition("/")[0]
 
 
-def _pitches(marks: Mapping[str, Mark], place: str) -> Iterator[StatedPitch]:
+def _pitches(marks: Mapping[str, Mark], place: str, units: Mapping[str, str]) -> Iterator[StatedPitch]:
+    """The sizes that the marks of one place state; `units` holds those of arrays, by name."""
     axes: dict[str, StatedPitch] = {}
     for plain, mark in marks.items():
         match = _NAME.fullmatch(plain)
         if match is None or match["axis"] == "z":
             continue
-        sizes, unit_m = _sizes(mark, match["unit"] or _companion(marks, plain, match["base"]))
+        own = units.get(f"{place}/{mark.name}".lstrip("/"))
+        sizes, unit_m = _sizes(mark, match["unit"] or own or _companion(marks, plain, match["base"]))
         if not sizes:
             continue
         certain = unit_m is not None or all(_METRES[0] <= size <= _METRES[1] for size in sizes)
