@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from opticdesign.data.choice import Choice, choose
 from opticdesign.data.conventions import Conventions, Meaning, meaning_of
+from opticdesign.data.files import data_files
 from opticdesign.data.phase_field import PhaseField
 from opticdesign.data.pixel_size import StatedPitch
-from opticdesign.data.readers import SUFFIXES, open_contents, remedy_for
+from opticdesign.data.readers import open_contents
 from opticdesign.data.record import ArrayRecord, FileRecord
 from opticdesign.data.resampling import resample, resample_mask, resampled_shape
 from opticdesign.data.wrapping import looks_wrapped, unwrapped
 from opticdesign.errors import DataError, UsageError
 from opticdesign.units import format_length
 
-__all__ = ["Asked", "data_files", "left_out", "load_fields", "load_file"]
+__all__ = ["Asked", "load_fields", "load_file"]
 
 MAX_AMPLITUDE = 1e9
 MAX_PIXELS = 2**28  # of one resampled image, 1 GiB of float32
@@ -60,50 +61,6 @@ def load_fields(path: Path | str, asked: Asked) -> list[PhaseField]:
         DataError: no file, an unknown or damaged one, or data whose meaning is not certain; names file, key and remedy.
     """
     return [found for file in data_files(Path(path)) for found in load_file(file, asked, FileRecord(file.name))]
-
-
-def data_files(path: Path) -> list[Path]:
-    """The file, or the files of a known type in the folder.
-
-    Raises:
-        DataError: nothing there.
-    """
-    try:
-        if not path.exists():
-            raise DataError(path, "no such file or folder", remedy="check data.path")
-        if path.is_file():
-            return [path]
-        if not path.is_dir():
-            raise DataError(path, "no file and no folder", expected="a file on a disk", remedy="check data.path")
-        files = sorted(item for item in path.iterdir() if _is_data(item))
-    except OSError as problem:
-        raise DataError(path, f"cannot be opened: {problem.strerror}", remedy="check data.path") from problem
-    if not files:
-        others = left_out(path)
-        folders = [name for name in others if name.endswith("/")]
-        raise DataError(
-            path,
-            "no data file in the folder",
-            expected=f"files of type {', '.join(SUFFIXES)}" + (f"; there is {', '.join(others[:4])}" if others else ""),
-            remedy=f"name one of its folders: {', '.join(folders[:4])}"
-            if folders
-            else remedy_for(Path(others[0]))
-            if others
-            else "check data.path",
-        )
-    return files
-
-
-def _is_data(item: Path) -> bool:
-    return item.suffix.lower() in SUFFIXES and not item.name.startswith(".") and item.is_file()
-
-
-def left_out(path: Path) -> list[str]:
-    """Names of what a folder holds beside data, subfolders with a slash behind them."""
-    if not path.is_dir():
-        return []
-    others = (item for item in path.iterdir() if not item.name.startswith(".") and not _is_data(item))
-    return sorted(item.name + "/" * item.is_dir() for item in others)
 
 
 def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from opticdesign.data import PhaseField, Split, split_fields
+from opticdesign.data.files import data_files, left_out
 from opticdesign.data.fingerprint import record_of
-from opticdesign.data.folder import data_files, left_out, load_file
+from opticdesign.data.folder import load_file
 from opticdesign.data.patches import admissible_positions
 from opticdesign.data.record import FileRecord
 from opticdesign.data.source import LoadedData, asked_of
