@@ -87,7 +87,8 @@ def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
         for note in contents.notes:
             record.note(note)
         stacks = [_stack(path, choice, len(choices) > 1) for choice in choices]
-        pitches = [_pitch(path, contents.pitch_of(choice.taken.name), asked, record) for choice in choices]
+        sizes = [contents.pitch_of(choice.taken.name) for choice in choices]
+        pitches = [_pitch(path, size, asked, record) for size in reversed(sizes)][::-1]  # the record is of the first
         unit = contents.unit_of(choices[0].taken.name)
     meaning = _meaning(path, stacks, asked.conventions, unit, record)
     record.maps = sum(len(stack.values) for stack in stacks)
