@@ -104,7 +104,7 @@ def _split(text: object, kind: _Kind) -> tuple[str, str]:
     expected = f'{kind.noun} as text with a unit, such as "{kind.example}"'
     if not isinstance(text, str):
         bare = re.fullmatch(_NUMBER, _shown(text))
-        remedy = f'write the unit, in quotes: "{_shown(text)} {kind.unit}"' if bare else f'write "{kind.example}"'
+        remedy = f'write the unit, in quotes: "{_with_unit(_shown(text), kind)}"' if bare else f'write "{kind.example}"'
         raise UnitError(f"{_shown(text)} has no unit", expected=expected, remedy=remedy)
     if len(text) <= _LONGEST_TEXT and (match := _PATTERN.fullmatch(text)):
         return match["number"], match["unit"]
@@ -116,12 +116,19 @@ def _remedy(text: str, kind: _Kind) -> str:
     if len(text) > _LONGEST_TEXT:
         return f"write at most {_LONGEST_TEXT} characters"
     if re.fullmatch(rf"\s*{_NUMBER}\s*", text):
-        return f'add the unit: "{text.strip()} {kind.unit}"'
+        return f'add the unit: "{_with_unit(text.strip(), kind)}"'
     if re.fullmatch(rf"\s*{_UNIT}\s*", text):
         return f'add the number: "1 {text.strip()}"'
     if re.fullmatch(rf"\s*[+-]?[0-9]+,[0-9]+\s*{_UNIT}\s*", text):
         return f'write a decimal point: "{" ".join(text.replace(",", ".").split())}"'
     return "write one decimal number and one unit, without operators or uncertainties"
+
+
+def _with_unit(number: str, kind: _Kind) -> str:
+    """A bare number with the unit that suits its size: lengths below 1e-3 are metres, as programs write them."""
+    if kind.symbol != "m" or not 0.0 < abs(float(number)) < 10.0:
+        return f"{number} {kind.unit}"
+    return format_length(float(number)) if abs(float(number)) < 1e-3 else f"{number} um"
 
 
 def _factor(unit: str, kind: _Kind, text: object) -> Decimal:

@@ -1,4 +1,5 @@
 import math
+import re
 import subprocess
 import sys
 
@@ -192,3 +193,16 @@ def test_units_and_design_import_neither_torch_nor_numpy_nor_pint():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(632.8e-9, "632.8 nm"), ("6.328e-07", "632.8 nm"), (3.373e-6, "3.373 µm"), (1e-4, "100 µm"), (-5e-7, "-500 nm"),
+     (0.6328, "0.6328 um"), (3.373, "3.373 um"), (632.8, "632.8 nm"), (0, "0 nm"), (1e-12, "1 pm"), (7e-20, None)],
+)  # fmt: skip
+def test_a_bare_number_is_given_the_unit_that_suits_its_size(value, text):
+    with pytest.raises(UnitError) as caught:
+        quantity(value, "length")
+    (proposed,) = re.findall(r'"(.*)"', caught.value.remedy)
+    assert text in (None, proposed)
+    quantity(proposed, "length")  # what is proposed can be read

@@ -214,6 +214,8 @@ def show(
         return
     from opticdesign.cli.tables import facts_table, print_table
 
+    if files := facts.pop("data", None):  # there may be hundreds
+        facts["data"] = f"{len(files)} file{'s' * (len(files) > 1)}, their SHA-256 in run.json"
     print_table(facts_table(facts))
 
 

@@ -59,7 +59,12 @@ def choose(path: Path, contents: Contents, key: str | None) -> list[Choice]:
         return [Choice(contents.arrays[""], "all that the file holds", None, None)]
     taken, why = _taken(path, contents, key)
     return [
-        Choice(stored, why, _beside(path, contents, stored, _AMPLITUDE), _beside(path, contents, stored, MASK))
+        Choice(
+            stored,
+            why,
+            None if stored.dtype.kind == "c" else _beside(path, contents, stored, _AMPLITUDE),  # a field has its own
+            _beside(path, contents, stored, MASK),
+        )
         for stored in taken
     ]
 

@@ -93,6 +93,8 @@ def meaning_of(path: Path, inside: NDArray[Any], told: Conventions, stated: str 
     notes = [*_other_unit(told.unit, stated, known)]
     if np.iscomplexobj(inside):
         return _complex_meaning(path, inside, told, unit, said, notes)
+    if told.complex_kind is not None:
+        notes.append("data.complex says nothing here: the numbers are real")
     if _is_grey(unit) if unit else inside.dtype.kind in "iu":
         return _grey_meaning(path, inside, told, unit, notes)
     if told.phase_range_rad is not None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from opticdesign.data.folder import data_files
+from opticdesign.data.files import data_files
 from opticdesign.data.record import FileRecord
 from opticdesign.design import Data, SyntheticData
 from opticdesign.errors import DataError

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from opticdesign.data.choice import Choice, choose
 from opticdesign.data.conventions import Conventions, Meaning, meaning_of
+from opticdesign.data.files import data_files
 from opticdesign.data.phase_field import PhaseField
 from opticdesign.data.pixel_size import StatedPitch
-from opticdesign.data.readers import SUFFIXES, open_contents, remedy_for
+from opticdesign.data.readers import open_contents
 from opticdesign.data.record import ArrayRecord, FileRecord
 from opticdesign.data.resampling import resample, resample_mask, resampled_shape
 from opticdesign.data.wrapping import looks_wrapped, unwrapped
 from opticdesign.errors import DataError, UsageError
 from opticdesign.units import format_length
 
-__all__ = ["Asked", "data_files", "left_out", "load_fields", "load_file"]
+__all__ = ["Asked", "load_fields", "load_file"]
 
 MAX_AMPLITUDE = 1e9
 MAX_PIXELS = 2**28  # of one resampled image, 1 GiB of float32
-_SAME = 0.01  # pitches that differ by less are the same
 _CLEAR = (0.2, 5.0)  # the median of an amplitude, of which 1 is a clear field
 
 
@@ -63,50 +63,6 @@ def load_fields(path: Path | str, asked: Asked) -> list[PhaseField]:
     return [found for file in data_files(Path(path)) for found in load_file(file, asked, FileRecord(file.name))]
 
 
-def data_files(path: Path) -> list[Path]:
-    """The file, or the files of a known type in the folder.
-
-    Raises:
-        DataError: nothing there.
-    """
-    try:
-        if not path.exists():
-            raise DataError(path, "no such file or folder", remedy="check data.path")
-        if path.is_file():
-            return [path]
-        if not path.is_dir():
-            raise DataError(path, "no file and no folder", expected="a file on a disk", remedy="check data.path")
-        files = sorted(item for item in path.iterdir() if _is_data(item))
-    except OSError as problem:
-        raise DataError(path, f"cannot be opened: {problem.strerror}", remedy="check data.path") from problem
-    if not files:
-        others = left_out(path)
-        folders = [name for name in others if name.endswith("/")]
-        raise DataError(
-            path,
-            "no data file in the folder",
-            expected=f"files of type {', '.join(SUFFIXES)}" + (f"; there is {', '.join(others[:4])}" if others else ""),
-            remedy=f"name one of its folders: {', '.join(folders[:4])}"
-            if folders
-            else remedy_for(Path(others[0]))
-            if others
-            else "check data.path",
-        )
-    return files
-
-
-def _is_data(item: Path) -> bool:
-    return item.suffix.lower() in SUFFIXES and not item.name.startswith(".") and item.is_file()
-
-
-def left_out(path: Path) -> list[str]:
-    """Names of what a folder holds beside data, subfolders with a slash behind them."""
-    if not path.is_dir():
-        return []
-    others = (item for item in path.iterdir() if not item.name.startswith(".") and not _is_data(item))
-    return sorted(item.name + "/" * item.is_dir() for item in others)
-
-
 def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
     """The fields of one file.
 
@@ -131,7 +87,8 @@ def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
         for note in contents.notes:
             record.note(note)
         stacks = [_stack(path, choice, len(choices) > 1) for choice in choices]
-        pitches = [_pitch(path, contents.pitch_of(choice.taken.name), asked, record) for choice in choices]
+        sizes = [contents.pitch_of(choice.taken.name) for choice in choices]
+        pitches = [_pitch(path, size, asked, record) for size in reversed(sizes)][::-1]  # the record is of the first
         unit = contents.unit_of(choices[0].taken.name)
     meaning = _meaning(path, stacks, asked.conventions, unit, record)
     record.maps = sum(len(stack.values) for stack in stacks)
@@ -202,8 +159,8 @@ def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRec
         record.stated_pitch_m, record.stated_by = (stated.y, stated.x), stated.where
     if asked.pitch_m is not None:
         record.used_pitch_m, record.used_by = (asked.pitch_m, asked.pitch_m), "data.pitch"
-        if stated is not None and not _agrees(stated, asked.pitch_m):
-            record.note(f"{stated.where} says {_size(stated)}: data.pitch = {format_length(asked.pitch_m)} is used")
+        if stated is not None and not stated.agrees(asked.pitch_m):
+            record.note(f"{stated.where} says {stated.text}: data.pitch = {format_length(asked.pitch_m)} is used")
     elif stated is not None:
         if not stated.certain:
             raise DataError(
@@ -216,22 +173,6 @@ def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRec
     elif asked.design_pitch_m is not None:
         record.used_pitch_m, record.used_by = (asked.design_pitch_m, asked.design_pitch_m), "the design"
     return record.used_pitch_m
-
-
-def _agrees(stated: StatedPitch, pitch_m: float) -> bool:
-    """Whether a stated pixel size is a pitch, in whatever unit where it states none."""
-    units = (1.0,) if stated.certain else (1.0, 1e-3, 1e-6, 1e-9)
-    ratios = [[side * unit / pitch_m for side in (stated.y, stated.x)] for unit in units]
-    return any(all(abs(ratio - 1.0) < _SAME for ratio in pair) for pair in ratios)
-
-
-def _size(stated: StatedPitch) -> str:
-    """A stated pixel size in words, both sides where they differ."""
-    if not stated.certain:
-        return f"{stated.x:g} without a unit"
-    if abs(stated.y / stated.x - 1.0) < _SAME:
-        return format_length(stated.x)
-    return f"{format_length(stated.y)} × {format_length(stated.x)}"
 
 
 def _fields(
@@ -282,6 +223,8 @@ def _unwrapped_as_asked(
     """A real phase as data.wrapped says: refused, put together, or taken as it is where it looks wrapped."""
     if told.wrapped == "unwrap":
         record.wrapped = "unwrapped"
+        if not looks_wrapped(phase, valid):
+            record.note('data.wrapped = "unwrap", though no jumps of 2π are seen')
         return unwrapped(phase, valid)
     if not looks_wrapped(phase, valid):
         return phase

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Look", "grey_bits", "looks_of"]
 
-_FLAT_RAD, _HUGE_RAD, _LARGE_RAD = 0.02, 100.0, 30.0
+_FLAT_RAD, _HUGE_RAD, _LARGE_RAD = 0.02, 60.0, 20.0
 _PLAUSIBLE_RAD = (0.05, 80.0)  # a range of phase that a sample has
 _LENGTHS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "nm": 1e-9}
 _ANGLES = {"deg": math.pi / 180.0}
@@ -62,7 +62,7 @@ def looks_of(inside: NDArray[Any], factor: float, wavelength_m: float | None) ->
     if max(extent, most) > _HUGE_RAD:
         found = [*_others(high - low, _ANGLES, None), *_others(high - low, _LENGTHS, wavelength_m)]
         names = " or ".join("degrees" if unit == "deg" else unit for unit, _ in found) or "another unit"
-        text = f"values {shown}, hundreds of radians: it looks like {names}"
+        text = f"values {shown}, more than {_HUGE_RAD:g} rad: it looks like {names}"
         return [Look(text, _remedy(found, 'data.unit = "rad" if they are radians'))]
     if extent > _LARGE_RAD:
         return [Look(f"a range of {extent:.3g} rad, {extent / (2.0 * math.pi):.2g} waves, is large", settles=False)]

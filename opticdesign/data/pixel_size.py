@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from opticdesign.errors import UnitError
-from opticdesign.units import quantity
+from opticdesign.units import format_length, quantity
 
 __all__ = ["Mark", "StatedPitch", "length_unit_m", "stated_pitch", "stated_unit"]
 
@@ -21,6 +21,7 @@ _BASES = (
 )
 _NAME = re.compile(rf"(?P<base>{_BASES})(?:_?(?P<axis>[xyz]))?(?:_?(?P<unit>pm|nm|um|µm|microns?|mm|cm|m))?")
 _WORDS = {"micron": "um", "microns": "um", "micrometer": "um", "micrometre": "um", "meter": "m", "metre": "m"}
+_SAME = 0.01  # sizes that differ by less are the same
 _METRES = (1e-9, 1e-4)  # numbers without a unit that can only be metres: 1 nm to 0.1 mm
 
 
@@ -76,6 +77,20 @@ class StatedPitch:
     where: str
     certain: bool = True
 
+    @property
+    def text(self) -> str:
+        """The size in words, both sides where they differ."""
+        if not self.certain:
+            return f"{self.x:g} without a unit"
+        y, x = format_length(self.y), format_length(self.x)
+        return x if abs(self.y / self.x - 1.0) < _SAME else f"{y} × {x}"
+
+    def agrees(self, pitch_m: float) -> bool:
+        """Whether it is a pitch, in whatever unit where it states none."""
+        units = (1.0,) if self.certain else (1.0, 1e-3, 1e-6, 1e-9)
+        ratios = [[side * unit / pitch_m for side in (self.y, self.x)] for unit in units]
+        return any(all(abs(ratio - 1.0) < _SAME for ratio in pair) for pair in ratios)
+
 
 def length_unit_m(word: str) -> float | None:
     """Metres of a unit of length by its usual names, None where it is none."""
@@ -99,23 +114,25 @@ def stated_unit(marks: Sequence[Mark], name: str) -> str | None:
 
 def stated_pitch(marks: Sequence[Mark], name: str) -> StatedPitch | None:
     """The pixel size of an array, from the marks nearest to it: its own, those of its groups, those of the file."""
-    place = name
+    place, units = name, {mark.place: mark.text for mark in marks if mark.plain in ("unit", "units")}
     while True:
         near = {mark.plain: mark for mark in marks if mark.place == place}
-        for found in _pitches(near, place):
+        for found in _pitches(near, place, units):
             return found
         if not place:
             return None
         place = place.rpartition("/")[0]
 
 
-def _pitches(marks: Mapping[str, Mark], place: str) -> Iterator[StatedPitch]:
+def _pitches(marks: Mapping[str, Mark], place: str, units: Mapping[str, str]) -> Iterator[StatedPitch]:
+    """The sizes that the marks of one place state; `units` holds those of arrays, by name."""
     axes: dict[str, StatedPitch] = {}
     for plain, mark in marks.items():
         match = _NAME.fullmatch(plain)
         if match is None or match["axis"] == "z":
             continue
-        sizes, unit_m = _sizes(mark, match["unit"] or _companion(marks, plain, match["base"]))
+        own = units.get(f"{place}/{mark.name}".lstrip("/"))
+        sizes, unit_m = _sizes(mark, match["unit"] or own or _companion(marks, plain, match["base"]))
         if not sizes:
             continue
         certain = unit_m is not None or all(_METRES[0] <= size <= _METRES[1] for size in sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -102,7 +103,9 @@ def _npz_header(archive: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]
 def _open_png(path: Path, stack: ExitStack) -> Contents:
     from PIL import Image
 
-    image = stack.enter_context(Image.open(path, formats=["PNG"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound of our own is below
+        image = stack.enter_context(Image.open(path, formats=["PNG"]))
     if image.mode not in ("L", "I", "I;16", "I;16B"):
         raise DataError(
             path,

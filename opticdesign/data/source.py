@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opticdesign.data.conventions import Conventions
+from opticdesign.data.files import data_files
 from opticdesign.data.fingerprint import record_of
-from opticdesign.data.folder import Asked, data_files, load_file
+from opticdesign.data.folder import Asked, load_file
 from opticdesign.data.phase_field import PhaseField
 from opticdesign.data.record import FileRecord
 from opticdesign.data.sectors import Split, split_fields

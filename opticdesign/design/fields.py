@@ -91,7 +91,10 @@ DataUnit: TypeAlias = Literal[
     "rad", "mrad", "deg", "waves", "nm", "um", "mm", "m",
     "full scale", "8 bit", "10 bit", "12 bit", "14 bit", "16 bit",
 ]  # fmt: skip
-_UNIT_WORDS = {"radians": "rad", "degrees": "deg", "wave": "waves", "µm": "um", "μm": "um", "micron": "um"}
+_UNIT_WORDS = {
+    "radians": "rad", "degrees": "deg", "degree": "deg", "wave": "waves", "µm": "um", "μm": "um",
+    "micron": "um", "microns": "um", "micrometers": "um", "nanometers": "nm", "meters": "m", "metres": "m",
+}  # fmt: skip
 
 
 def usual_unit(word: object) -> object:

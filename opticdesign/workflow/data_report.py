@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from opticdesign.data import PhaseField, Split, split_fields
+from opticdesign.data.files import data_files, left_out
 from opticdesign.data.fingerprint import record_of
-from opticdesign.data.folder import data_files, left_out, load_file
+from opticdesign.data.folder import load_file
 from opticdesign.data.patches import admissible_positions
 from opticdesign.data.record import FileRecord
 from opticdesign.data.source import LoadedData, asked_of
@@ -130,14 +131,14 @@ def inspect_data(data: FolderData, design: Design | None) -> tuple[DataReport, S
             fields += load_file(path, asked, records[-1])
         except DataError as error:
             records[-1].problem = str(error)
-    split, problem = Split(fields, [], []), ""
-    if design is not None and fields:
-        try:
-            split = split_fields(fields, data.split, data.split_by, design.optics.shape)
-        except DataError as error:
-            problem = str(error)
-    whole = design is not None and fields and not problem
-    return _report(data, design, records, split if whole else None, problem), split
+    every = Split(fields, [], [])
+    if design is None or any(one.problem for one in records):
+        return _report(data, design, records, None), every
+    try:
+        split = split_fields(fields, data.split, data.split_by, design.optics.shape)
+    except DataError as error:
+        return _report(data, design, records, None, str(error)), every
+    return _report(data, design, records, split), split
 
 
 def _report(

@@ -28,7 +28,7 @@ from opticdesign.system import build_microscope, build_process
 from opticdesign.training import StepReport, Trainer, TrainingPosition, load_weights
 from opticdesign.workflow.data_report import report_of
 from opticdesign.workflow.patches import batch_source, patch_set
-from opticdesign.workflow.run_data import check_data, data_facts, refuse_other_files
+from opticdesign.workflow.run_data import check_data, data_facts, refuse_other_data
 from opticdesign.workflow.start import take_over
 
 __all__ = [
@@ -226,7 +226,7 @@ def optimise(
     design = quick_design(design) if options.quick else design
     if options.resume:
         run = resumable_run(design, options.output, options.parent)
-        refuse_other_files(str(run.folder), design, run.info.get("data"))
+        refuse_other_data(str(run.folder), design, run.info.get("data"))
         for note in check_data(run)[0]:
             on_news(note)
     files = data_facts(design)

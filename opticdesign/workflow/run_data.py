@@ -13,7 +13,7 @@ from opticdesign.design import Design, SyntheticData
 from opticdesign.errors import RunError
 from opticdesign.run import Run
 
-__all__ = ["DATA_CHANGED", "RunData", "check_data", "data_facts", "refuse_other_files", "run_data"]
+__all__ = ["DATA_CHANGED", "RunData", "check_data", "data_facts", "refuse_other_data", "run_data"]
 
 DATA_CHANGED = "--data-changed"
 _SHOWN = 3
@@ -80,7 +80,7 @@ def check_data(run: Run, changed: bool = False) -> tuple[tuple[str, ...], bool]:
     return (f"not the data that the run was trained on ({DATA_CHANGED}): {_listed(found)}",), True
 
 
-def refuse_other_files(place: str, design: Design, made: Sequence[dict[str, Any]] | None) -> None:
+def refuse_other_data(place: str, design: Design, made: Sequence[dict[str, Any]] | None) -> None:
     """Refuse data of a design that is not what something was made with, where that is known.
 
     Args:

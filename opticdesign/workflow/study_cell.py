@@ -18,7 +18,7 @@ from opticdesign.errors import OpticDesignError, RunError
 from opticdesign.run import Run, open_run
 from opticdesign.storage import write_json
 from opticdesign.workflow.optimise import Options, Progress, Stopped, optimise
-from opticdesign.workflow.run_data import data_facts, refuse_other_files
+from opticdesign.workflow.run_data import data_facts, refuse_other_data
 from opticdesign.workflow.score import ImageScores, score_constant, score_run
 
 __all__ = ["Cell", "Outcome", "attempt", "cell_folder", "outcome_of", "refuse_changed", "trained_run"]
@@ -97,7 +97,7 @@ def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
     record = _record(cell.folder)
     if record:
         _refuse_other_start(cell, record["start_sha256"], started)
-        refuse_other_files(str(cell.folder), cell.design, record.get("data"))
+        refuse_other_data(str(cell.folder), cell.design, record.get("data"))
         return ImageScores(record["patches"], record["fields"])
     checkpoint = None
     if cell.constant:
@@ -141,7 +141,7 @@ def trained_run(cell: Cell, started: str | None, stop_asked: Callable[[], bool])
     if (cell.folder / "run.json").exists():
         run = open_run(cell.folder)
         _refuse_other_start(cell, run.info["environment"].get("start_from", {}).get("checkpoint_sha256"), started)
-        refuse_other_files(str(run.folder), run.design, run.info.get("data"))
+        refuse_other_data(str(run.folder), run.design, run.info.get("data"))
         if run.complete:
             return run
         resume = any(run.checkpoints.glob("step-*"))

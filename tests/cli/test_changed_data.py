@@ -14,8 +14,10 @@ import pytest
 import torch
 from design_texts import D2NN5, TINY
 
-from opticdesign.design import load_design
+from opticdesign.design import Design, load_design
+from opticdesign.run import open_run
 from opticdesign.workflow.optimise import Options, optimise
+from opticdesign.workflow.study_cell import Cell, outcome_of
 
 Command = Callable[..., Any]
 
@@ -147,6 +149,34 @@ def test_data_that_cannot_be_read_any_more_is_told_as_changed(
     finally:
         path.write_bytes(content)
     assert done.returncode == 2 and "a.npy has another content" in done.stderr
+
+
+def cell(run: Path, design: Design, *, constant: bool) -> Cell:
+    return Cell("row", 0, design, run, None, constant, torch.device("cpu"), quick=False)
+
+
+def test_a_study_that_goes_on_refuses_other_data(run: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    design, path = open_run(run).design, trained[1] / "a.npy"
+    cells = cell(tmp_path / "constant", design, constant=True), cell(run, design, constant=False)
+    before = [outcome_of(one, lambda: False) for one in cells]
+    assert all(outcome.scores is not None for outcome in before), before
+    content = path.read_bytes()
+    np.save(path, smooth(1))
+    try:
+        after = [outcome_of(one, lambda: False) for one in cells]  # the scores are stored, and of other data
+        (run / "score.json").unlink()
+        again = outcome_of(cells[1], lambda: False)
+    finally:
+        path.write_bytes(content)
+    for outcome in (*after, again):
+        assert outcome.scores is None and "a.npy has another content" in outcome.problem
+        assert "--data-changed" not in outcome.problem and "another --output" in outcome.problem
+
+
+def test_show_counts_the_files(command: Command, run: Path) -> None:
+    done = command("show", run)
+    assert "1 file, their SHA-256 in run.json" in done.stdout
+    assert len(json.loads(command("show", run, "--json").stdout)["data"]) == 1
 
 
 def test_next_lines_can_be_pasted(command: Command, run: Path) -> None:

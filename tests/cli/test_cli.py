@@ -214,7 +214,7 @@ def test_check_prints_numbers_limits_and_remedies(command: Command) -> None:
     [
         (['optics.pitch="8 um"'], "synthetic cells of 96 × 96 pixels, pitch 8 µm"),
         (['data={kind = "folder", path = "nowhere"}'], "nowhere: no such file or folder"),
-        (['data={kind = "folder", path = "small"}'], "field.npy:train: the sector has 20 × 40 pixels"),
+        (['data={kind = "folder", path = "small", unit = "rad"}'], "field.npy:train: the sector has 20 × 40 pixels"),
         (
             [
                 "training.stages.joint.loss=gan",

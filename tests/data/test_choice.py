@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from scipy.io import savemat
 
 from opticdesign.data import Asked, Conventions, load_fields, split_fields
@@ -119,6 +120,30 @@ def test_a_last_axis_that_counts_is_refused_with_the_remedy(tmp_path):
         load(tmp_path / "p.npy")
 
 
+def test_a_fifo_is_no_data(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "p.npy")
+    with pytest.raises(DataError, match="no file and no folder"):
+        load(tmp_path / "p.npy")
+
+
+def test_keys_that_say_nothing_are_said_to_do_so(tmp_path):
+    np.save(tmp_path / "p.npy", phase())
+    record = FileRecord("p.npy")
+    load_file(tmp_path / "p.npy", Asked(conventions=Conventions(complex_kind="field", wrapped="unwrap")), record)
+    assert any("data.complex says nothing here" in note for note in record.notes)
+    assert any('data.wrapped = "unwrap", though no jumps' in note for note in record.notes)
+
+
+def test_an_amplitude_beside_a_field_is_left_out(tmp_path):
+    np.savez(tmp_path / "p.npz", phase=0.8 * np.exp(1j * phase()), amplitude=np.full((24, 20), 0.5))
+    record = FileRecord("p.npz")
+    (field,) = load_file(tmp_path / "p.npz", Asked(conventions=Conventions(complex_kind="field")), record)
+    assert field.amplitude.max() == pytest.approx(0.8)
+    assert {one.name: one.taken for one in record.arrays} == {"phase": "map", "amplitude": ""}
+
+
 def test_a_key_that_says_nothing_is_said_to_do_so(tmp_path):
     np.save(tmp_path / "p.npy", phase())
     record = FileRecord("p.npy")
@@ -160,7 +185,7 @@ def test_arrays_of_other_files_are_not_read_in(tmp_path, kind):
         (tmp_path / name).rename(tmp_path / "p.h5")
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat"])
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".mat", ".png"])
 def test_small_files_that_unpack_to_gigabytes_are_refused_before_memory_is_taken(tmp_path, suffix):
     path = tmp_path / f"z{suffix}"
     if suffix == ".h5":
@@ -168,6 +193,8 @@ def test_small_files_that_unpack_to_gigabytes_are_refused_before_memory_is_taken
             file.create_dataset("phase", (40_000, 40_000), "f8", chunks=True, compression="gzip")
     elif suffix == ".npz":
         np.savez_compressed(path, phase=np.zeros((8_000, 6_000)))
+    elif suffix == ".png":
+        Image.fromarray(np.zeros((10_000, 9_000), np.uint8)).save(path)
     else:
         savemat(path, {"phase": np.zeros((8_000, 6_000))}, do_compression=True)
     with pytest.raises(DataError, match=r"unpack to [\d.]+ GiB"):

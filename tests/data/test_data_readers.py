@@ -29,6 +29,7 @@ WHOLE = {
     "b.npz": lambda path: np.savez_compressed(path, phase=phase()),
     "a.tif": lambda path: tifffile.imwrite(path, phase()),
     "b.tif": lambda path: tifffile.imwrite(path, phase(), compression="zlib"),
+    "lzw.tif": lambda path: tifffile.imwrite(path, phase(), compression="lzw", predictor=True),
     "a.png": lambda path: Image.fromarray((phase() * 60000).astype(np.uint16)).save(path),
     "a.mat": lambda path: savemat(path, {"E_field": phase() + 1j * phase()}, do_compression=True),
     "b.mat": lambda path: savemat(path, {"E_field": phase() + 1j * phase()}),

@@ -28,7 +28,15 @@ def h5(path, place="", **marks):
             file[place or "/"].attrs[name.replace("__", " ")] = value
 
 
+def h5_array(path):
+    with h5py.File(path, "w") as file:
+        file["scan/phase"] = phase()
+        file["scan/pixel_size"] = 0.5
+        file["scan/pixel_size"].attrs["units"] = "um"
+
+
 HALF_MICROMETRE = {
+    "array.h5": h5_array,
     "imagej.tif": lambda path: tifffile.imwrite(path, phase(), imagej=True, resolution=(2, 2), metadata={"unit": "um"}),
     "imagej_micron.tif": lambda path: tifffile.imwrite(
         path, phase(), imagej=True, resolution=(2, 2), metadata={"unit": "micron"}
