@@ -495,3 +495,11 @@ def test_a_file_of_bits_that_flipped_is_refused_or_drawn_never_a_crash(tmp_path:
             read(path, (1, 6, 6))
         except DataError as error:
             assert error.expected or error.remedy
+
+
+def test_what_lies_in_the_working_folder_is_not_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = saved(tmp_path / "whole.gds", ("MASKS", LEVELS))
+    for name in ("numpy.py", "gdstk.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(levels_of(read(path))[0], LEVELS)
