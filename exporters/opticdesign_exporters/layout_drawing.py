@@ -142,11 +142,18 @@ def _answer(request: dict[str, Any], data: bytes, path: Path) -> dict[str, Any]:
         asked, result, copy, heard = (Path(folder) / name for name in ("asked.json", "result.npz", "layout", "heard"))
         copy.write_bytes(data)  # what is read is what was hashed
         asked.write_text(json.dumps(request | {"path": str(copy)}), "utf-8")
-        line = [sys.executable, "-m", "opticdesign_exporters.layout_worker", str(asked), str(result)]
+        # -P: what lies in the working folder is not imported
+        line = [sys.executable, "-P", "-m", "opticdesign_exporters.layout_worker", str(asked), str(result)]
         try:
             with heard.open("wb") as stream:
                 done = subprocess.run(  # noqa: S603 (the line is ours)
-                    line, env=os.environ | _ONE_THREAD, stderr=stream, timeout=request["seconds"] * _WAIT, check=False
+                    line,
+                    env=os.environ | _ONE_THREAD,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stream,
+                    timeout=request["seconds"] * _WAIT,
+                    check=False,
                 )
             code, why = done.returncode, f"reading it ended with code {done.returncode}, {limits}"
         except subprocess.TimeoutExpired:

@@ -28,6 +28,8 @@ Tag = tuple[int, int]
 _AT_ONCE = 1 << 16  # polygons held as objects
 _DIE = "DIE"  # the cell of one die in layouts of ours, of which there may be an array
 _NAMED = 6  # cells that a refusal names
+_LEAST_CORNERS = 3
+_FARTHEST = 2.0**53  # database units
 _CORNERS = 16  # for each shape that there may be
 
 
@@ -161,6 +163,8 @@ class _File:
                 for polygons in self._polygons(name):
                     self._take(len(here.origins) * len(polygons.points))
                     parts.append(polygons.at(here))
+                    if not (np.abs(parts[-1].points) < _FARTHEST).all():  # nor where it is not a number
+                        raise _Refused("corners that no number holds", "coordinates of masks", "")
         return _Polygons.joined(parts)
 
     def _take(self, corners: int) -> None:
@@ -205,7 +209,8 @@ class _File:
     def _shapes(self, name: str) -> Iterator[tuple[Tag, Reals, Reals | None]]:
         """Tag, corners and places, if it is repeated, of every polygon and path of a cell that is asked for."""
         for polygon in self.cells[name].polygons:
-            if (tag := (polygon.layer, polygon.datatype)) in self.tags:
+            tag = polygon.layer, polygon.datatype
+            if tag in self.tags and polygon.size >= _LEAST_CORNERS:
                 yield tag, polygon.points, None if polygon.repetition.size == 0 else _offsets(polygon)
         for path in self.cells[name].paths:
             if self.tags & set(zip(path.layers, path.datatypes, strict=True)):

@@ -45,7 +45,7 @@ def heights(
     """
     if values.dtype.kind == "f":
         job.said.refuse_all_but({"unit", "pitch_m", "flat"}, f"the {values.dtype} numbers of {file.path.name}")
-        number = _unit(values.astype(np.float64), file, job, told)
+        number = _unit(values, file, job, told)
     elif values.dtype.kind in "ub":
         number = told.height_m(job.process) if told and not job.said.full_scale else _of_integers(values, file, job)
     else:
@@ -59,7 +59,7 @@ def heights(
         return values.astype(np.float64) * number
 
 
-def _unit(values: npt.NDArray[np.float64], file: SourceFile, job: ImportJob, told: Scale | None) -> float:
+def _unit(values: npt.NDArray[np.generic], file: SourceFile, job: ImportJob, told: Scale | None) -> float:
     """The height of the number 1."""
     said = job.said.unit
     if told is not None and said is not None and told != said:
@@ -71,7 +71,8 @@ def _unit(values: npt.NDArray[np.float64], file: SourceFile, job: ImportJob, tol
         )
     scale = told or said
     if scale is None:
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
         raise DataError(
             file.path,
             f"numbers from {low:.6g} to {high:.6g}, of which the file does not say the unit",

@@ -458,6 +458,18 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "array.gds": (of_an_array, "more than 264448 shapes and placed cells in cell 'TOP'"),
     "itself.gds": (of_itself, "is placed in itself"),
     "absent.gds": (lambda path: gds(path, A=placement(b"B\0", b"", (0, 0))), "Missing referenced cell B"),
+    "cornerless.gds": (
+        lambda path: gds(path, A=record(0x08) + LAYER + short(0x0E, 1) + END),
+        "cannot be read: reading it ended with code",
+    ),
+    "line.gds": (
+        lambda path: gds(path, A=record(0x08) + LAYER + short(0x0E, 1) + points((0, 0), (1, 1)) + END),
+        "nothing is drawn",
+    ),
+    "magnified.gds": (
+        lambda path: gds(path, B=CHILD, A=placement(b"B\0", turned(False, 3, 1e60), (0, 0))),
+        "corners that no number holds",
+    ),
     "unknown.gds": (lambda path: gds(path, A=record(0x60)), "Unknown record type 0x60"),
     "padding.oas": (of_padding, "cannot be read|nothing is drawn"),
     "claim.oas": (lambda path: of_padding(path, 1 << 62, 1 << 20), "cannot be read"),
@@ -495,3 +507,11 @@ def test_a_file_of_bits_that_flipped_is_refused_or_drawn_never_a_crash(tmp_path:
             read(path, (1, 6, 6))
         except DataError as error:
             assert error.expected or error.remedy
+
+
+def test_what_lies_in_the_working_folder_is_not_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = saved(tmp_path / "whole.gds", ("MASKS", LEVELS))
+    for name in ("numpy.py", "gdstk.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(levels_of(read(path))[0], LEVELS)

@@ -398,6 +398,11 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda path: path.write_bytes(FIELD + b"XRes = 5\nYRes = 9\n\0\0"),
         "bytes of values",
     ),
+    "signal.gsf": (
+        lambda path: path.write_bytes(FIELD + b"XRes = 10\nYRes = 6\nZUnits=m\n" + bytes(2) + b"\0\0\xa0\x7f" * 60),
+        "row 0 column 0 is no number",
+    ),
+    "nothing.npy": (lambda path: np.save(path, np.full(SHAPE, np.nan)), "numbers from 0 to 0, of which the file"),
     "no.gsf": (lambda path: path.write_bytes(b"nothing"), "byte 0: not a Gwyddion Simple Field"),
     "cut.stl": (lambda path: path.write_bytes(bytes(100)), "byte 80: 0 triangles in 100 bytes"),
     "empty.stl": (lambda path: path.write_bytes(bytes(84)), "no triangles"),
@@ -417,7 +422,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
 def test_what_is_no_map_or_far_too_large_is_refused(name: str, tmp_path: Path) -> None:
     make, message = BAD[name]
     make(tmp_path / name)
-    said = {"unit": Scale(1e-3)} if name.endswith((".stl", ".gsf", ".xyz", ".csv")) else {}
+    said = {"unit": Scale(1e-3)} if name.endswith((".stl", ".xyz", ".csv")) else {}
     with pytest.raises(OpticDesignError, match=message) as caught:
         read(tmp_path / name, **said)
     assert caught.value.exit_code == 2 and (caught.value.expected or caught.value.remedy)
