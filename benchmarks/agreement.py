@@ -10,8 +10,8 @@ from torch import Tensor
 
 from benchmarks.contenders import Contender
 from benchmarks.scene import Scene
-from opticdesign.field import Grid
-from opticdesign.propagation import convolve
+from opticdesign.optics.field import Grid
+from opticdesign.optics.propagation import convolve
 
 __all__ = ["Agreement", "agreement", "reference"]
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.scene import Scene
-from opticdesign.cascade import PreparedTransfer, cascade, prepared
-from opticdesign.elements import DiffractiveElement, phase_transmission
-from opticdesign.fused import FusedCascade
-from opticdesign.graphs import GraphedCascade, Optics
-from opticdesign.optical_system import DiffractiveSystem
+from opticdesign.instrument.diffractive_system import DiffractiveSystem
+from opticdesign.optics.cascade import PreparedTransfer, cascade, prepared
+from opticdesign.optics.cuda.fused import FusedCascade
+from opticdesign.optics.cuda.graphs import GraphedCascade, Optics
+from opticdesign.optics.elements import DiffractiveElement, phase_transmission
 
 __all__ = [
     "FLOOR",

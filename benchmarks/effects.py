@@ -4,7 +4,7 @@
 
 The effect of an error is the change of the camera's reading. Each is computed twice: by the optics that tolerance
 studies and vaccination use, and by two independent simulations, without the error and with it
-(`opticdesign.second_opinion`: double precision, windows, samples and methods of its own, masks as squares at their
+(`verification.second_opinion`: double precision, windows, samples and methods of its own, masks as squares at their
 places). Masks are random, objects smooth; the table is in Markdown.
 """
 
@@ -21,16 +21,16 @@ import torch
 from numpy.typing import NDArray
 
 from opticdesign.design import D2NNOptics, Design, Tolerance, load_design
-from opticdesign.detectors import mean_bins
-from opticdesign.materials import material
-from opticdesign.second_opinion import MaskInFile, mask_size_m, second_opinion
-from opticdesign.system import build_optics, build_process
-from opticdesign.tolerance.bench import perturbed_optics
-from opticdesign.tolerance.deviations import deviations_of
-from opticdesign.tolerance.evaluator import NO_PATTERN
-from opticdesign.tolerance.sample import Sample
-from opticdesign.tolerance.space import build_space
-from opticdesign.workflow.patches import object_window
+from opticdesign.instrument.building import build_optics, build_process
+from opticdesign.optics.detectors import mean_bins
+from opticdesign.optics.materials import material
+from opticdesign.perturbed.deviations import deviations_of
+from opticdesign.perturbed.optics import perturbed_optics
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.sample import Sample
+from opticdesign.perturbed.space import build_space
+from opticdesign.runs.patches import object_window
+from opticdesign.verification.second_opinion import MaskInFile, mask_size_m, second_opinion
 
 __all__ = ["GEOMETRIES", "Effect", "effect_of", "errors_of", "instrument"]
 
@@ -114,7 +114,7 @@ def errors_of(name: str) -> Iterator[tuple[str, float]]:
 def effect_of(design: Design, parameter: str, value: float) -> Effect:
     """The effect of one error on a smooth object behind random masks, by both ways."""
     optics, process = build_optics(design), build_process(design)
-    phases = torch.rand(optics.phases_rad().shape, generator=torch.Generator().manual_seed(2)) * (2.0 * np.pi)
+    phases = torch.rand(optics.detached_phases().shape, generator=torch.Generator().manual_seed(2)) * (2.0 * np.pi)
     optics.set_phases_rad(process.phase(phases))
     sample, space = _sample(design), build_space(design)
     points = np.repeat(space.nominal[None], 2, axis=0)
@@ -130,7 +130,7 @@ def effect_of(design: Design, parameter: str, value: float) -> Effect:
             .numpy()
             for point in points
         ]
-    made = optics.phases_rad().double().numpy()
+    made = optics.detached_phases().double().numpy()
     theirs = [_built(design, made, sample, parameter, each) for each in (0.0, value)]
     right = theirs[1] - theirs[0]
     size = float(np.linalg.norm(right))

@@ -4,7 +4,7 @@
 
 Every geometry is drawn from a seed: 16 to 512 neurons along an axis, odd and not square, pitches of λ/2 to 100 λ that
 differ along y and x, 1 to 10 masks, distances from 0.1 λ to 10 N·p²/λ, indices from 1 to 1.6. Smooth and random objects
-go through random masks in the windows and by the methods that `opticdesign.geometry` picks for an accuracy of 1 %, and
+go through random masks in the windows and by the methods that `instrument.geometry` picks for an accuracy of 1 %, and
 through a linear convolution in numpy that shares none of its code: a kernel sampled on twice both planes, of a
 spherical wave where the pitch samples it and else of the angular spectrum in its band.
 """
@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-from opticdesign.cascade import cascade
-from opticdesign.elements import Square
-from opticdesign.field import phasor
-from opticdesign.geometry import Layers, suitable_paddings
+from opticdesign.instrument.geometry import Layers, suitable_paddings
+from opticdesign.optics.cascade import cascade
+from opticdesign.optics.elements import Square
+from opticdesign.optics.field import phasor
 
 __all__ = ["ACCURACY", "Found", "random_layers", "tried"]
 

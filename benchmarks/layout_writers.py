@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opticdesign.design import Export, Layout
-from opticdesign.export import Exporter, ExportJob
-from opticdesign.fabrication import FabricationProcess
-from opticdesign_exporters.gds import GdsExporter
-from opticdesign_exporters.oasis import OasisExporter
+from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.handover.export import Exporter, ExportJob
+from opticdesign_exporters.layout.gds import GdsExporter
+from opticdesign_exporters.layout.oasis import OasisExporter
 
 __all__ = ["FORMATS", "LEVELS", "OURS", "WRITERS", "Writer", "job_of", "right_area"]
 

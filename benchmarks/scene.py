@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from opticdesign.design import D2NNOptics, load_design
-from opticdesign.field import Grid, phasor
-from opticdesign.propagation import AngularSpectrum, Propagator, RayleighSommerfeld
+from opticdesign.optics.field import Grid, phasor
+from opticdesign.optics.propagation import AngularSpectrum, Propagator, RayleighSommerfeld
 
 __all__ = ["Scene", "Work"]
 

@@ -87,7 +87,7 @@ def print_table(rows: list[Row], title: str, console: Console | None = None) -> 
 
 _ON_A_GPU = "Measured on the GPU named above; a run without `--device cuda` compares on the CPU."
 _ON_A_CPU = """Nothing here was measured on a GPU. For one there are a CUDA graph of the same cascade
-(`opticdesign/graphs.py`) and fused Triton kernels (`opticdesign/fused.py`, `pip install "opticdesign[gpu]"`, windows of
+(`optics/cuda/graphs.py`) and fused Triton kernels (`optics/cuda/fused.py`, `pip install "opticdesign[gpu]"`, windows of
 2^a or 3·2^a samples). On a CPU the kernels give the cascade's field and gradients in Triton's interpreter, and of the
 graphs all but the capture is tested; neither has run on a GPU, their speed and memory are unmeasured, and no command
 uses them. `python -m benchmarks --device cuda` measures both beside eager cuFFT calls, with these targets: 3 times as

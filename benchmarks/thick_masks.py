@@ -4,7 +4,7 @@ Every relief is fused silica in air under a plane wave at 632.8 nm; the truth is
 error is ‖a − a_full‖/‖a_full‖ over the amplitudes of all propagating orders, whose squares are efficiencies, averaged
 over the two polarisations. Three scalar models stand side by side: the thin mask in whichever plane of the relief suits
 it best, the wave propagation method (in a slice, each pixel takes the spectrum of its own index), and the split step
-that `opticdesign.thick` takes (a phase screen a slice, between spectra at the slice's mean index).
+that `opticdesign.optics.thick` takes (a phase screen a slice, between spectra at the slice's mean index).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.full_wave import Complex, FullWave, Relief, full_wave, order_error
-from opticdesign.field import Grid
-from opticdesign.materials import material
-from opticdesign.thick import ThickRelief
+from opticdesign.optics.field import Grid
+from opticdesign.optics.materials import material
+from opticdesign.optics.thick import ThickRelief
 
 __all__ = ["ASPECT_RATIOS", "Row", "compare", "grating", "relief_2d", "scattering_grating"]
 

@@ -20,18 +20,18 @@ from torch import Tensor
 from benchmarks.machine import machine
 from benchmarks.table import Row, print_table
 from benchmarks.timing import interleave, median_ratio
-from opticdesign.cascade import cascade
 from opticdesign.design import Design, load_design
-from opticdesign.field import shifted
-from opticdesign.hop import Hop
-from opticdesign.optical_system import DiffractiveSystem
-from opticdesign.system import build_optics, build_process
-from opticdesign.tolerance.deviations import Deviations, deviations_of
-from opticdesign.tolerance.evaluator import NO_PATTERN
-from opticdesign.tolerance.layers import PerturbedLayers
-from opticdesign.tolerance.sample import Sample
+from opticdesign.instrument.building import build_optics, build_process
+from opticdesign.instrument.diffractive_system import DiffractiveSystem
+from opticdesign.optics.cascade import cascade
+from opticdesign.optics.field import shifted
+from opticdesign.optics.hop import Hop
+from opticdesign.perturbed.deviations import Deviations, deviations_of
+from opticdesign.perturbed.layers import PerturbedLayers
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.sample import Sample
+from opticdesign.perturbed.space import Space, build_space
 from opticdesign.tolerance.sampling import unit_points
-from opticdesign.tolerance.space import Space, build_space
 
 __all__ = ["CASES", "Case", "Stand", "main", "rows"]
 
@@ -95,11 +95,11 @@ class Stand:
         if not isinstance(optics, DiffractiveSystem):
             raise TypeError(f"{_DESIGN} has no layers")
         draw = torch.Generator().manual_seed(5)
-        optics.set_phases_rad(torch.rand(optics.phases_rad().shape, generator=draw) * 2.0 * math.pi)
+        optics.set_phases_rad(torch.rand(optics.detached_phases().shape, generator=draw) * 2.0 * math.pi)
         self.optics, self.space = optics, build_space(self.design)
         phase = torch.rand((images, *optics.object_grid.shape), generator=draw)
         self.sample = Sample(torch.polar(torch.ones_like(phase), phase), phase)
-        self.layers = PerturbedLayers(self.design, optics, self.process, optics.phases_rad())
+        self.layers = PerturbedLayers(self.design, optics, self.process, optics.detached_phases())
         with torch.no_grad():
             self._masks = [element.transmission(self.process) for element in optics.masks]
         self._transfers = optics.ready(self.hops)

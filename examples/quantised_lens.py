@@ -9,11 +9,11 @@ import math
 
 import torch
 
-from opticdesign.elements import DiffractiveElement, lens_phase
-from opticdesign.fabrication import FabricationProcess
-from opticdesign.field import Grid
-from opticdesign.materials import material
-from opticdesign.propagation import suitable_propagator
+from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.optics.elements import DiffractiveElement, lens_phase
+from opticdesign.optics.field import Grid
+from opticdesign.optics.materials import material
+from opticdesign.optics.propagation import suitable_propagator
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--small", action="store_true", help="a quarter of the size, for a quick look")

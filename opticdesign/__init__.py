@@ -13,24 +13,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from opticdesign.design.loading import load_design
-    from opticdesign.detectors import Detector
-    from opticdesign.elements.aperture import Aperture
-    from opticdesign.elements.diffractive import AmplitudeMask, DiffractiveElement
-    from opticdesign.elements.fourier_filter import FourierFilter
-    from opticdesign.elements.lens import ThinLens
-    from opticdesign.elements.modulator import SpatialLightModulator
-    from opticdesign.elements.stack import ElementStack
-    from opticdesign.fabrication import FabricationProcess
-    from opticdesign.field import Grid, Spectrum
+    from opticdesign.fabrication.process import FabricationProcess
     from opticdesign.figures import plot
-    from opticdesign.freespace import free_space, propagate
-    from opticdesign.hop import Hop
-    from opticdesign.illumination import condenser, partially_coherent_intensity, plane_wave
-    from opticdesign.materials import material
-    from opticdesign.optical_system import DiffractiveSystem, FilterSystem
-    from opticdesign.relief import Relief
-    from opticdesign.system import build_microscope, build_optics, build_process
-    from opticdesign.workflow.trained import open_run
+    from opticdesign.instrument.building import build_microscope, build_optics, build_process
+    from opticdesign.instrument.diffractive_system import DiffractiveSystem
+    from opticdesign.instrument.filter_system import FilterSystem
+    from opticdesign.optics.detectors import Detector
+    from opticdesign.optics.elements.aperture import Aperture
+    from opticdesign.optics.elements.diffractive import AmplitudeMask, DiffractiveElement
+    from opticdesign.optics.elements.fourier_filter import FourierFilter
+    from opticdesign.optics.elements.lens import ThinLens
+    from opticdesign.optics.elements.modulator import SpatialLightModulator
+    from opticdesign.optics.elements.stack import ElementStack
+    from opticdesign.optics.field import Grid, Spectrum
+    from opticdesign.optics.free_space import free_space, propagate
+    from opticdesign.optics.hop import Hop
+    from opticdesign.optics.illumination import condenser, partially_coherent_intensity, plane_wave
+    from opticdesign.optics.materials import material
+    from opticdesign.optics.relief import Relief
+    from opticdesign.runs.trained import open_run
 
 __all__ = [
     "AmplitudeMask",
@@ -65,32 +66,32 @@ __all__ = [
 
 _HOMES = (
     "opticdesign.design.loading.load_design",
-    "opticdesign.detectors.Detector",
-    "opticdesign.elements.aperture.Aperture",
-    "opticdesign.elements.diffractive.AmplitudeMask",
-    "opticdesign.elements.diffractive.DiffractiveElement",
-    "opticdesign.elements.fourier_filter.FourierFilter",
-    "opticdesign.elements.lens.ThinLens",
-    "opticdesign.elements.modulator.SpatialLightModulator",
-    "opticdesign.elements.stack.ElementStack",
-    "opticdesign.fabrication.FabricationProcess",
-    "opticdesign.field.Grid",
-    "opticdesign.field.Spectrum",
+    "opticdesign.optics.detectors.Detector",
+    "opticdesign.optics.elements.aperture.Aperture",
+    "opticdesign.optics.elements.diffractive.AmplitudeMask",
+    "opticdesign.optics.elements.diffractive.DiffractiveElement",
+    "opticdesign.optics.elements.fourier_filter.FourierFilter",
+    "opticdesign.optics.elements.lens.ThinLens",
+    "opticdesign.optics.elements.modulator.SpatialLightModulator",
+    "opticdesign.optics.elements.stack.ElementStack",
+    "opticdesign.fabrication.process.FabricationProcess",
+    "opticdesign.optics.field.Grid",
+    "opticdesign.optics.field.Spectrum",
     "opticdesign.figures.plot",
-    "opticdesign.freespace.free_space",
-    "opticdesign.freespace.propagate",
-    "opticdesign.hop.Hop",
-    "opticdesign.illumination.condenser",
-    "opticdesign.illumination.partially_coherent_intensity",
-    "opticdesign.illumination.plane_wave",
-    "opticdesign.materials.material",
-    "opticdesign.optical_system.DiffractiveSystem",
-    "opticdesign.optical_system.FilterSystem",
-    "opticdesign.relief.Relief",
-    "opticdesign.system.build_microscope",
-    "opticdesign.system.build_optics",
-    "opticdesign.system.build_process",
-    "opticdesign.workflow.trained.open_run",
+    "opticdesign.optics.free_space.free_space",
+    "opticdesign.optics.free_space.propagate",
+    "opticdesign.optics.hop.Hop",
+    "opticdesign.optics.illumination.condenser",
+    "opticdesign.optics.illumination.partially_coherent_intensity",
+    "opticdesign.optics.illumination.plane_wave",
+    "opticdesign.optics.materials.material",
+    "opticdesign.instrument.diffractive_system.DiffractiveSystem",
+    "opticdesign.instrument.filter_system.FilterSystem",
+    "opticdesign.optics.relief.Relief",
+    "opticdesign.instrument.building.build_microscope",
+    "opticdesign.instrument.building.build_optics",
+    "opticdesign.instrument.building.build_process",
+    "opticdesign.runs.trained.open_run",
 )
 _HOME_OF = {home.rpartition(".")[2]: home.rpartition(".")[0] for home in _HOMES}
 

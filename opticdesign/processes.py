@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["Here", "Processes", "one_thread", "open_processes"]
+from opticdesign.errors import UsageError
+
+__all__ = ["Here", "Processes", "choose_device", "one_thread", "open_processes"]
 
 
 class Here(Executor):
@@ -112,3 +114,23 @@ def _begin_worker(threads: int) -> None:
             os._exit(1)  # nothing is lost: finished work is on disk
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name, "auto", "cpu" or "cuda"; auto takes CUDA when it is there.
+
+    Raises:
+        UsageError: another name, or CUDA is asked for and not there.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown device {name!r}", expected="auto, cpu or cuda", remedy="correct --device")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UsageError(
+            "no CUDA device can be used here",
+            expected="an NVIDIA GPU and a CUDA build of torch",
+            remedy="use --device cpu, or install a CUDA build of torch",
+        )
+    if available and name != "cpu":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # each process of torchrun has its own
+    return torch.device("cpu")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from design_texts import D2NN5, TINY
 
 from opticdesign.design import Design, load_design
-from opticdesign.run import Run
-from opticdesign.workflow.optimise import Options, optimise
+from opticdesign.runs.optimise import Options, optimise
+from opticdesign.runs.run_folder import Run
+from tests.support.design_texts import D2NN5, TINY
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from design_texts import ROOT, TINY
 
 from opticdesign.cli import run_command
+from tests.support.design_texts import ROOT, TINY
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 INSTALLING = ("python3 -m venv", ".venv/bin/pip")

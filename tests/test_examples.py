@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from design_texts import ROOT
 from PIL import Image
+
+from tests.support.design_texts import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from design_texts import D2NN5, ROOT, TINY
 
 import opticdesign as od
 from opticdesign.errors import DesignError
+from tests.support.design_texts import D2NN5, ROOT, TINY
 
 NAMES = [
     "AmplitudeMask",

@@ -13,7 +13,7 @@ from chromatix.functional import kernel_propagate
 from torch import Tensor
 
 from benchmarks.scene import Scene
-from opticdesign.propagation import AngularSpectrum
+from opticdesign.optics.propagation import AngularSpectrum
 
 __all__ = ["Peer"]
 

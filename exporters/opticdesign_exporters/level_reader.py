@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from opticdesign.errors import VerificationError
-from opticdesign.export import Extent, ReadBack
-from opticdesign.fabrication import FabricationProcess
-from opticdesign.manifest import FileRecord, Manifest
+from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.handover.export import Extent, ReadBack
+from opticdesign.handover.manifest import FileRecord, Manifest
 
 __all__ = [
     "check_number",

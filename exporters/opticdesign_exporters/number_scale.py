@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from opticdesign.errors import DataError
-from opticdesign.importing import ImportJob, usual_units
-from opticdesign.said import Scale
-from opticdesign.source_file import SourceFile
+from opticdesign.handover.importing import ImportJob, usual_units
+from opticdesign.handover.said import Scale
+from opticdesign.handover.source_file import SourceFile
 
 __all__ = ["LENGTHS_M", "full_scale", "heights", "unit_of"]
 

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, calls the workflow, prints; errors become one message and an exit code."""
+"""The command line: reads arguments, calls one step, prints; errors become one message and an exit code."""
 
 from __future__ import annotations
 

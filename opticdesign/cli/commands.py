@@ -25,7 +25,7 @@ from opticdesign.cli.options import (
 from opticdesign.errors import UsageError
 
 if TYPE_CHECKING:
-    from opticdesign.workflow.optimise import Progress
+    from opticdesign.runs.optimise import Progress
 
 __all__ = ["check", "doctor", "evaluate", "init", "optimize", "schema", "show"]
 
@@ -50,17 +50,11 @@ def optimize(
     loaded = read_design(design, setting, seed)
     from opticdesign.cli.progress import StopRequest, progress_listener
     from opticdesign.cli.tables import plan_table, print_table
-    from opticdesign.distributed import joined_workers
-    from opticdesign.run import resume_command
-    from opticdesign.workflow.optimise import (
-        Options,
-        Stopped,
-        assist,
-        choose_device,
-        optimise,
-        plan_optimisation,
-        quick_design,
-    )
+    from opticdesign.learning.distributed import joined_workers
+    from opticdesign.processes import choose_device
+    from opticdesign.runs.optimise import Options, Stopped, assist, optimise
+    from opticdesign.runs.planning import plan_optimisation, quick_design
+    from opticdesign.runs.run_folder import resume_command
 
     place = choose_device(device)
     if plan:
@@ -108,8 +102,8 @@ def evaluate(
     from opticdesign.cli.progress import StopRequest, floor_listener
     from opticdesign.cli.tables import evaluation_table, print_table
     from opticdesign.errors import StudyStopped
-    from opticdesign.workflow.evaluate import evaluate as evaluate_run
-    from opticdesign.workflow.optimise import choose_device
+    from opticdesign.processes import choose_device
+    from opticdesign.runs.evaluate import evaluate as evaluate_run
 
     opened = opened_run(run)
     try:
@@ -139,14 +133,14 @@ def check(
 ) -> None:
     """Check sampling, band limit, lost power, thin-mask validity, features and levels of DESIGN, and read its data."""
     loaded = read_design(design, setting)
-    from opticdesign.checks import check_design
     from opticdesign.cli.tables import check_table, print_table
-    from opticdesign.workflow.optimise import rehearse
+    from opticdesign.instrument.checks import check_design
+    from opticdesign.runs.optimise import rehearse
 
     rehearse(loaded)
     checks = check_design(loaded)
     if deep:
-        from opticdesign.deep_check import check_deeply
+        from opticdesign.verification.deep_check import check_deeply
 
         checks += check_deeply(loaded)
     if as_json:
@@ -228,9 +222,9 @@ def doctor(as_json: Json = False) -> None:
 
     from opticdesign.cli.tables import facts_table, print_table
     from opticdesign.errors import OpticDesignError
-    from opticdesign.export import exporters
-    from opticdesign.importing import importers
-    from opticdesign.run import environment
+    from opticdesign.handover.export import exporters
+    from opticdesign.handover.importing import importers
+    from opticdesign.runs.run_folder import environment
 
     try:
         formats: Any = {name: exporter.summary for name, exporter in exporters().items()}

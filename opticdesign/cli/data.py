@@ -15,7 +15,7 @@ from opticdesign.errors import UsageError
 if TYPE_CHECKING:
     from opticdesign.data import Split
     from opticdesign.design import Design, FolderData
-    from opticdesign.workflow.data_report import DataReport
+    from opticdesign.runs.data_report import DataReport
 
 __all__ = ["data"]
 
@@ -41,7 +41,7 @@ def data(
             f"{picture}: already there", expected="a file that does not exist yet", remedy="choose another --picture"
         )
     loaded, told = _told(path, design, setting)
-    from opticdesign.workflow.data_report import inspect_data
+    from opticdesign.runs.data_report import inspect_data
 
     report, split = inspect_data(told, loaded)
     drawn = _draw(picture or _free_name(path), report, split) if any(split) and not no_picture else None
@@ -88,7 +88,7 @@ def _free_name(path: Path) -> Path:
 
 
 def _draw(path: Path, report: DataReport, split: Split) -> Path:
-    from opticdesign.workflow.data_report import draw_data
+    from opticdesign.runs.data_report import draw_data
 
     return draw_data(path, report, split)
 

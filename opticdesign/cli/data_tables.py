@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from opticdesign.data.record import FileRecord
-    from opticdesign.workflow.data_report import DataReport
+    from opticdesign.runs.data_report import DataReport
 
 __all__ = ["data_lines", "data_tables"]
 

@@ -39,9 +39,9 @@ def export(
 ) -> None:
     """Write the trained masks of RUN as files, the usual formats when none is named, with a manifest of hashes."""
     from opticdesign.cli.tables import manifest_table, print_table
-    from opticdesign.run import changed_run
-    from opticdesign.workflow.export import export as export_run
-    from opticdesign.workflow.export import exports_folder
+    from opticdesign.runs.export import export as export_run
+    from opticdesign.runs.export import exports_folder
+    from opticdesign.runs.run_folder import changed_run
 
     opened = changed_run(opened_run(run), setting or [], "export", "slm")
     flags = {"gds": gds, "oasis": oasis, "heightmap": heightmap, "slm": slm}
@@ -71,8 +71,8 @@ def verify(
 ) -> None:
     """Read the exported files of RUN back, re-simulate them through the decoder, and by an independent model."""
     from opticdesign.cli.tables import print_table, verification_json, verification_table
-    from opticdesign.workflow.export import verify as verify_run
-    from opticdesign.workflow.optimise import choose_device
+    from opticdesign.processes import choose_device
+    from opticdesign.runs.export import verify as verify_run
 
     opened = opened_run(run)
     result = verify_run(

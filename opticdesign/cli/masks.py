@@ -40,9 +40,9 @@ def drc(
     """Check the masks of RUN, as they are exported, against what the process can make: 1 if a rule is broken."""
     smallest_m = _length("--min-feature", min_feature)
     from opticdesign.cli.tables import print_table, rules_table
-    from opticdesign.run import changed_run
-    from opticdesign.workflow.drc import check_design_rules
-    from opticdesign.workflow.drc_report import rule_report, write_rule_check
+    from opticdesign.runs.drc import check_design_rules
+    from opticdesign.runs.drc_report import rule_report, write_rule_check
+    from opticdesign.runs.run_folder import changed_run
 
     opened = changed_run(opened_run(run), setting or [], "export", "slm")
     result = check_design_rules(opened, smallest_m)
@@ -110,11 +110,12 @@ def import_masks(
     """Make a run of masks from elsewhere, which `evaluate`, `export`, `drc` and the others take as their own."""
     loaded = read_design(design, setting)
     from opticdesign.cli.progress import StopRequest, progress_listener
-    from opticdesign.run import resume_command
-    from opticdesign.said import Said, Scale
-    from opticdesign.source_file import SourceFile
-    from opticdesign.workflow.imports import ImportRequest, import_run
-    from opticdesign.workflow.optimise import Stopped, choose_device
+    from opticdesign.handover.said import Said, Scale
+    from opticdesign.handover.source_file import SourceFile
+    from opticdesign.processes import choose_device
+    from opticdesign.runs.imports import ImportRequest, import_run
+    from opticdesign.runs.optimise import Stopped
+    from opticdesign.runs.run_folder import resume_command
 
     said = Said(
         layers=None if layers is None else SourceFile.read(layers),

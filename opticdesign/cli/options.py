@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from opticdesign.design import Design
-    from opticdesign.run import Run
+    from opticdesign.runs.run_folder import Run
 
 __all__ = [
     "DataChanged",
@@ -61,7 +61,7 @@ ExportFolder = Annotated[Path | None, typer.Option("--to", metavar="DIR", help="
 
 def opened_run(path: Path | None) -> Run:
     """The run that a command is to work on; where none is named the latest complete one, which is said."""
-    from opticdesign.run import latest_run, open_run
+    from opticdesign.runs.run_folder import latest_run, open_run
 
     if path is not None:
         return open_run(path)

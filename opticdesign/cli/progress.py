@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 
 if TYPE_CHECKING:
-    from opticdesign.workflow.optimise import Progress as TrainingProgress
+    from opticdesign.runs.optimise import Progress as TrainingProgress
 
 __all__ = ["StopRequest", "floor_listener", "progress_listener", "tolerance_listener"]
 

@@ -13,10 +13,10 @@ from opticdesign.cli.options import Device, Json, Setting, app
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from opticdesign.workflow.autoencoder_table import AutoencoderResult
-    from opticdesign.workflow.quantisation_table import QuantisationTable
-    from opticdesign.workflow.study import StudyOptions
-    from opticdesign.workflow.study_table import StudyTable
+    from opticdesign.studies.autoencoders.table import AutoencoderResult
+    from opticdesign.studies.quantisation.table import QuantisationTable
+    from opticdesign.studies.scheduling import StudyOptions
+    from opticdesign.studies.table.table import StudyTable
 
     Result: TypeAlias = StudyTable | AutoencoderResult | QuantisationTable
 
@@ -40,10 +40,10 @@ def study(
     """Train every row of STUDY with every seed, beside its floors, and print the table; again to continue."""
     from opticdesign.cli.progress import StopRequest
     from opticdesign.errors import StudyStopped
-    from opticdesign.study import study_kind
-    from opticdesign.workflow.optimise import choose_device
-    from opticdesign.workflow.study import StudyOptions
-    from opticdesign.workflow.study_files import study_stem
+    from opticdesign.processes import choose_device
+    from opticdesign.studies.fields import study_kind
+    from opticdesign.studies.files import study_stem
+    from opticdesign.studies.scheduling import StudyOptions
 
     run = {"autoencoders": _autoencoder_study, "quantisation": _quantisation_study}.get(study_kind(file), _table_study)
     options = StudyOptions(choose_device(device), output, quick, workers, tuple(setting or ()))
@@ -65,7 +65,7 @@ def _show(result: Result, as_json: bool) -> None:
 
     from opticdesign.cli.options import print_json
     from opticdesign.cli.tables import print_table, study_table
-    from opticdesign.workflow.study_files import FAILED
+    from opticdesign.studies.files import FAILED
 
     if as_json:
         print_json(asdict(result))
@@ -78,34 +78,35 @@ def _show(result: Result, as_json: bool) -> None:
 
 def _table_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) -> tuple[Result, Path]:
     """Run a study of designs; gives its table and where that is written."""
-    from opticdesign.study import load_study
-    from opticdesign.workflow.study import run_study, study_folder
-    from opticdesign.workflow.study_table import tabulate, write_table
+    from opticdesign.studies.scheduling import study_folder
+    from opticdesign.studies.table.running import run_study
+    from opticdesign.studies.table.schema import load_study
+    from opticdesign.studies.table.table import tabulate, write_table
 
     loaded = load_study(file, options.quick, options.changes)
     table = tabulate(loaded, run_study(loaded, options, _tell, stop), options.quick)
-    write_table(study_folder(loaded, options), table)
-    return table, study_folder(loaded, options)
+    write_table(study_folder(loaded.name, options), table)
+    return table, study_folder(loaded.name, options)
 
 
 def _autoencoder_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) -> tuple[Result, Path]:
     """Run a study of autoencoders of digits."""
-    from opticdesign.autoencoder_study import load_autoencoder_study
-    from opticdesign.workflow.autoencoders import run_autoencoder_study
-    from opticdesign.workflow.study import study_folder
+    from opticdesign.studies.autoencoders.running import run_autoencoder_study
+    from opticdesign.studies.autoencoders.schema import load_autoencoder_study
+    from opticdesign.studies.scheduling import study_folder
 
     loaded = load_autoencoder_study(file, options.changes)
-    return run_autoencoder_study(loaded, options, _tell, stop), study_folder(loaded, options)
+    return run_autoencoder_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
 
 
 def _quantisation_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) -> tuple[Result, Path]:
     """Run a study of quantisation."""
-    from opticdesign.quantisation_study import load_quantisation_study
-    from opticdesign.workflow.quantisation import run_quantisation_study
-    from opticdesign.workflow.study import study_folder
+    from opticdesign.studies.quantisation.running import run_quantisation_study
+    from opticdesign.studies.quantisation.schema import load_quantisation_study
+    from opticdesign.studies.scheduling import study_folder
 
     loaded = load_quantisation_study(file, options.quick, options.changes)
-    return run_quantisation_study(loaded, options, _tell, stop), study_folder(loaded, options)
+    return run_quantisation_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
 
 
 def _tell(news: str) -> None:

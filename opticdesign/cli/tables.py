@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from opticdesign.cli.fitting import fitted
-from opticdesign.tolerance.quantities import metric
+from opticdesign.formatting import metric
 
 if TYPE_CHECKING:
-    from opticdesign.checks import Check
-    from opticdesign.manifest import Manifest
-    from opticdesign.workflow.agreement import IndependentModel
-    from opticdesign.workflow.drc import RuleCheck
-    from opticdesign.workflow.evaluate import Evaluation
-    from opticdesign.workflow.export import Verification
-    from opticdesign.workflow.optimise import Plan
-    from opticdesign.workflow.study_files import StudyResult
+    from opticdesign.handover.manifest import Manifest
+    from opticdesign.instrument.checks import Check
+    from opticdesign.runs.drc import RuleCheck
+    from opticdesign.runs.evaluate import Evaluation
+    from opticdesign.runs.export import Verification
+    from opticdesign.runs.planning import Plan
+    from opticdesign.studies.files import StudyResult
+    from opticdesign.verification.agreement import IndependentModel
 
 __all__ = [
     "QUICK",
@@ -126,7 +126,7 @@ def plan_table(plan: Plan) -> Table:
 
 def evaluation_table(result: Evaluation) -> Table:
     """The design beside its floors."""
-    from opticdesign.evaluation import METRICS
+    from opticdesign.learning.evaluation import METRICS
 
     quick = QUICK if result.quick else ""
     title = f"test: mean of {result.patches} patches [95 % interval] | mean of {result.fields} whole fields{quick}"
@@ -154,7 +154,7 @@ def manifest_table(manifest: Manifest, folder: Path, quick: bool) -> Table:
 
 def verification_table(result: Verification, agree_db: float) -> Table:
     """Metrics from float to read-back, the verdict on each format, and what an independent model says of them."""
-    from opticdesign.evaluation import METRICS
+    from opticdesign.learning.evaluation import METRICS
 
     verdicts = {check.exporter: check for check in result.checks}
     headings = [metric(name).heading for name in METRICS]
@@ -220,7 +220,7 @@ def verification_json(result: Verification) -> dict[str, Any]:
 
 def rules_table(result: RuleCheck) -> Table:
     """Every design rule on every mask layer; a broken one is red."""
-    from opticdesign.workflow.drc_report import format_value
+    from opticdesign.runs.drc_report import format_value
 
     layout, quick = result.job.spec.layout, QUICK if result.quick else ""
     verdict = "no rule is broken" if result.ok else "rules are BROKEN"

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opticdesign.cli.tables import QUICK, new_table
+from opticdesign.formatting import counted, metric, quantity_text, share
 from opticdesign.tolerance.headline import headline
-from opticdesign.tolerance.quantities import counted, metric, quantity, share
 from opticdesign.tolerance.report import tables
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from opticdesign.tolerance.result import ToleranceResult
-    from opticdesign.workflow.tolerance import Replay
+    from opticdesign.tolerance.running.study_run import Replay
 
 __all__ = ["replay_table", "tolerance_lines", "tolerance_tables"]
 
@@ -72,7 +72,7 @@ def replay_table(found: Replay) -> Table:
     state = "equal to the study's" if found.same else "DIFFERENT from the study's"
     table = new_table(f"draw {found.draw.index}, {state}", "what", "value", "in the study")
     for name, value in found.draw.values.items():
-        table.add_row(name, quantity(value, found.units[name], 6), "")
+        table.add_row(name, quantity_text(value, found.units[name], 6), "")
     for name, value in found.draw.metrics.items():
         shown = metric(name).number if found.same else repr
         table.add_row(metric(name).heading, shown(value), shown(found.stored[name]))

@@ -11,9 +11,9 @@ import typer
 from opticdesign.cli.options import DataChanged, Device, Json, RunFolder, app, opened_run, print_json
 
 if TYPE_CHECKING:
-    from opticdesign.run import Run
+    from opticdesign.runs.run_folder import Run
     from opticdesign.tolerance.result import ToleranceResult
-    from opticdesign.workflow.tolerance_plan import ToleranceOptions
+    from opticdesign.tolerance.running.plan import ToleranceOptions
 
 __all__ = ["tolerance"]
 
@@ -53,8 +53,8 @@ def tolerance(
     as_json: Json = False,
 ) -> None:
     r"""Perturb RUN as its \[tolerance] says: yield, ranking, limits, budget; again to continue. 1: low yield."""
-    from opticdesign.workflow.optimise import choose_device
-    from opticdesign.workflow.tolerance_plan import ToleranceOptions
+    from opticdesign.processes import choose_device
+    from opticdesign.tolerance.running.plan import ToleranceOptions
 
     opened = opened_run(run)
     options = ToleranceOptions(
@@ -80,7 +80,7 @@ def _study(run: Run, options: ToleranceOptions, as_json: bool) -> None:
     """Carry out a study and print it."""
     from opticdesign.cli.progress import StopRequest, tolerance_listener
     from opticdesign.errors import StudyStopped
-    from opticdesign.workflow.tolerance import tolerate
+    from opticdesign.tolerance.running.study_run import tolerate
 
     try:
         with StopRequest() as stop, tolerance_listener() as listen:
@@ -111,7 +111,7 @@ def _replay(run: Run, options: ToleranceOptions, index: int, as_json: bool) -> N
     """Make one draw again and print it; 1 where it is not what the study holds."""
     from opticdesign.cli.tables import print_table
     from opticdesign.cli.tolerance_tables import replay_table
-    from opticdesign.workflow.tolerance import replay
+    from opticdesign.tolerance.running.study_run import replay
 
     found = replay(run, options, index)
     if as_json:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from opticdesign.field import middle
+from opticdesign.optics.field import middle
 
 __all__ = ["PatchSet"]
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from opticdesign.design.rules import check_material, refuse
 from opticdesign.errors import DesignProblem
-from opticdesign.materials import MATERIALS
+from opticdesign.optics.materials import MATERIALS
 
 __all__ = [
     "NAME",

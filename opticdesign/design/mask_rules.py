@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from opticdesign.design.rules import refuse
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem
-from opticdesign.materials import material
+from opticdesign.optics.materials import material
 from opticdesign.units import format_length
 
 if TYPE_CHECKING:

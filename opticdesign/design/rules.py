@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem, UsageError
-from opticdesign.materials import MATERIALS, material
+from opticdesign.optics.materials import MATERIALS, material
 from opticdesign.units import format_length
 
 if TYPE_CHECKING:

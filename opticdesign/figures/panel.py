@@ -11,7 +11,7 @@ from torch import Tensor
 from opticdesign.errors import UsageError
 from opticdesign.figures.canvas import TURN, Scale, check_images, check_pitch, error_scale, save_figure
 from opticdesign.figures.picture_grid import Column, draw_grid, phase_scale, quality
-from opticdesign.metrics import mae_rad
+from opticdesign.learning.metrics import mae_rad
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.figures.canvas import TURN, Scale, add_colour_bar, add_scale_bar, new_figure, show
-from opticdesign.metrics import psnr_db, ssim
+from opticdesign.learning.metrics import psnr_db, ssim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

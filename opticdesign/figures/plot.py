@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from opticdesign.elements import DiffractiveElement, Element, FourierFilter, ThinLens
 from opticdesign.errors import UsageError
-from opticdesign.field import Grid
 from opticdesign.figures.canvas import SMALL, TURN, Scale, add_scale_bar, add_side_bar, check_pitch, show
-from opticdesign.hop import Hop
-from opticdesign.optical_system import DiffractiveSystem, FilterSystem, OpticalSystem
-from opticdesign.propagation import Propagator
+from opticdesign.instrument.diffractive_system import DiffractiveSystem
+from opticdesign.instrument.filter_system import FilterSystem
+from opticdesign.instrument.optical_system import OpticalSystem
+from opticdesign.optics.elements import DiffractiveElement, Element, FourierFilter, ThinLens
+from opticdesign.optics.field import Grid
+from opticdesign.optics.hop import Hop
+from opticdesign.optics.propagation import Propagator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ from opticdesign.figures.canvas import (
     save_figure,
     show,
 )
-from opticdesign.metrics import mae_rad, psnr_db
+from opticdesign.learning.metrics import mae_rad, psnr_db
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

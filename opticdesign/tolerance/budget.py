@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opticdesign.errors import DivergenceError, UsageError
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Space
 from opticdesign.randomness import stream_seed
-from opticdesign.tolerance.evaluator import NO_PATTERN, Evaluator
+from opticdesign.tolerance.evaluator import Evaluator
 from opticdesign.tolerance.result import Budget, BudgetLoss, BudgetRow, Curve
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.sensitivity import group_members, widths
-from opticdesign.tolerance.space import Space
 from opticdesign.tolerance.summary import drops
 
 __all__ = ["LARGEST", "LEAST", "Allocation", "Goal", "allocate", "propose_budget"]

@@ -9,9 +9,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.perturbed.space import COMPENSATORS, Space
 from opticdesign.tolerance.evaluator import Evaluator
 from opticdesign.tolerance.result import CompensatorRow
-from opticdesign.tolerance.space import COMPENSATORS, Space
 from opticdesign.tolerance.summary import drops
 
 __all__ = ["KNOBS", "Devices", "adjusted", "retuned"]

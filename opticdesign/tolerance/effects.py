@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from opticdesign.tolerance.evaluator import NO_PATTERN, Evaluator
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Space
+from opticdesign.tolerance.evaluator import Evaluator
 from opticdesign.tolerance.result import Estimate, GroupEffect
 from opticdesign.tolerance.sensitivity import PATTERNS, group_members
-from opticdesign.tolerance.space import Space
 from opticdesign.tolerance.summary import drops
 
 __all__ = ["group_effects", "mean_estimate"]

@@ -8,10 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NO_PATTERN", "Bench", "Evaluator"]
-
-NO_PATTERN = -1
-"""Number of a draw without anything that varies from pixel to pixel."""
+__all__ = ["Bench", "Evaluator"]
 
 
 class Evaluator(Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from opticdesign.tolerance.quantities import Metric, interval_text, metric, spoken
+from opticdesign.formatting import Metric, metric, spoken
+from opticdesign.tolerance.quantities import interval_text
 from opticdesign.tolerance.result import Estimate, Findings, GroupEffect
 
 __all__ = ["headline"]

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opticdesign.errors import DivergenceError, OpticDesignError, UsageError
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Space
 from opticdesign.randomness import stream_seed
-from opticdesign.tolerance.evaluator import NO_PATTERN, Evaluator
+from opticdesign.tolerance.evaluator import Evaluator
 from opticdesign.tolerance.result import Estimate, InverseLimit
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.sensitivity import group_members, widths
-from opticdesign.tolerance.space import Space
 
 __all__ = ["PRECISION", "SEARCHED", "Draws", "inverse_limits"]
 

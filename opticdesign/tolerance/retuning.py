@@ -13,10 +13,10 @@ from torch import Tensor
 from opticdesign.decoders import LinearReader
 from opticdesign.design import Design
 from opticdesign.errors import UsageError
-from opticdesign.microscope import Microscope
+from opticdesign.instrument.building import camera_period
+from opticdesign.instrument.microscope import Microscope
+from opticdesign.perturbed.sample import Sample
 from opticdesign.randomness import torch_stream
-from opticdesign.system import camera_period
-from opticdesign.tolerance.sample import Sample
 
 __all__ = ["Retuning"]
 

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Space
 from opticdesign.randomness import stream_seed
-from opticdesign.tolerance.evaluator import NO_PATTERN, Evaluator
+from opticdesign.tolerance.evaluator import Evaluator
 from opticdesign.tolerance.result import Curve, Estimate, Ranking
 from opticdesign.tolerance.sampling import unit_points
-from opticdesign.tolerance.space import Space
 from opticdesign.tolerance.summary import bootstrap
 
 __all__ = ["PATTERNS", "curves", "group_members", "rank_correlations", "sobol_cost", "sobol_ranking", "widths"]

@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from opticdesign import formatting
 from opticdesign.design import Tolerance
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Space
 from opticdesign.randomness import numpy_stream
-from opticdesign.tolerance import quantities
 from opticdesign.tolerance.budget import Goal, allocate, propose_budget
 from opticdesign.tolerance.compensate import KNOBS, Devices, adjusted, retuned
 from opticdesign.tolerance.effects import group_effects
-from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.inverse import PRECISION, inverse_limits
 from opticdesign.tolerance.inverse import Draws as LimitDraws
 from opticdesign.tolerance.result import (
@@ -34,7 +35,6 @@ from opticdesign.tolerance.result import (
 from opticdesign.tolerance.runner import Runner
 from opticdesign.tolerance.sampling import Sampler, unit_points
 from opticdesign.tolerance.sensitivity import curves, rank_correlations, sobol_cost, sobol_ranking
-from opticdesign.tolerance.space import Space
 from opticdesign.tolerance.summary import (
     assured_rank,
     convergence,
@@ -248,12 +248,12 @@ class Study:
 
     def _budget_note(self, budget: Budget) -> str:
         """What a budget does to draws, which its making took apart group by group."""
-        text, factor = quantities.metric(self.metric).text, f"× {quantities.rounded(budget.factor)}"
+        text, factor = formatting.metric(self.metric).text, f"× {formatting.rounded(budget.factor)}"
 
         def lost(loss: BudgetLoss | None) -> str:
             if loss is None:
                 return "some cannot be simulated"
-            share = quantities.share(budget.share)
+            share = formatting.share(budget.share)
             return f"{share} lose {text(loss.bound)} or less, and the mean is {text(loss.mean)}"
 
         first = (
@@ -269,7 +269,7 @@ class Study:
     def _notes(self) -> list[str]:
         plan, notes = self.plan, []
         if rank := assured_rank(plan.samples):
-            measure, bound = quantities.metric(self.metric), float(self.judged[self.order[rank - 1]])
+            measure, bound = formatting.metric(self.metric), float(self.judged[self.order[rank - 1]])
             ends = "at most" if self.spec.lower_is_better else "at least"
             notes.append(
                 f"The {measure.label} of 95 % of devices is {ends} {measure.text(bound)} with 95 % confidence: draw "
@@ -281,7 +281,7 @@ class Study:
         if least < 0.95:
             notes.append(
                 f"The least and the greatest of {plan.samples} draws hold the 5th and the 95th percentile with "
-                f"{quantities.share(least)} only: their intervals are that much less sure."
+                f"{formatting.share(least)} only: their intervals are that much less sure."
             )
         if plan.sampler != "random":
             notes.append(
@@ -299,7 +299,7 @@ class Study:
         if self.allowed <= 0.0:
             notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
         if self.space.names and self.space.patterns:
-            names = ", ".join(quantities.spoken(pattern.name) for pattern in self.space.patterns)
+            names = ", ".join(formatting.spoken(pattern.name) for pattern in self.space.patterns)
             notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")
         return notes
 
@@ -307,12 +307,12 @@ class Study:
 def _limit_notes(limits: Sequence[InverseLimit]) -> list[str]:
     """Which limits are not known as well as they should be."""
     wide = {
-        quantities.spoken(limit.group): (limit.scale.high - limit.scale.low) / 2.0 / limit.scale.value
+        formatting.spoken(limit.group): (limit.scale.high - limit.scale.low) / 2.0 / limit.scale.value
         for limit in limits
         if limit.scale is not None
     }
     wide = {group: half for group, half in wide.items() if half > PRECISION}
     if not wide:
         return []
-    named = ", ".join(f"{group} (±{quantities.share(half)})" for group, half in wide.items())
-    return [f"Not known to ±{quantities.share(PRECISION)} are the limits of {named}: more draws would be needed."]
+    named = ", ".join(f"{group} (±{formatting.share(half)})" for group, half in wide.items())
+    return [f"Not known to ±{formatting.share(PRECISION)} are the limits of {named}: more draws would be needed."]

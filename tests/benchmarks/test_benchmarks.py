@@ -18,7 +18,7 @@ from benchmarks.plan import Plan, rows
 from benchmarks.scene import Scene, Work
 from benchmarks.table import Row, markdown_page, print_table, speed_target
 from benchmarks.timing import interleave, median_ratio
-from opticdesign.graphs import GraphedCascade
+from opticdesign.optics.cuda.graphs import GraphedCascade
 
 SMALL = Work(size=64, layers=2, batch=2, padding=1.0)
 USABLE = [name for name in PEERS if not missing(name)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.tolerance import CASES, Stand, main
-from opticdesign.tolerance.evaluator import NO_PATTERN
+from opticdesign.perturbed.patterns import NO_PATTERN
 
 
 @pytest.fixture(scope="module")

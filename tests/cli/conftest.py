@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from opticdesign.cli import run_command
-from opticdesign.run import Run
+from opticdesign.runs.run_folder import Run
 
 
 @dataclass(frozen=True)

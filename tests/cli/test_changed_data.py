@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from design_texts import D2NN5, TINY
 
 from opticdesign.design import Design, load_design
-from opticdesign.run import open_run
-from opticdesign.workflow.optimise import Options, optimise
-from opticdesign.workflow.study_cell import Cell, outcome_of
+from opticdesign.runs.optimise import Options, optimise
+from opticdesign.runs.run_folder import open_run
+from opticdesign.studies.cells import Cell, outcome_of
+from tests.support.design_texts import D2NN5, TINY
 
 Command = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from opticdesign.design import load_design
-from opticdesign.run import Run, open_run
+from opticdesign.runs.run_folder import Run, open_run
 
 ROOT = Path(__file__).parents[2]
 DESIGN = str(ROOT / "designs" / "d2nn5.toml")
@@ -98,7 +98,7 @@ def test_a_study_is_no_design_and_the_reverse(command: Command) -> None:
 def test_evaluate_stops_safely_and_the_same_command_continues(
     command: Command, run_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opticdesign.workflow import evaluate as workflow
+    from opticdesign.runs import evaluate as workflow
 
     begun: list[str] = []
     judge = workflow.judge

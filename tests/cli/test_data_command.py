@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from design_texts import TINY
 from PIL import Image
+
+from tests.support.design_texts import TINY
 
 ROOT = Path(__file__).parents[2]
 DESIGN = ROOT / "designs" / "d2nn5.toml"

@@ -13,7 +13,7 @@ import typer
 
 from opticdesign.cli import run_command
 from opticdesign.cli.options import app
-from opticdesign.run import Run, latest_run
+from opticdesign.runs.run_folder import Run, latest_run
 
 assert run_command  # registers the commands
 Command = Callable[..., Any]
@@ -31,9 +31,9 @@ def taking_run() -> list[str]:
 
 QUICK = {"drc": ["--min-feature", "10 nm"], "export": ["--gds"], "show": []}  # those that are over at once
 WORK = {  # what the others would call with the run
-    "evaluate": "opticdesign.workflow.evaluate.evaluate",
-    "verify": "opticdesign.workflow.export.verify",
-    "tolerance": "opticdesign.workflow.tolerance.tolerate",
+    "evaluate": "opticdesign.runs.evaluate.evaluate",
+    "verify": "opticdesign.runs.export.verify",
+    "tolerance": "opticdesign.tolerance.running.study_run.tolerate",
 }
 
 

@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from opticdesign.run import open_run
-from tests.design_texts import D2NN5
+from opticdesign.runs.run_folder import open_run
+from tests.support.design_texts import D2NN5
 
 Command = Callable[..., Any]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_texts import SMALL, STUDY, write_study
 
-from opticdesign.run import open_run
-from opticdesign.workflow import study_cell
+from opticdesign.runs.run_folder import open_run
+from opticdesign.studies import cells
+from tests.support.study_texts import SMALL, STUDY, write_study
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
@@ -70,7 +70,7 @@ def test_broken_study_exits_2_and_writes_nothing(command: Command, tmp_path: Pat
 def test_failed_row_exits_1_and_stands_in_the_table(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_cell, "score_constant", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(cells, "score_constant", lambda *arguments: 1 / 0)
     done = command("study", write_study(tmp_path, SMALL), "--device", "cpu")
     assert done.returncode == 1
     assert "failed: none, seed 0: internal error: ZeroDivisionError" in done.stdout

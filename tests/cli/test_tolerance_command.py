@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tolerance_fakes import toy_benches
 
 from opticdesign.cli import progress
-from opticdesign.workflow import tolerance, tolerance_files
+from opticdesign.tolerance.running import files, study_run
+from tests.support.tolerance_fakes import toy_benches
 
 Command = Callable[..., Any]
 OPTIONS = ("--device", "cpu", "--workers", "1", "--samples", "12", "--quick", "--set", "tolerance.images=2")
@@ -19,8 +19,8 @@ ERRORS = ("--set", "tolerance.gap.sigma=0.1 um", "--set", "tolerance.layer_shift
 @pytest.fixture
 def command(command: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """The command line on toys for instruments, without drawing."""
-    monkeypatch.setattr(tolerance, "draw_comparison", lambda *_: None)
-    monkeypatch.setattr(tolerance_files, "write_report", lambda *_: None)
+    monkeypatch.setattr(study_run, "draw_comparison", lambda *_: None)
+    monkeypatch.setattr(files, "write_report", lambda *_: None)
     with toy_benches():
         yield command
 

@@ -6,7 +6,7 @@ import pytest
 
 from opticdesign.cli.tolerance_tables import replay_table
 from opticdesign.tolerance.result import WorstDraw
-from opticdesign.workflow.tolerance import Replay
+from opticdesign.tolerance.running.study_run import Replay
 
 
 @pytest.mark.parametrize("same", [True, False])

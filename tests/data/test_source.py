@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from design_texts import D2NN5, TINY
 
 from opticdesign.data.source import load_split
 from opticdesign.design import Design, load_design
+from tests.support.design_texts import D2NN5, TINY
 
 
 def test_synthetic_fields_differ_and_are_dealt_out(tiny_design: Design) -> None:

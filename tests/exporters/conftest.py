@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from opticdesign.design import Export
-from opticdesign.export import ExportJob, export_design
-from opticdesign.fabrication import FabricationProcess
+from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.handover.export import ExportJob, export_design
 
 MakeJob = Callable[..., ExportJob]
 

@@ -11,9 +11,9 @@ import pytest
 
 from opticdesign.design import Export
 from opticdesign.errors import UsageError, VerificationError
-from opticdesign.export import ExportJob, export_design, exporters, verify_files
-from opticdesign.manifest import Manifest, load_manifest, sha256
-from tests.exporters.mask_extent import EXTENTS
+from opticdesign.handover.export import ExportJob, export_design, exporters, verify_files
+from opticdesign.handover.manifest import Manifest, load_manifest, sha256
+from tests.support.mask_extent import EXTENTS
 
 NAMES = ("3mf", "gds", "grey", "gsf", "heightmap", "oasis", "png16", "preview", "slm", "stl", "xyz", "zemax")
 LEAST = {"zemax": 5}  # pixels along a side that a format takes

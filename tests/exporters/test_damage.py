@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from opticdesign.errors import RunError, VerificationError
-from opticdesign.export import exporters, verify_files
-from opticdesign.manifest import MANIFEST_NAME, load_manifest
+from opticdesign.handover.export import exporters, verify_files
+from opticdesign.handover.manifest import MANIFEST_NAME, load_manifest
 
 MUTANTS = 400
 FILES = (

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import opticdesign.export as export
-import opticdesign.export_folder as export_folder
+import opticdesign.handover.export as export
+import opticdesign.handover.export_folder as export_folder
 from opticdesign.errors import RunError, StorageError, UsageError
-from opticdesign.export import ExportedFile, ExportJob, WrittenFiles, export_design, exporters, verify_files
-from opticdesign.fabrication import FabricationProcess
-from opticdesign.manifest import MANIFEST_NAME, load_manifest
+from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.handover.export import ExportedFile, ExportJob, WrittenFiles, export_design, exporters, verify_files
+from opticdesign.handover.manifest import MANIFEST_NAME, load_manifest
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -241,7 +241,7 @@ def test_no_exporter_at_all_is_refused(make_job, tmp_path):
 
 
 def test_an_uninstalled_checkout_says_how_to_install(monkeypatch):
-    monkeypatch.setattr("opticdesign.plugins.entry_points", lambda group: ())
+    monkeypatch.setattr("opticdesign.handover.plugins.entry_points", lambda group: ())
     with pytest.raises(UsageError, match=r"install with pip install -e \."):
         exporters()
 
@@ -250,7 +250,7 @@ def test_an_exporter_that_does_not_load_is_named(monkeypatch):
     from importlib.metadata import EntryPoint
 
     broken = EntryPoint("lab", "no_such_module:Writer", "opticdesign.exporters")
-    monkeypatch.setattr("opticdesign.plugins.entry_points", lambda group: (broken,))
+    monkeypatch.setattr("opticdesign.handover.plugins.entry_points", lambda group: (broken,))
     with pytest.raises(UsageError, match=r"the exporter 'lab' .* cannot be loaded"):
         exporters()
 

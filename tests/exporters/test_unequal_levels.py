@@ -11,9 +11,9 @@ import pytest
 
 from opticdesign.design import Export, Layout
 from opticdesign.errors import UsageError, VerificationError
-from opticdesign.export import ExportJob, export_design, exporters, verify_files
-from opticdesign.fabrication import FabricationProcess
-from opticdesign.manifest import ProcessRecord, load_manifest
+from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.handover.export import ExportJob, export_design, exporters, verify_files
+from opticdesign.handover.manifest import ProcessRecord, load_manifest
 
 FULL = 632.8e-9 / (1.45702 - 1.0003)
 HEIGHTS = (0.0, 0.11 * FULL, 0.5 * FULL, 0.83 * FULL)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tolerance_instruments import Fitted, layered, layers_of, patches_of
 
 from opticdesign.decoders import WithReader
-from opticdesign.system import build_microscope, build_process
+from opticdesign.instrument.building import build_microscope, build_process
+from tests.support.tolerance_instruments import Fitted, layered, layers_of, patches_of
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def fitted() -> Fitted:
     design = layered(layers=3)
     microscope = build_microscope(design)
     # masks that repeat, as the reader's weights do
-    microscope.optics.set_phases_rad(microscope.optics.alike(layers_of(design)._optics.phases_rad()))
+    microscope.optics.set_phases_rad(microscope.optics.alike(layers_of(design)._optics.detached_phases()))
     process, decoder = build_process(design), microscope.decoder
     assert isinstance(decoder, WithReader)
     known = patches_of(design, 48, seed=5)

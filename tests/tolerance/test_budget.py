@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from tolerance_fakes import Analytic
 
 from opticdesign.errors import UsageError
+from opticdesign.perturbed.space import Normal, Parameter, Space, Uniform
 from opticdesign.tolerance.budget import LARGEST, LEAST, Goal, allocate, propose_budget
 from opticdesign.tolerance.sensitivity import curves
-from opticdesign.tolerance.space import Normal, Parameter, Space, Uniform
+from tests.support.tolerance_fakes import Analytic
 
 Z = 1.959964  # half of 95 % of a normal distribution, in standard deviations
 SPACE = Space(

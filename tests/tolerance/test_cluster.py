@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dask_cluster import cluster
-from tolerance_fakes import runner_in, transcendental, work
 
 from opticdesign.errors import OpticDesignError, UsageError
 from opticdesign.processes import Here
 from opticdesign.tolerance.engine import open_engine
 from opticdesign.tolerance.runner import Engine
+from tests.support.dask_cluster import cluster
+from tests.support.tolerance_fakes import runner_in, transcendental, work
 
 POINTS = np.random.default_rng(0).normal(size=(120, 3))
 NUMBERS = list(range(120))

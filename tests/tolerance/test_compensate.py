@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tolerance_fakes import Analytic, Transcendental, transcendental
 
+from opticdesign.perturbed.space import Normal, Parameter, Space
 from opticdesign.tolerance.compensate import KNOBS, Devices, adjusted, retuned
-from opticdesign.tolerance.space import Normal, Parameter, Space
+from tests.support.tolerance_fakes import Analytic, Transcendental, transcendental
 
 SPACE = Space((Parameter("gap", "gap", "m", Normal(1e-6)), Parameter("index", "index", "", Normal(1e-3))))
 DEVICES = Devices(np.array([[0.8e-6, 0.0], [-1.7e-6, 1e-3], [0.0, 0.0]]), [4, 9, 2], ["worst"] * 3)

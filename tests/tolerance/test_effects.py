@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import norm
-from tolerance_fakes import Analytic
 
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Normal, Parameter, Pattern, Space, Uniform
 from opticdesign.tolerance.effects import group_effects, mean_estimate
-from opticdesign.tolerance.evaluator import NO_PATTERN
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.sensitivity import PATTERNS
-from opticdesign.tolerance.space import Normal, Parameter, Pattern, Space, Uniform
+from tests.support.tolerance_fakes import Analytic
 
 SPACE = Space(
     (

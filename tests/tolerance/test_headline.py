@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from report.example_study import example_study
-
 from opticdesign.tolerance.headline import headline
 from opticdesign.tolerance.result import Estimate, GroupEffect
+from tests.support.example_study import example_study
 
 GAP = GroupEffect("gap", Estimate(3.0, 2.5, 3.5), Estimate(1.0, 0.5, 1.5), Estimate(1.0, 0.2, 1.8))
 SHIFT = GroupEffect("layer_shift", Estimate(2.0, 1.5, 2.5), Estimate(0.5, 0.1, 0.9))

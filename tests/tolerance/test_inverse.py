@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import ndtri
-from tolerance_fakes import Analytic
 
 from opticdesign.errors import UsageError
+from opticdesign.perturbed.space import Normal, Parameter, Space, Uniform
 from opticdesign.randomness import stream_seed
 from opticdesign.tolerance.inverse import PRECISION, SEARCHED, Draws, inverse_limits
 from opticdesign.tolerance.sampling import unit_points
-from opticdesign.tolerance.space import Normal, Parameter, Space, Uniform
+from tests.support.tolerance_fakes import Analytic
 
 SPACE = Space(
     (

@@ -3,13 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from design_texts import BASE, write
-from tolerance_instruments import patches_of
 
 from opticdesign.design import load_design
-from opticdesign.system import build_microscope
+from opticdesign.instrument.building import build_microscope
+from opticdesign.perturbed.sample import Sample
 from opticdesign.tolerance.retuning import Retuning
-from opticdesign.tolerance.sample import Sample
+from tests.support.design_texts import BASE, write
+from tests.support.tolerance_instruments import patches_of
 
 
 def test_without_a_decoder_the_image_is_scaled_anew(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tolerance_fakes import Transcendental, runner_in, transcendental, work
 
 from opticdesign.errors import DivergenceError, OpticDesignError, StudyStopped
 from opticdesign.processes import Here
 from opticdesign.tolerance.engine import open_engine
 from opticdesign.tolerance.runner import SHARD_POINTS, Engine, shard_answer
+from tests.support.tolerance_fakes import Transcendental, runner_in, transcendental, work
 
 POINTS = np.random.default_rng(0).normal(size=(30, 3))
 NUMBERS = list(range(100, 130))
@@ -163,7 +163,7 @@ KILLED = """
 import sys
 from pathlib import Path
 import numpy as np
-from tolerance_fakes import runner_in, work
+from tests.support.tolerance_fakes import runner_in, work
 from opticdesign.tolerance.engine import open_engine
 
 if __name__ == "__main__":
@@ -175,8 +175,8 @@ if __name__ == "__main__":
 
 
 def test_a_killed_study_continues_where_it_was(tmp_path: Path) -> None:
-    here_, root = Path(__file__).parents[1], Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here_), str(root)])}
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], env=environment)
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob("*.json"))) < 2 and time.monotonic() < deadline:

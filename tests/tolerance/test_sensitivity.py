@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from tolerance_fakes import Analytic
 
-from opticdesign.tolerance.evaluator import NO_PATTERN
+from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.space import Normal, Parameter, Pattern, Space, Uniform
 from opticdesign.tolerance.sampling import unit_points
 from opticdesign.tolerance.sensitivity import (
     PATTERNS,
@@ -18,7 +18,7 @@ from opticdesign.tolerance.sensitivity import (
     sobol_ranking,
     widths,
 )
-from opticdesign.tolerance.space import Normal, Parameter, Pattern, Space, Uniform
+from tests.support.tolerance_fakes import Analytic
 
 SPACE = Space(
     (

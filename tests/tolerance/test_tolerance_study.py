@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import norm
-from tolerance_fakes import Analytic, runner_of
 
 from opticdesign.design import Tolerance
 from opticdesign.errors import StudyStopped
-from opticdesign.tolerance.space import Normal, Parameter, Pattern, Space, Uniform
+from opticdesign.perturbed.space import Normal, Parameter, Pattern, Space, Uniform
 from opticdesign.tolerance.study import Plan, Study, drawn_values, plan_of
+from tests.support.tolerance_fakes import Analytic, runner_of
 
 SPACE = Space(
     (

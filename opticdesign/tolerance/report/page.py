@@ -14,9 +14,10 @@ from typing import Any
 from markupsafe import Markup
 
 from opticdesign.errors import StorageError
+from opticdesign.formatting import Metric, metric, share, spoken
 from opticdesign.storage import write_text
 from opticdesign.tolerance.headline import headline
-from opticdesign.tolerance.quantities import Metric, interval_text, metric, share, spoken
+from opticdesign.tolerance.quantities import interval_text
 from opticdesign.tolerance.report import plots, tables
 from opticdesign.tolerance.result import ToleranceResult, WorstDraw
 

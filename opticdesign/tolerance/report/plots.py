@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from opticdesign.tolerance.quantities import interval_text, metric, share, spoken, suited_unit
+from opticdesign.formatting import metric, share, spoken, suited_unit
+from opticdesign.tolerance.quantities import interval_text
 from opticdesign.tolerance.report.drawing import ACCENT, BAD, GOOD, INK, MUTED, SERIES, draw
 from opticdesign.tolerance.result import (
     CompensatorRow,

@@ -7,20 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
 
-from opticdesign.tolerance.quantities import (
-    MISSING,
-    Metric,
-    counted,
-    interval_text,
-    metric,
-    quantity,
-    range_text,
-    rounded,
-    share,
-    spoken,
-    suited_unit,
-    tolerance_text,
-)
+from opticdesign.formatting import MISSING, Metric, counted, metric, quantity_text, rounded, share, spoken, suited_unit
+from opticdesign.perturbed.space import COMPENSATORS
+from opticdesign.tolerance.quantities import interval_text, range_text, tolerance_text
 from opticdesign.tolerance.result import (
     BudgetLoss,
     Estimate,
@@ -29,7 +18,6 @@ from opticdesign.tolerance.result import (
     ToleranceResult,
     WorstDraw,
 )
-from opticdesign.tolerance.space import COMPENSATORS
 
 __all__ = [
     "UNTOLD",
@@ -368,7 +356,7 @@ def _remoteness(parameter: ParameterFacts, value: float) -> float:
 
 
 def _moved(parameter: ParameterFacts, value: float) -> str:
-    return _unbroken(quantity(value - parameter.nominal, parameter.unit, 3, sign=True))
+    return _unbroken(quantity_text(value - parameter.nominal, parameter.unit, 3, sign=True))
 
 
 def _unbroken(text: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from chromium import MISSING, Chromium, find_chromium
-from example_study import draw_pictures, example_study, renamed
 from PIL import Image
 
 from opticdesign.tolerance.report import write_report
+from tests.support.chromium import MISSING, Chromium, find_chromium
+from tests.support.example_study import draw_pictures, example_study, renamed
 
 PROGRAM = find_chromium()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=MISSING)

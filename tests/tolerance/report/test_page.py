@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_study import LIMITS, draw_pictures, example_study, renamed
 from PIL import Image
 
 from opticdesign.errors import StorageError
 from opticdesign.tolerance.headline import headline
 from opticdesign.tolerance.report import write_report
 from opticdesign.tolerance.result import Estimate, ToleranceResult
+from tests.support.example_study import LIMITS, draw_pictures, example_study, renamed
 
 _VOID = {"meta", "link", "img", "br"}
 CUT = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0"

@@ -5,12 +5,12 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from example_study import example_study
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from opticdesign.tolerance.report import plots
 from opticdesign.tolerance.report.drawing import ACCENT, INK, SERIES, draw
+from tests.support.example_study import example_study
 
 
 def line(axes: Axes) -> None:

@@ -4,12 +4,12 @@ import math
 from dataclasses import replace
 
 import pytest
-from example_study import example_study
 
-from opticdesign.tolerance.quantities import MISSING
+from opticdesign.formatting import MISSING
 from opticdesign.tolerance.report import tables
 from opticdesign.tolerance.report.tables import Table
 from opticdesign.tolerance.result import Estimate, Ranking
+from tests.support.example_study import example_study
 
 TABLES = {
     name: make(example_study())

@@ -1,0 +1,1 @@
+"""Height maps as numbers: arrays, images of floats, and text."""

@@ -1,0 +1,1 @@
+"""Layouts, GDSII and OASIS: writers, and readers that share no code with them."""

@@ -1,0 +1,1 @@
+"""Masks as closed surfaces for prints."""

@@ -1,0 +1,1 @@
+"""What a process can make: levels and heights, roundings that training sees, rules of masks."""

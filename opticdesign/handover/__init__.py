@@ -1,0 +1,1 @@
+"""Files for those who make masks: the protocols of exporters and importers, manifests, plug-ins."""

@@ -1,0 +1,1 @@
+"""Training by stages, its losses, and how good images are."""

@@ -1,0 +1,1 @@
+"""Physics: fields, free space, masks and lenses, light and the camera, as functions of tensors."""

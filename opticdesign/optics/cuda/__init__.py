@@ -1,0 +1,1 @@
+"""The cascade by fused kernels, and optics as CUDA graphs."""

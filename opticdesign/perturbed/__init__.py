@@ -1,0 +1,1 @@
+"""The instrument with the errors of making and aligning."""

@@ -1,0 +1,67 @@
+"""Training on instruments that are not as designed, so that what is learned does not depend on being built exactly.
+
+D. Mengu, Y. Zhao, N. T. Yardimci, Y. Rivenson, M. Jarrahi, A. Ozcan, Misalignment resilient diffractive optical
+networks, Nanophotonics 9, 4207 (2020), doi:10.1515/nanoph-2020-0291, who draw shifts of layers in each step of training
+and call it vaccination.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from opticdesign.design import Design
+from opticdesign.instrument.building import build_process
+from opticdesign.instrument.optical_system import OpticalSystem
+from opticdesign.optics.elements.element import Quantiser
+from opticdesign.optics.hop import Hop
+from opticdesign.perturbed.deviations import deviations_of
+from opticdesign.perturbed.hops import Way
+from opticdesign.perturbed.optics import perturbed_optics
+from opticdesign.perturbed.sample import Sample
+from opticdesign.perturbed.space import build_space
+from opticdesign.randomness import numpy_stream
+
+__all__ = ["Vaccine"]
+
+
+class Vaccine:
+    """Draws of a design's errors, one for each batch of training.
+
+    Args:
+        design: says the errors and the seed.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self._design, self._space, self._process = design, build_space(design), build_process(design)
+        self._ways: dict[Hop, Way] = {}
+
+    def intensity(
+        self,
+        optics: OpticalSystem,
+        quantiser: Quantiser,
+        fields: Tensor,
+        phase_rad: Tensor,
+        batch: int,
+        crossed: int | None = None,
+    ) -> Tensor:
+        """Intensity on the camera (images, y, x) behind optics with the errors of a batch.
+
+        The masks learn as if the errors of their making were constants; all others are differentiated through.
+
+        Args:
+            optics: the optics that learn.
+            quantiser: makes their masks; its levels are what errors befall.
+            fields: complex, with the margin that the optics take, (images, y + 2·my, x + 2·mx).
+            phase_rad: their phase in radians, not wrapped, same shape.
+            batch: number of the batch, and of its draw.
+            crossed: masks that light passes; left out, as many as the design says.
+        """
+        seed = self._design.training.seed
+        rng = numpy_stream(seed, "vaccination", batch)
+        values = self._space.values(rng.uniform(1e-12, 1.0 - 1e-12, (1, len(self._space.parameters))))
+        dev = deviations_of(self._design, self._space, np.asarray(values), [batch], seed)
+        learned = optics.phases(quantiser)
+        perturbed = perturbed_optics(self._design, optics, self._process, learned.detach(), crossed, self._ways)
+        field = perturbed.field(Sample(fields, phase_rad), dev, learned)[0]
+        return optics.seen(field)

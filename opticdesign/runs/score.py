@@ -1,0 +1,94 @@
+"""Scores of one microscope on test data: each patch and each whole field by every metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from opticdesign.data import PhaseField, Split
+from opticdesign.design import Design
+from opticdesign.instrument.building import build_process
+from opticdesign.instrument.full_field import FullField, reconstruct_field
+from opticdesign.instrument.microscope import Microscope
+from opticdesign.instrument.reconstruction import reconstruct
+from opticdesign.learning.evaluation import image_scores
+from opticdesign.runs.patches import TEST_PATCHES, object_window, patch_set
+from opticdesign.runs.run_data import run_data
+from opticdesign.runs.run_folder import Run
+from opticdesign.runs.start import load_trained
+
+__all__ = ["ImageScores", "Judged", "judge", "score_constant", "score_run"]
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """Metric → its value for each test patch, and for each whole field."""
+
+    patches: dict[str, list[float]]
+    fields: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores of a microscope, and what it made of the data.
+
+    Args:
+        scores: of all test data.
+        images: reconstructions of the patches, phase over 2π (n, y, x).
+        whole: reconstructions of the whole fields.
+    """
+
+    scores: ImageScores
+    images: Tensor
+    whole: Sequence[FullField]
+
+
+def score_run(run: Run, device: torch.device) -> ImageScores:
+    """Scores of a complete run.
+
+    Raises:
+        UsageError: the run is not complete.
+        RunError: its data files are not those that it was trained on.
+    """
+    microscope, _ = load_trained(run, device)
+    return judge(microscope, run_data(run).split.test, run.design).scores
+
+
+def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) -> Judged:
+    """What a microscope makes of test fields, its masks as the design's process makes them.
+
+    The patches lie at the same places for all designs of one shape; what surrounds them is cut for this one.
+    """
+    process, seed, judged = build_process(design), design.training.seed, design.evaluation
+    patches, window = patch_set(fields, design, TEST_PATCHES), object_window(design)
+    _, images = reconstruct(microscope, patches.fields, process, seed)
+    whole = [
+        reconstruct_field(microscope, field, window, process, judged.overlap, seed, judged.tiling) for field in fields
+    ]
+    return Judged(_scores(images, patches.targets, whole), images, whole)
+
+
+def score_constant(split: Split, design: Design) -> ImageScores:
+    """Scores on a design's test data of the image that is everywhere the mean phase of the training fields."""
+    total = sum(float(field.phase_rad[field.valid].sum(dtype="float64")) for field in split.train)
+    mean = total / sum(int(field.valid.sum()) for field in split.train) / (2.0 * math.pi)
+    whole = []
+    for field in split.test:
+        target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
+        whole.append(FullField(field.name, torch.full_like(target, mean), target, torch.from_numpy(field.valid)))
+    targets = patch_set(split.test, design, TEST_PATCHES).targets
+    return _scores(torch.full_like(targets, mean), targets, whole)
+
+
+def _scores(images: Tensor, targets: Tensor, whole: Sequence[FullField]) -> ImageScores:
+    patches = {name: values.tolist() for name, values in image_scores(images, targets).items()}
+    fields: dict[str, list[float]] = {name: [] for name in patches}
+    for field in whole:
+        weight = field.valid[None].to(field.image)
+        for name, value in image_scores(field.image[None], field.target[None], weight).items():
+            fields[name].append(float(value))
+    return ImageScores(patches, fields)

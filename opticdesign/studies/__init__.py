@@ -1,0 +1,1 @@
+"""Studies: grids of designs and seeds, trained, scored and put into one table."""

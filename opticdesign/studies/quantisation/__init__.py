@@ -1,0 +1,1 @@
+"""The study of quantisation: the same masks with several numbers of levels."""

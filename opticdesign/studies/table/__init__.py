@@ -1,0 +1,1 @@
+"""The table study: rows of designs beside their floors."""

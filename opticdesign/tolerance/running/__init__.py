@@ -1,0 +1,1 @@
+"""A tolerance study on a run folder: its plan, workers, results and files."""

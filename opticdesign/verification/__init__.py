@@ -1,0 +1,1 @@
+"""Independent judgement: another model of the same optics, and whether the two agree."""

@@ -1,1 +1,0 @@
-"""The steps a user takes, each on one run folder: optimise, evaluate, export, verify."""
