@@ -15,7 +15,7 @@ from opticdesign.data.contents import Contents, Stored, refuse_bomb
 from opticdesign.data.pixel_size import StatedPitch, length_unit_m
 from opticdesign.errors import DataError
 
-__all__ = ["open_tiff", "print_resolution"]
+__all__ = ["open_tiff", "print_resolution", "program_pitch", "tag_pitch"]
 
 MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
 _COARSEST_M = 10e-6  # what is coarser than this is the resolution of a print, 72 or 300 dpi, and no sample's
@@ -103,16 +103,37 @@ def print_resolution(per_y: float, per_x: float, unit_m: float) -> tuple[StatedP
 
 def _stated(file: Any, page: Any) -> tuple[StatedPitch | None, list[str]]:
     """The pixel size by OME-XML, by ImageJ, or by the plain tags."""
-    if file.ome_metadata and (found := _ome(file.ome_metadata)):
+    found, by_tags = program_pitch(file, page), tag_pitch(page)
+    if found is not None or by_tags is None or (file.imagej_metadata or {}).get("unit"):
         return found, []
-    per = [_ratio(page.tags.get(name)) for name in ("YResolution", "XResolution")]
-    imagej = file.imagej_metadata or {}
-    unit_m = length_unit_m(str(imagej["unit"])) if imagej.get("unit") else None
-    if unit_m is not None and min(per) > 0.0:
-        return StatedPitch(unit_m / per[0], unit_m / per[1], "ImageJ's tags"), []
+    return print_resolution(1.0 / by_tags.y, 1.0 / by_tags.x, 1.0)
+
+
+def program_pitch(file: Any, page: Any) -> StatedPitch | None:
+    """The pixel size that a program states in its own words: OME-XML, or ImageJ's unit beside the resolution.
+
+    Args:
+        file: tifffile's TiffFile.
+        page: the first page of the images.
+    """
+    if file.ome_metadata and (found := _ome(file.ome_metadata)):
+        return found
+    unit = (file.imagej_metadata or {}).get("unit")
+    return _resolution(page, length_unit_m(str(unit)) if unit else None, "ImageJ's tags")
+
+
+def tag_pitch(page: Any) -> StatedPitch | None:
+    """The pixel size by the plain tags of a page, be it that of a print; in inches where no unit stands there."""
     tag = page.tags.get("ResolutionUnit")
-    unit = int(tag.value) if tag is not None else 2  # inches, where the tag is left out
-    return print_resolution(per[0], per[1], _UNITS[unit]) if unit in _UNITS and not imagej.get("unit") else (None, [])
+    return _resolution(page, _UNITS.get(2 if tag is None else int(tag.value)), "the resolution tags")
+
+
+def _resolution(page: Any, unit_m: float | None, where: str) -> StatedPitch | None:
+    """The pixel size of which so many lie along a unit."""
+    per_y, per_x = (_ratio(page.tags.get(name)) for name in ("YResolution", "XResolution"))
+    if unit_m is None or min(per_y, per_x) <= 0.0:
+        return None
+    return StatedPitch(unit_m / per_y, unit_m / per_x, where)
 
 
 def _ratio(tag: Any) -> float:

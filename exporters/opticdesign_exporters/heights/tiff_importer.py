@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from opticdesign.data.tiff import program_pitch, tag_pitch
 from opticdesign.errors import DataError, OpticDesignError
 from opticdesign.handover.importing import HeightMap, ImportJob, Masks, check_samples, masks_of_heights
 from opticdesign.handover.said import Scale
 from opticdesign.handover.source_file import SourceFile
-from opticdesign_exporters.number_scale import LENGTHS_M, heights, unit_of
+from opticdesign_exporters.number_scale import heights, unit_of
 
 if TYPE_CHECKING:
     import tifffile
@@ -24,7 +25,6 @@ __all__ = ["TiffImporter"]
 
 Sides = tuple[float, float]
 
-_INCH, _CENTIMETRE = 2, 3  # of the tag ResolutionUnit
 _BLACK_IS_ZERO = 1  # of the tag PhotometricInterpretation
 _TURNED = 5  # orientations from here have rows and columns exchanged
 _MAPS = re.compile(r"[A-RT-Z]?YX")  # axes of series: no samples (S), such as colours, behind or before
@@ -54,7 +54,8 @@ def _maps(file: SourceFile, job: ImportJob) -> Iterator[HeightMap]:
         with tifffile.TiffFile(io.BytesIO(file.data)) as tiff:
             for series in tiff.series:
                 values, told = _calibrated(_values(series, file, job), tiff, series.keyframe)
-                pitch_m = _imagej_pitch_m(tiff, series.keyframe) or _ome_pitch_m(tiff) or _pitch_m(series.keyframe)
+                stated = program_pitch(tiff, series.keyframe) or tag_pitch(series.keyframe)
+                pitch_m = None if stated is None else (stated.y, stated.x)
                 for number, plane in enumerate(values, start=1):
                     height_m, sides_m = _upright(heights(plane, file, job, told), pitch_m, series.keyframe)
                     yield HeightMap(height_m, sides_m, f"{file.path}: page {number}")
@@ -105,39 +106,3 @@ def _upright(
         height_m, pitch_m = height_m.T, pitch_m and (pitch_m[1], pitch_m[0])
     from_right, from_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
     return height_m[:: -1 if from_bottom else 1, :: -1 if from_right else 1], pitch_m
-
-
-def _pitch_m(page: Any) -> Sides | None:
-    """Size of a pixel along y and x in metres; None where there is no unit of length."""
-    unit_m = {_INCH: 0.0254, _CENTIMETRE: 0.01}.get(int(page.tags.valueof("ResolutionUnit", default=0)))
-    return _resolution(page, unit_m)
-
-
-def _imagej_pitch_m(tiff: tifffile.TiffFile, page: Any) -> Sides | None:
-    """The same by ImageJ, which names its own unit beside the resolution."""
-    unit = str((tiff.imagej_metadata or {}).get("unit", ""))
-    return _resolution(page, LENGTHS_M.get(unit))
-
-
-def _resolution(page: Any, unit_m: float | None) -> Sides | None:
-    """Size of a pixel of which so many lie along a unit."""
-    resolutions = [page.tags.valueof(f"{axis}Resolution") for axis in "YX"]
-    if unit_m is None or any(one is None or 0 in one for one in resolutions):
-        return None
-    (y, per_y), (x, per_x) = resolutions
-    return unit_m * per_y / y, unit_m * per_x / x
-
-
-def _ome_pitch_m(tiff: tifffile.TiffFile) -> Sides | None:
-    """The same by OME-XML, whose unit is the micrometre where none is named."""
-    text = tiff.ome_metadata or ""
-    pixels = re.search(r"<Pixels\b[^>]*>", text)
-    said = dict(re.findall(r'(PhysicalSize[XY](?:Unit)?)="([^"]*)"', pixels[0] if pixels else ""))
-    sides = []
-    for axis in "YX":
-        unit_m = LENGTHS_M.get(said.get(f"PhysicalSize{axis}Unit", "µm"))
-        size = said.get(f"PhysicalSize{axis}")
-        if size is None or unit_m is None:
-            return None
-        sides.append(float(size) * unit_m)
-    return sides[0], sides[1]

@@ -1,4 +1,4 @@
-"""What a layout from elsewhere draws: read by `layout_worker` in a process of its own, within bounds."""
+"""What a layout from elsewhere draws: read by `worker` in a process of its own, within bounds."""
 
 from __future__ import annotations
 

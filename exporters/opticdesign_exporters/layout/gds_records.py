@@ -74,7 +74,6 @@ class _Reader:
 
     def __init__(self, data: bytes, path: str) -> None:
         self.data, self.path, self.position = data, path, 0
-        self.outlines: dict[int, Ints] = {}
 
     def fail(self, offset: int, why: str) -> NoReturn:
         raise VerificationError(
@@ -143,7 +142,7 @@ class _Reader:
             cells[cell] = self.cell()
         if self.data[self.position :].strip(b"\0"):
             self.fail(self.position, "data after ENDLIB")
-        return Library(self.path, _real(units.data[8:]), cells, self.outlines)
+        return Library(self.path, _real(units.data[8:]), cells)
 
     def cell(self) -> LibraryCell:
         """The elements of one cell."""
@@ -204,13 +203,12 @@ class _Reader:
         return self.polygons(np.array([offset]), tags, points[None])
 
     def polygons(self, offset: Ints, tags: Ints, points: Ints) -> Shapes:
-        """Polygons (count, corners + 1, 2) with tags (count, 2); outlines of those that are no rectangles are kept."""
+        """Polygons (count, corners + 1, 2) with tags (count, 2)."""
         corners = [points[:, index] for index in range(points.shape[1])]
         rectangular = _rectangular(corners) if len(corners) == 5 else np.zeros(len(points), dtype=bool)
         for at in np.flatnonzero(~rectangular).tolist():
             if (points[at, 0] != points[at, -1]).any():
                 self.fail(int(offset[at]), "a boundary that is not closed")
-            self.outlines[int(offset[at])] = points[at, :-1].copy()
         low, high = reduce(np.minimum, corners), reduce(np.maximum, corners)
         return Shapes(offset, tags[:, 0], tags[:, 1], low, high, rectangular)
 

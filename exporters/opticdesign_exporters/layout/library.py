@@ -92,17 +92,13 @@ class Library:
         path: its name in messages.
         unit_m: database unit, metres.
         cells: cells by name.
-        outlines: corners (count, 2) of polygons that are no rectangles, by their byte in the file, as far as they are
-            kept; the first corner is not repeated.
 
     Raises:
         VerificationError: a cell is placed that is not there, or in itself, or the unit is out of range.
     """
 
-    def __init__(
-        self, path: str, unit_m: float, cells: dict[str, LibraryCell], outlines: dict[int, Ints] | None = None
-    ) -> None:
-        self.path, self.unit_m, self.cells, self.outlines = path, unit_m, cells, outlines or {}
+    def __init__(self, path: str, unit_m: float, cells: dict[str, LibraryCell]) -> None:
+        self.path, self.unit_m, self.cells = path, unit_m, cells
         if not 1e-11 <= unit_m <= 1e-7:
             raise VerificationError(f"{path}: a database unit of {unit_m:.3g} m, expected 1e-11 m to 1e-7 m")
         for name, cell in cells.items():

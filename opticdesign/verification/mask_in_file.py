@@ -1,0 +1,99 @@
+"""Masks as their files have them, and what is common to all that is said of the light behind them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from opticdesign.design import Design, FilterOptics
+from opticdesign.optics.materials import material
+
+__all__ = [
+    "Fields",
+    "MaskInFile",
+    "Pair",
+    "Reals",
+    "SecondOpinion",
+    "mask_size_m",
+    "masks_of_design",
+    "medium_wavelength",
+    "places_of",
+]
+
+Reals = npt.NDArray[np.float64]
+Fields = npt.NDArray[np.complex128]
+Pair = tuple[float, float]
+
+
+class MaskInFile(NamedTuple):
+    """One mask.
+
+    Args:
+        phase_rad: phase of each pixel (rows, columns), radians; row 0 has the lowest y of the model.
+        size_m: length of all pixels along y and x, metres.
+        offset_m: the middle of the mask from where it should be, along y and x, metres.
+        amplitude: amplitude transmission (rows, columns), 0 … 1; None where nothing is absorbed.
+    """
+
+    phase_rad: Reals
+    size_m: Pair
+    offset_m: Pair = (0.0, 0.0)
+    amplitude: Reals | None = None
+
+    @property
+    def transmission(self) -> Fields:
+        """Complex transmission of the shaped part of each pixel (rows, columns)."""
+        turned: Fields = np.exp(1j * np.asarray(self.phase_rad, np.float64))
+        return turned if self.amplitude is None else turned * self.amplitude
+
+
+class SecondOpinion(NamedTuple):
+    """What the camera gets.
+
+    Args:
+        intensity: mean over each sample of the image (n, y, x).
+        samples: samples of the light across a neuron, or across a point of a filter.
+        how: how it was computed, in words.
+    """
+
+    intensity: Reals
+    samples: int
+    how: str
+
+
+def mask_size_m(design: Design) -> Pair:
+    """How large a mask of a design is along y and x, metres: neurons times their pitch, or λf over that of the image.
+
+    A filter's points lie λf over the extent of the image's window apart, and the window has as many samples as it has
+    points: so their number drops out.
+    """
+    optics = design.optics
+    if isinstance(optics, FilterOptics):
+        side = medium_wavelength(design) * optics.focal / optics.pitch
+        return side, side
+    return optics.neurons[0] * optics.pitch, optics.neurons[1] * optics.pitch
+
+
+def masks_of_design(
+    design: Design, phases_rad: npt.NDArray[np.floating], amplitudes: npt.NDArray[np.floating] | None = None
+) -> list[MaskInFile]:
+    """Masks of phases, and amplitudes if there are, (layers, y, x), of the size and at the place that a design asks."""
+    size_m = mask_size_m(design)
+    absorbing = [None] * len(phases_rad) if amplitudes is None else list(amplitudes.astype(np.float64))
+    return [
+        MaskInFile(phase.astype(np.float64), size_m, amplitude=amplitude)
+        for phase, amplitude in zip(phases_rad, absorbing, strict=True)
+    ]
+
+
+def medium_wavelength(design: Design) -> float:
+    """Wavelength in the medium, metres."""
+    return design.light.wavelength / material(design.fabrication.medium).index(design.light.wavelength)
+
+
+def places_of(count: int, pitch: float) -> Reals:
+    """Middles of samples about the axis, metres."""
+    places: Reals = (np.arange(count, dtype=np.float64) - (count - 1) / 2.0) * pitch
+    return places
