@@ -64,7 +64,7 @@ class Plan:
         sobol: base points of Sobol indices, a power of two; 0 for none.
         deviations: where the curves of one parameter alone have points, in standard deviations, without 0.
         effect_draws: draws that are made again with each group alone, and without it.
-        inverse_draws: draws on which an inverse limit is looked for.
+        inverse_draws: draws on which an inverse limit is looked for, two or more; 0 for no such limits.
         inverse_most: draws that are added to them, at most, to know it well.
         adjusted: devices to adjust, so many of the worst and so many at random.
         budget_draws: draws on which the budget is tried.
@@ -87,7 +87,18 @@ class Plan:
 def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> Plan:
     """The plan of a study: the design's number of draws unless another is asked for; less of everything if quick."""
     if quick:
-        return Plan(samples or _QUICK_SAMPLES, seed, tolerance.sampler, sobol, (-2, 2), 3, 3, 3, 1, 8, 2)
+        return Plan(
+            samples or _QUICK_SAMPLES,
+            seed,
+            tolerance.sampler,
+            sobol,
+            deviations=(-2, 2),
+            effect_draws=3,
+            inverse_draws=0,
+            adjusted=1,
+            budget_draws=8,
+            budget_steps=2,
+        )
     return Plan(samples or tolerance.samples, seed, tolerance.sampler, sobol)
 
 
@@ -208,7 +219,7 @@ class Study:
         return sobol_ranking(runner, self.space, self.metric, plan.sobol, plan.seed) if plan.sobol else ()
 
     def _inverse(self) -> tuple[InverseLimit, ...]:
-        if self.allowed <= 0.0 or not self.space.names:
+        if self.allowed <= 0.0 or not self.space.names or not self.plan.inverse_draws:
             return ()
         return inverse_limits(
             self.runner.named("inverse limits", self.plan.inverse_draws),  # a group makes a shard
@@ -298,6 +309,8 @@ class Study:
             notes.append(f"Sobol indices of groups took {cost} points: {plan.sobol} twice, and once for each group.")
         if self.allowed <= 0.0:
             notes.append("The nominal instrument itself misses the limit: there are no inverse limits and no budget.")
+        elif not plan.inverse_draws:
+            notes.append("A quick study looks for no inverse limits.")
         if self.space.names and self.space.patterns:
             names = ", ".join(formatting.spoken(pattern.name) for pattern in self.space.patterns)
             notes.append(f"Inverse limits, budget and curves are without per-pixel patterns ({names}).")

@@ -205,5 +205,5 @@ def test_a_quick_plan_has_59_draws_unless_told_otherwise() -> None:
     assert plan_of(tolerance, 3, None, 0, quick=False) == Plan(200, 3, "latin-hypercube")
     assert plan_of(tolerance, 3, 50, 16, quick=False).samples == 50
     quick = plan_of(tolerance, 3, None, 0, quick=True)
-    assert quick.samples == 59 and quick.inverse_draws < Plan(1, 0, "random").inverse_draws
+    assert quick.samples == 59 and quick.inverse_draws == 0
     assert plan_of(tolerance, 3, 7, 0, quick=True).samples == 7
