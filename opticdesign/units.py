@@ -51,6 +51,7 @@ _KINDS = MappingProxyType(
         ),
     }
 )
+_LENGTHS = ("meter", "micron", "angstrom", "inch", "thou")
 _SMALLEST = 1e-30
 _LONGEST_TEXT = 64
 # One number and one unit name, nothing else: pint would evaluate powers and uncertainties, and reads "nm" as 1 nm.
@@ -143,10 +144,15 @@ def _factor(unit: str, kind: _Kind, text: object) -> Decimal:
         near = get_close_matches(unit, kind.usual, n=1, cutoff=0.4)
         remedy = f"did you mean {near[0]}?" if near else f'write it as "{kind.example}"'
         raise UnitError(f"{_shown(text)} has the unknown unit {unit!r}", expected=expected, remedy=remedy) from None
-    if str(root) != kind.root:
+    if str(root) != kind.root or (kind.root == "meter" and not _of_the_trade(registry, unit)):
         remedy = f'write {kind.noun}, as in "{kind.example}"'
         raise UnitError(f"{_shown(text)} is not {kind.noun}", expected=expected, remedy=remedy)
     return Decimal(str(factor))
+
+
+def _of_the_trade(registry: UnitRegistry[Decimal], unit: str) -> bool:
+    """Whether a length is in metres or what optics uses beside them; pint knows pixels, points and furlongs too."""
+    return any(name in _LENGTHS for _, name, _ in registry.parse_unit_name(unit))
 
 
 def _shown(value: object) -> str:

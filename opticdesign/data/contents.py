@@ -80,7 +80,7 @@ class Stored:
                 expected="a map (y, x) or a stack (n, y, x)",
                 remedy="name another array by data.key, or store each map by itself",
             )
-        if len(shape) > MAPS and shape[-1] < _FEW <= min(shape[:-1]):
+        if len(shape) > MAPS and (shape[-1] < _FEW <= min(shape[:-1]) or 2 * shape[-1] <= min(shape[:-1])):
             raise DataError(
                 path,
                 f"{label}an array of shape {self.stored_shape}: its last axis seems to count maps or colours",

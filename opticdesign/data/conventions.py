@@ -23,7 +23,12 @@ WrappedKind: TypeAlias = Literal["refuse", "unwrap", "accept"]
 MAX_PHASE_RAD = 1e4  # no thin sample delays by a thousand waves: the numbers have another meaning
 FULL_SCALE = "full scale"
 _ANGLES = {"rad": 1.0, "mrad": 1e-3, "deg": math.pi / 180.0, "waves": 2.0 * math.pi}
-_WORDS = {"radian": "rad", "radians": "rad", "degree": "deg", "degrees": "deg", "°": "deg", "wave": "waves"}
+_WORDS = {
+    **dict.fromkeys(("rads", "radian", "radians"), "rad"),
+    **dict.fromkeys(("milliradian", "milliradians"), "mrad"),
+    **dict.fromkeys(("degs", "degree", "degrees", "°"), "deg"),
+    **dict.fromkeys(("wave", "wavelength", "wavelengths", "λ", "cycle", "cycles", "turn", "turns", "fringes"), "waves"),
+}
 _BELOW_ZERO, _OFTEN = 0.01, 1e-3  # a real part so far below 0, so often, is no amplitude with noise
 
 
@@ -89,8 +94,15 @@ def meaning_of(path: Path, inside: NDArray[Any], told: Conventions, stated: str 
         DataError: several things are possible, or what is said does not fit the numbers; names the key that settles it.
     """
     known = _known_unit(stated) if told.unit is None else None
+    if stated and not told.unit and known is None:
+        raise DataError(
+            path,
+            f"the file says its unit is {stated!r}",
+            expected="a unit of phase or of optical path",
+            remedy='set data.unit to what the numbers are in: "rad", "waves", "nm", …',
+        )
     unit, said = told.unit or known, "data.unit" if told.unit else "the file" if known else "assumed"
-    notes = [*_other_unit(told.unit, stated, known)]
+    notes = [*_other_unit(told.unit, stated)]
     if np.iscomplexobj(inside):
         return _complex_meaning(path, inside, told, unit, said, notes)
     if told.complex_kind is not None:
@@ -106,15 +118,14 @@ def _known_unit(word: str | None) -> str | None:
     """A unit that a file states, in our words; None where it is none of a phase or an optical path."""
     if word is None:
         return None
-    plain = _WORDS.get(word.strip().lower(), word.strip())
+    plain = word.strip().strip("[]()").strip().lower()
+    plain = _WORDS.get(plain, plain)
     return plain if plain in _ANGLES or length_unit_m(plain) is not None else None
 
 
-def _other_unit(told: str | None, stated: str | None, known: str | None) -> Iterator[str]:
+def _other_unit(told: str | None, stated: str | None) -> Iterator[str]:
     if stated and told and _known_unit(stated) not in (None, told):
         yield f"the file says its unit is {stated!r}: data.unit = {told!r} is used"
-    if stated and not told and known is None:
-        yield f"the file says its unit is {stated!r}, which is no unit of phase: not used"
 
 
 def _is_grey(unit: str) -> bool:

@@ -76,16 +76,18 @@ def differences(made: Sequence[Fingerprint], now: Sequence[Fingerprint]) -> list
     if len(made) == len(now) == 1:
         return [] if made[0].sha256 == now[0].sha256 else [_other(now[0].name, made[0], now[0])]
     before, after = ({one.name: one for one in files} for files in (made, now))
-    by_hash = {one.sha256: one.name for one in now}
+    new = [one for one in now if one.name not in before]
     found = []
     for name, one in before.items():
-        if name not in after:
-            renamed = by_hash.get(one.sha256)
-            found.append(f"{name} is called {renamed} now" if renamed else f"{name} is missing")
-        elif after[name].sha256 != one.sha256:
-            found.append(_other(name, one, after[name]))
-    known = {one.sha256 for one in made}
-    return found + [f"{name} is new" for name, one in after.items() if name not in before and one.sha256 not in known]
+        renamed = next((other for other in new if other.sha256 == one.sha256), None)
+        if name in after:
+            found += [_other(name, one, after[name])] if after[name].sha256 != one.sha256 else []
+        elif renamed is None:
+            found.append(f"{name} is missing")
+        else:
+            new.remove(renamed)
+            found.append(f"{name} is called {renamed.name} now")
+    return found + [f"{one.name} is new" for one in new]
 
 
 def _other(name: str, made: Fingerprint, now: Fingerprint) -> str:

@@ -89,7 +89,7 @@ def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
         stacks = [_stack(path, choice, len(choices) > 1) for choice in choices]
         sizes = [contents.pitch_of(choice.taken.name) for choice in choices]
         pitches = [_pitch(path, size, asked, record) for size in reversed(sizes)][::-1]  # the record is of the first
-        unit = contents.unit_of(choices[0].taken.name)
+        unit = _unit(path, [contents.unit_of(choice.taken.name) for choice in choices], asked.conventions.unit)
     meaning = _meaning(path, stacks, asked.conventions, unit, record)
     record.maps = sum(len(stack.values) for stack in stacks)
     return [
@@ -97,6 +97,19 @@ def load_file(path: Path, asked: Asked, record: FileRecord) -> list[PhaseField]:
         for stack, pitch in zip(stacks, pitches, strict=True)
         for found in _fields(stack, meaning, pitch, asked, record)
     ]
+
+
+def _unit(path: Path, stated: Sequence[str | None], told: str | None) -> str | None:
+    """The unit that all maps of a file state."""
+    if told is None and len(set(stated)) > 1:
+        words = ", ".join(sorted({"none" if word is None else repr(word) for word in stated}))
+        raise DataError(
+            path,
+            f"its maps state several units: {words}",
+            expected="one unit, or data.unit",
+            remedy="set data.unit, or a narrower data.key",
+        )
+    return stated[0]
 
 
 @dataclass(frozen=True)
@@ -165,9 +178,9 @@ def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRec
         if not stated.certain:
             raise DataError(
                 path,
-                f"{stated.where} states a pixel size of {stated.x:g} without a unit",
+                f"{stated.where} states a pixel size of {stated.text}",
                 expected="data.pitch, the distance of samples in the file",
-                remedy=f'set data.pitch = "{stated.x:g} um" if these are micrometres',
+                remedy=f'set data.pitch, for example "{stated.x:g} um" if these are micrometres',
             )
         record.used_pitch_m, record.used_by = (stated.y, stated.x), stated.where
     elif asked.design_pitch_m is not None:
@@ -191,11 +204,11 @@ def _fields(
         values, amplitude = _tamed(values, valid), np.clip(_tamed(amplitude, valid), 0.0, high)
         if not np.iscomplexobj(values):
             values = _unwrapped_as_asked(path, values, valid, asked.conventions, record)
-        shape = _shape(path, valid.shape, pitch, asked.design_pitch_m)
-        valid = resample_mask(valid, shape)
+        scale = _scale(path, valid.shape, pitch, asked.design_pitch_m)
+        valid = resample_mask(valid, scale)
         if not valid.any():
             raise DataError(path, "no valid pixel", expected="finite numbers inside the mask")
-        values, amplitude = resample(values, shape), resample(amplitude, shape)
+        values, amplitude = resample(values, scale), resample(amplitude, scale)
         if np.iscomplexobj(values):
             values, amplitude = unwrapped(np.angle(values), valid), np.abs(values)
             record.wrapped = "unwrapped"
@@ -260,14 +273,15 @@ def _joined(ends: tuple[float, float] | None, values: NDArray[np.float32]) -> tu
     return min(low, float(values.min())), max(high, float(values.max()))
 
 
-def _shape(
+def _scale(
     path: Path, shape: tuple[int, ...], pitch: tuple[float, float] | None, design_pitch_m: float | None
-) -> tuple[int, int]:
-    """Rows and columns at the design's pitch."""
+) -> tuple[float, float]:
+    """The pitch along y and x over the design's."""
     rows, columns = shape
     if pitch is None or design_pitch_m is None:
-        return rows, columns
-    new = resampled_shape((rows, columns), (pitch[0] / design_pitch_m, pitch[1] / design_pitch_m))
+        return 1.0, 1.0
+    scale = pitch[0] / design_pitch_m, pitch[1] / design_pitch_m
+    new = resampled_shape((rows, columns), scale)
     if new[0] * new[1] > MAX_PIXELS:
         raise DataError(
             path,
@@ -275,4 +289,4 @@ def _shape(
             expected=f"at most {MAX_PIXELS} pixels",
             remedy="check data.pitch, or cut the image",
         )
-    return new
+    return scale

@@ -24,10 +24,13 @@ MATRIX, COMPRESSED = 14, 15
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 LOGICAL, COMPLEX = 0x200, 0x800
+CHARACTERS = 4
+ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
+LONGEST_TEXT = 256
 
 
 def read_mat5(path: Path) -> dict[str, NDArray[Any]]:
-    """The numeric and logical arrays of a file by name, axes as in MATLAB; text, cells, structures are passed over.
+    """The numeric and logical arrays and short texts of a file by name, axes as in MATLAB; the rest is passed over.
 
     Raises:
         ValueError: not a MATLAB file of version 5, or a damaged one.
@@ -88,6 +91,8 @@ def _matrix(data: memoryview, order: str) -> dict[str, NDArray[Any]]:
         flags = int(np.frombuffer(next(elements)[1], order + "u4")[0])
         shape = tuple(int(n) for n in np.frombuffer(next(elements)[1], order + "i4"))
         name = bytes(next(elements)[1]).decode("ascii")
+        if flags & 0xFF == CHARACTERS:
+            return _text(name, *next(elements), order)
         if flags & 0xFF not in CLASSES:
             return {}
         values = _values(*next(elements), shape, order)
@@ -97,6 +102,14 @@ def _matrix(data: memoryview, order: str) -> dict[str, NDArray[Any]]:
     except StopIteration:
         raise ValueError("an array lacks one of its parts") from None
     return {name: values.astype(np.bool_ if flags & LOGICAL else CLASSES[flags & 0xFF])}
+
+
+def _text(name: str, kind: int, data: memoryview, order: str) -> dict[str, NDArray[Any]]:
+    """A short text by its name, nothing where it is longer."""
+    if kind not in ENCODINGS or len(data) > LONGEST_TEXT:
+        return {}
+    encoding = ENCODINGS[kind] + ("" if ENCODINGS[kind] in ("latin-1", "utf-8") else "-le" if order == "<" else "-be")
+    return {name: np.array(bytes(data).decode(encoding, "replace"))}
 
 
 def _values(kind: int, data: memoryview, shape: tuple[int, ...], order: str) -> NDArray[Any]:

@@ -16,11 +16,19 @@ from opticdesign.units import format_length, quantity
 __all__ = ["Mark", "StatedPitch", "length_unit_m", "stated_pitch", "stated_unit"]
 
 _BASES = (
-    "(?:pixel|px|pix|voxel|element|sample|sampling)_?(?:size|pitch|spacing|distance|width|length)s?"
-    "|physical_?(?:pixel_?)?size|pitch|spacing|sampling|d(?=_?[xyz])"
+    "(?:pixel|px|pix|voxel|element)_?(?:size|pitch|spacing|distance|width|length)s?"
+    "|(?:sample|sampling)_?(?:size|pitch|spacing)s?|physical_?(?:pixel_?)?size|pitch|spacing|sampling|d(?=_?[xyz])"
 )
-_NAME = re.compile(rf"(?P<base>{_BASES})(?:_?(?P<axis>[xyz]))?(?:_?(?P<unit>pm|nm|um|µm|microns?|mm|cm|m))?")
-_WORDS = {"micron": "um", "microns": "um", "micrometer": "um", "micrometre": "um", "meter": "m", "metre": "m"}
+_UNIT_WORDS = "pm|nm|um|µm|microns?|micromet(?:er|re)s?|mm|cm|m"
+_NAME = re.compile(rf"(?P<base>{_BASES})(?:_?(?P<axis>[xyz]))?(?:_?(?P<unit>{_UNIT_WORDS}))?")
+_PER = re.compile(rf"(?P<base>(?P<unit>{_UNIT_WORDS})_(?:per|/)_?(?:pixel|px|pix))(?P<axis>(?!))?|(?P<mpp>mpp)")
+_TEXT = re.compile(
+    r"(?P<first>[0-9.,]+(?:e-?[0-9]+)?)(?:\s*[x×,;]\s*(?P<second>[0-9.,]+(?:e-?[0-9]+)?))?\s*(?P<unit>.*)", re.I
+)
+_STEMS = {"micron": "um", "micrometer": "um", "micrometre": "um", "nanometer": "nm", "nanometre": "nm"}
+_STEMS |= {"millimeter": "mm", "millimetre": "mm", "meter": "m", "metre": "m", "å": "angstrom"}
+_PER_PIXEL = re.compile(r"\s*(?:/|per\b)\s*(?:pixel|px|pix|sample|voxel)s?$")
+_UNIT_IN_NAME = re.compile(r"_(rad|mrad|deg|degrees|waves?|nm|um|µm|microns?|mm)$")
 _SAME = 0.01  # sizes that differ by less are the same
 _METRES = (1e-9, 1e-4)  # numbers without a unit that can only be metres: 1 nm to 0.1 mm
 
@@ -69,19 +77,24 @@ class StatedPitch:
         y: along y, metres; where there is no unit, the bare number.
         x: along x.
         where: what states it.
-        certain: whether the unit is known.
+        doubt: why it is not certain, as it stands behind the number; "" where it is.
     """
 
     y: float
     x: float
     where: str
-    certain: bool = True
+    doubt: str = ""
+
+    @property
+    def certain(self) -> bool:
+        """Whether the size is known."""
+        return not self.doubt
 
     @property
     def text(self) -> str:
         """The size in words, both sides where they differ."""
         if not self.certain:
-            return f"{self.x:g} without a unit"
+            return f"{self.x:g} {self.doubt}"
         y, x = format_length(self.y), format_length(self.x)
         return x if abs(self.y / self.x - 1.0) < _SAME else f"{y} × {x}"
 
@@ -93,10 +106,12 @@ class StatedPitch:
 
 
 def length_unit_m(word: str) -> float | None:
-    """Metres of a unit of length by its usual names, None where it is none."""
-    plain = word.strip().replace("\\u00B5", "µ").replace("μ", "µ")
+    """Metres of a unit of length by its usual names, also of one "per pixel"; None where it is none."""
+    plain = word.strip().replace("\\u00B5", "µ").replace("μ", "µ").strip("[]()").lower()
+    plain = _PER_PIXEL.sub("", plain)
+    plain = _STEMS.get(plain.removesuffix("s"), plain)
     try:
-        return quantity(f"1 {_WORDS.get(plain.lower(), plain)}", "length")
+        return quantity(f"1 {plain}", "length")
     except UnitError:
         return None
 
@@ -109,7 +124,8 @@ def stated_unit(marks: Sequence[Mark], name: str) -> str | None:
         own = mark.place == name and mark.plain in ("unit", "units")
         if mark.text and (own or (mark.place == group and mark.plain in beside)):
             return mark.text
-    return None
+    called = _UNIT_IN_NAME.search(leaf.lower())
+    return called[1] if called else None
 
 
 def stated_pitch(marks: Sequence[Mark], name: str) -> StatedPitch | None:
@@ -117,8 +133,9 @@ def stated_pitch(marks: Sequence[Mark], name: str) -> StatedPitch | None:
     place, units = name, {mark.place: mark.text for mark in marks if mark.plain in ("unit", "units")}
     while True:
         near = {mark.plain: mark for mark in marks if mark.place == place}
-        for found in _pitches(near, place, units):
-            return found
+        if found := list(_pitches(near, place, units)):
+            others = [other for other in found[1:] if not other.agrees(found[0].x)]
+            return replace(found[0], doubt=f"beside {others[0].text} by {others[0].where}") if others else found[0]
         if not place:
             return None
         place = place.rpartition("/")[0]
@@ -128,16 +145,20 @@ def _pitches(marks: Mapping[str, Mark], place: str, units: Mapping[str, str]) ->
     """The sizes that the marks of one place state; `units` holds those of arrays, by name."""
     axes: dict[str, StatedPitch] = {}
     for plain, mark in marks.items():
-        match = _NAME.fullmatch(plain)
+        match = _NAME.fullmatch(plain) or _PER.fullmatch(plain)
         if match is None or match["axis"] == "z":
             continue
         own = units.get(f"{place}/{mark.name}".lstrip("/"))
-        sizes, unit_m = _sizes(mark, match["unit"] or own or _companion(marks, plain, match["base"]))
+        named = "um" if plain == "mpp" else match["unit"]
+        sizes, unit = _sizes(mark, named or own or _companion(marks, plain, match["base"]))
         if not sizes:
             continue
-        certain = unit_m is not None or all(_METRES[0] <= size <= _METRES[1] for size in sizes)
-        y, x = (size * (unit_m or 1.0) for size in (sizes * 2 if len(sizes) == 1 else sizes)[-2:])
-        found = StatedPitch(y, x, f"{mark.name!r}" + (f" of {place}" if place else ""), certain)
+        unit_m = None if unit is None else length_unit_m(unit)
+        plausible = all(_METRES[0] <= size <= _METRES[1] for size in sizes)
+        doubt = "" if unit_m or (unit is None and plausible) else f"in {unit!r}" if unit else "without a unit"
+        (down, across), doubt = _sides(sizes, doubt)
+        y, x = down * (unit_m or 1.0), across * (unit_m or 1.0)
+        found = StatedPitch(y, x, f"{mark.name!r}" + (f" of {place}" if place else ""), doubt)
         if match["axis"] is None:
             yield found
         else:
@@ -145,7 +166,19 @@ def _pitches(marks: Mapping[str, Mark], place: str, units: Mapping[str, str]) ->
     if axes:
         first = next(iter(axes.values()))  # one axis alone stands for both
         along_y, along_x = axes.get("y", first), axes.get("x", first)
-        yield replace(along_x, y=along_y.y, certain=along_x.certain and along_y.certain)
+        yield replace(along_x, y=along_y.y, doubt=along_x.doubt or along_y.doubt)
+
+
+def _sides(sizes: Sequence[float], doubt: str) -> tuple[tuple[float, float], str]:
+    """Sides along y and x of one, two or three numbers; of three, the two alike are the sides of a pixel."""
+    if len(sizes) < 3:
+        return (sizes[0], sizes[-1]), doubt
+    first, second, third = sizes
+    pairs = [(first, second), (second, third)]
+    alike = [pair for pair in pairs if abs(pair[0] / pair[1] - 1.0) < _SAME]
+    return (
+        (alike[0], doubt) if alike else (pairs[1], doubt or f"of {first:g}, {second:g}, {third:g} in an unknown order")
+    )
 
 
 def _companion(marks: Mapping[str, Mark], plain: str, base: str) -> str | None:
@@ -155,19 +188,19 @@ def _companion(marks: Mapping[str, Mark], plain: str, base: str) -> str | None:
     return next((marks[key].text for key in (*names, *joined) if key in marks and marks[key].text), None)
 
 
-def _sizes(mark: Mark, unit: str | None) -> tuple[list[float], float | None]:
-    """Numbers of a mark, and metres of their unit if one is known; a text such as "0.5 um" has its own."""
-    if mark.text:
-        try:
-            return [quantity(mark.text, "length")], 1.0
-        except UnitError:
-            return _number(mark.text), None if unit is None else length_unit_m(unit)
-    return mark.numbers, None if unit is None else length_unit_m(unit)
+def _sizes(mark: Mark, unit: str | None) -> tuple[list[float], str | None]:
+    """Numbers of a mark, and their unit; a text such as "0.5 um" or "0,5 x 0,5 µm/px" has its own."""
+    if not mark.text:
+        return mark.numbers, unit
+    match = _TEXT.fullmatch(mark.text)
+    found = [] if match is None else [_number(part) for part in (match["first"], match["second"]) if part]
+    return ([], unit) if match is None or 0.0 in found else (found, match["unit"].strip() or unit)
 
 
-def _number(text: str) -> list[float]:
+def _number(text: str) -> float:
+    """A number above 0 with a point or a comma, else 0."""
     try:
-        value = float(text)
+        value = float(text.replace(",", "."))
     except ValueError:
-        return []
-    return [value] if math.isfinite(value) and value > 0.0 else []
+        return 0.0
+    return value if math.isfinite(value) and value > 0.0 else 0.0

@@ -131,7 +131,7 @@ def _open_mat(path: Path, stack: ExitStack) -> Contents:
         return Contents(arrays, found.marks, notes=found.notes)
     values = {name: _stack_first(array) for name, array in read_mat5(path).items()}
     marks = [Mark("", name, array) for name, array in values.items() if array.size <= _SMALL]
-    return Contents({name: _held(name, array) for name, array in values.items()}, marks)
+    return Contents({name: _held(name, array) for name, array in values.items() if array.dtype.kind != "U"}, marks)
 
 
 def _stack_first(array: NDArray[Any]) -> NDArray[Any]:
@@ -159,7 +159,11 @@ def _open_h5(path: Path, stack: ExitStack) -> Contents:
         if name.startswith("#"):  # what MATLAB refers to from cells and structures
             return
         marks.extend(_attributes(name, item))
-        if isinstance(item, h5py.Dataset) and item.shape is not None:
+        if isinstance(item, h5py.Dataset) and item.attrs.get("MATLAB_class") == b"char":
+            if 0 < item.size <= _SMALL and item.dtype == np.uint16:
+                text = item[()].tobytes().decode("utf-16-le", "replace")
+                marks.append(Mark(*name.rpartition("/")[::2], text))
+        elif isinstance(item, h5py.Dataset) and item.shape is not None:
             arrays[name] = _dataset(path, name, item)
             if item.size <= _SMALL and item.dtype.kind in "fuiSO" and not item.is_virtual and not item.external:
                 marks.append(Mark(*name.rpartition("/")[::2], item[()]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,11 +17,13 @@ from opticdesign.data.contents import Contents, Stored, refuse_bomb
 from opticdesign.data.pixel_size import StatedPitch, length_unit_m
 from opticdesign.errors import DataError
 
-__all__ = ["open_tiff", "print_resolution", "program_pitch", "tag_pitch"]
+__all__ = ["open_tiff", "print_resolution", "program_pitch", "tag_pitch", "upright"]
 
 MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
 _COARSEST_M = 10e-6  # what is coarser than this is the resolution of a print, 72 or 300 dpi, and no sample's
 _OWN = (1, 8, 32773, 32946, 50013)  # compressions that tifffile unpacks by itself
+_TURNED = 5  # orientations from here have rows and columns exchanged
+_NAMED = 6  # channels that a refusal names
 _LOSSY = (6, 7, 33007, 34892)
 _UNITS = {2: 25.4e-3, 3: 1e-2}  # of the tag ResolutionUnit, metres
 
@@ -32,15 +36,14 @@ def open_tiff(path: Path, stack: ExitStack) -> Contents:
     """
     import tifffile
 
-    file = stack.enter_context(tifffile.TiffFile(path))
+    file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))  # other files of a set speak for themselves
     series, page = file.series[0], file.series[0].keyframe
-    if "S" in series.axes and series.dtype.kind != "f" and int(page.photometric) in (2, 5, 6, 8):
-        raise _colour(path)
-    if int(page.photometric) == 3 or page.bitspersample == 1:
-        raise _colour(path)
+    pages = [one for one in series.pages if one is not None]
+    _require_grey(path, file, series)
     # A damaged header can promise a giant image, over whose missing pieces tifffile would toil for hours.
-    pieces = [(math.prod(one.chunked), len(one.dataoffsets)) for one in series.pages if one is not None]
-    if series.nbytes > MAX_COMPRESSION * path.stat().st_size or any(due != held for due, held in pieces):
+    pieces = [(math.prod(one.chunked), len(one.dataoffsets)) for one in pages]
+    short = len(pages) < len(series.pages) or any(due != held for due, held in pieces)
+    if short or series.nbytes > MAX_COMPRESSION * path.stat().st_size:
         raise DataError(path, f"an image of {series.shape} pixels with parts missing", expected="a whole file")
     refuse_bomb(path, series.shape, series.dtype.itemsize, path.stat().st_size)
     _require_codec(path, page)
@@ -54,12 +57,46 @@ def open_tiff(path: Path, stack: ExitStack) -> Contents:
         notes.append("grey values count from white (WhiteIsZero): they are inverted")
     first = series.axes.index("S") if "S" in series.axes else 0  # samples of a pixel are maps of a stack
     shape = (series.shape[first], *series.shape[:first], *series.shape[first + 1 :])
+    turn = int(page.tags.valueof("Orientation", default=1))
+    if turn >= _TURNED:
+        shape = (*shape[:-2], shape[-1], shape[-2])
+        pitch = None if pitch is None else replace(pitch, y=pitch.x, x=pitch.y)
 
     def read() -> NDArray[Any]:
         values = np.moveaxis(series.asarray(), first, 0)
-        return np.iinfo(values.dtype).max - values if inverted else values
+        return upright(np.iinfo(values.dtype).max - values if inverted else values, turn)
 
     return Contents({"": Stored("", shape, series.dtype, read)}, pitch=pitch, notes=notes)
+
+
+def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Maps (…, y, x) as the tag Orientation says that they are seen (TIFF 6.0, section 8)."""
+    if orientation >= _TURNED:
+        values = values.swapaxes(-1, -2)
+    from_right, from_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
+    return values[..., :: -1 if from_bottom else 1, :: -1 if from_right else 1]
+
+
+def _require_grey(path: Path, file: Any, series: Any) -> None:
+    """Refuse colours, palettes, opacity, single bits, and channels of several names."""
+    page = series.keyframe
+    coloured = "S" in series.axes and series.dtype.kind != "f" and int(page.photometric) in (2, 5, 6, 8)
+    if (
+        coloured
+        or int(page.photometric) == 3
+        or page.bitspersample == 1
+        or (page.extrasamples
+        and page.dtype.kind != "f")
+    ):
+        raise _colour(path)
+    names = re.findall(r'<Channel\b[^>]*\bName="([^"]{1,80})"', file.ome_metadata or "")
+    if "C" in series.axes and len(set(names)) > 1:
+        raise DataError(
+            path,
+            f"channels named {', '.join(names[:_NAMED])}",
+            expected="one channel, the phase",
+            remedy="save the channel of the phase alone",
+        )
 
 
 def _colour(path: Path) -> DataError:

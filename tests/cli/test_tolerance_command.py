@@ -41,7 +41,6 @@ def test_tolerance_prints_the_way_from_design_to_devices(command: Command, run_c
         "won back without it",
         "What matters most is ",
         "Sobol indices of the variance of PSNR",
-        "Where each group alone costs 1.00 dB of PSNR",
         "Proposed tolerances; costs in PSNR / dB",
         "as the curves allocate them",
         "layer shift",

@@ -114,9 +114,10 @@ def test_axes_of_one_entry_are_left_out(tmp_path, axes, suffix):
     np.testing.assert_allclose(field.phase_rad, phase(), rtol=1e-6)
 
 
-def test_a_last_axis_that_counts_is_refused_with_the_remedy(tmp_path):
-    np.save(tmp_path / "p.npy", phase(0, (24, 20, 3)))
-    with pytest.raises(DataError, match=r"its last axis seems to count(.*\n)*.*moveaxis.*\(3, 24, 20\)"):
+@pytest.mark.parametrize("maps", [3, 10])
+def test_a_last_axis_that_counts_is_refused_with_the_remedy(tmp_path, maps):
+    np.save(tmp_path / "p.npy", phase(0, (24, 20, maps)))
+    with pytest.raises(DataError, match=rf"its last axis seems to count(.*\n)*.*moveaxis.*\({maps}, 24, 20\)"):
         load(tmp_path / "p.npy")
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -71,6 +72,47 @@ def test_numbers_in_another_unit_are_refused_with_the_key_and_the_range_it_gives
     assert f'data.unit = "{unit}" (a range of 2.98 rad)' in text
     _, record = read(tmp_path / "p.npy", unit="rad")  # said on purpose: a note
     assert any("it looks like" in note for note in record.notes)
+
+
+@pytest.mark.parametrize("word", ["a.u.", "px", "OPD [um]", "counts"])
+def test_a_stated_unit_that_is_not_known_is_asked_about(tmp_path, word):
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        file["phase"] = np.linspace(0.0, 2.0, 900).reshape(30, 30)
+        file["phase"].attrs["units"] = word
+    with pytest.raises(DataError, match=re.escape(f"the file says its unit is {word!r}")) as refused:
+        load_fields(tmp_path / "p.h5", Asked())
+    assert "data.unit" in str(refused.value)
+    assert load_fields(tmp_path / "p.h5", Asked(conventions=Conventions(unit="rad")))
+
+
+@pytest.mark.parametrize(
+    ("word", "factor"),
+    [("Rads", 1.0), ("[rad]", 1.0), ("wavelengths", 2 * np.pi), ("λ", 2 * np.pi), ("milliradians", 1e-3), ("UM", None)],
+)
+def test_stated_units_are_known_by_their_usual_names(tmp_path, word, factor):
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        file["phase"] = np.linspace(0.0, 0.5, 900).reshape(30, 30)
+        file["phase"].attrs["units"] = word
+    (field,) = load_fields(tmp_path / "p.h5", Asked(conventions=Conventions(wavelength_m=0.5e-6)))
+    assert np.ptp(field.phase_rad) == pytest.approx(0.5 * (factor or 2 * np.pi / 0.5), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"), [("opd_um", 4 * np.pi), ("opd_nm", 4e-3 * np.pi), ("phase_deg", np.pi / 180)]
+)
+def test_a_unit_in_the_name_of_an_array_counts(tmp_path, name, factor):
+    np.savez(tmp_path / "p.npz", **{name: np.linspace(0.0, 15.0, 900).reshape(30, 30)})
+    (field,) = load_fields(tmp_path / "p.npz", Asked(conventions=Conventions(wavelength_m=0.5e-6)))
+    assert np.ptp(field.phase_rad) == pytest.approx(15.0 * factor, rel=1e-5)
+
+
+def test_maps_of_several_units_are_asked_about(tmp_path):
+    with h5py.File(tmp_path / "p.h5", "w") as file:
+        for i in range(3):
+            file[f"cell{i}/phase"] = np.linspace(0.0, 2.0, 900).reshape(30, 30)
+        file["cell2/phase"].attrs["units"] = "nm"
+    with pytest.raises(DataError, match="several units: 'nm', none"):
+        load_fields(tmp_path / "p.h5", Asked(key="*/phase"))
 
 
 @pytest.mark.parametrize("value", [0.0, 1.7])

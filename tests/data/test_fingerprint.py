@@ -33,12 +33,17 @@ def add(folder):
     return "d.npy is new"
 
 
+def copy(folder):
+    (folder / "e.npy").write_bytes((folder / "a.npy").read_bytes())
+    return "e.npy is new"
+
+
 def rename(folder):
     (folder / "b.npy").rename(folder / "z.npy")
     return "b.npy is called z.npy now"
 
 
-@pytest.mark.parametrize("change", [replace, remove, add, rename])
+@pytest.mark.parametrize("change", [replace, remove, add, copy, rename])
 def test_every_kind_of_change_in_a_folder_is_named(tmp_path, change):
     folder = fill(tmp_path / "in", "a.npy", "b.npy", "c.npy")
     before = of(folder)

@@ -1,5 +1,7 @@
 """Pixel sizes that files state, and units of their numbers: used, or named beside what is used."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -72,6 +74,15 @@ HALF_MICROMETRE = {
     "word.npz": lambda path: np.savez(path, phase=phase(), pitch="500 nm"),
     "d.mat": lambda path: savemat(path, {"phase": phase(), "dx": 5e-7, "dy": 5e-7}),
     "um.mat": lambda path: savemat(path, {"phase": phase(), "pixel_size_um": 0.5}),
+    "words.mat": lambda path: savemat(path, {"phase": phase(), "pixel_size": 5e-4, "pixel_size_unit": "mm"}),
+    "per_pixel.h5": lambda path: h5(path, pixel_size=0.5, pixel_size_unit="um per pixel"),
+    "slash.h5": lambda path: h5(path, "scan", pixel_size="0.5 µm/px"),
+    "comma.h5": lambda path: h5(path, "scan", pixel_size="0,5 um"),
+    "pair.h5": lambda path: h5(path, "scan", pixel_size="0.5 x 0.5 um"),
+    "capital.h5": lambda path: h5(path, pixel_size=500.0, pixel_size_unit="NM"),
+    "microns.h5": lambda path: h5(path, microns_per_pixel=0.5),
+    "mpp.h5": lambda path: h5(path, mpp=0.5),
+    "xyz.h5": lambda path: h5(path, voxel_size_um=[0.5, 0.5, 2.0]),
 }
 
 
@@ -132,6 +143,26 @@ def test_a_size_without_a_unit_is_asked_about(tmp_path):
     assert "0.5 without a unit: data.pitch" in read(tmp_path / "p.npz", 0.3e-6)[1].notes[0]
 
 
+@pytest.mark.parametrize(
+    ("marks", "doubt"),
+    [
+        ({"pixel_size": 5e-5, "pixel_size_unit": "px"}, "in 'px'"),
+        ({"pixel_size": 5e-5, "pixel_size_unit": "points"}, "in 'points'"),
+        ({"pixel_size": "0.5 furlong"}, "in 'furlong'"),
+        ({"voxel_size_um": [0.5, 0.6, 2.0]}, "of 0.5, 0.6, 2 in an unknown order"),
+        ({"pixel_pitch_um": 6.5, "pixel_size_um": 0.1625}, "beside 162.5 nm by 'pixel_size_um'"),
+        ({"pixel_size": 2e-6, "pixel_size_um": 0.5}, "beside 500 nm by 'pixel_size_um'"),
+    ],
+    ids=str,
+)
+def test_sizes_that_are_not_sure_are_asked_about(tmp_path, marks, doubt):
+    h5(tmp_path / "p.h5", **marks)
+    with pytest.raises(DataError, match=re.escape(doubt)) as refused:
+        read(tmp_path / "p.h5")
+    assert "set data.pitch" in str(refused.value)
+    assert read(tmp_path / "p.h5", 0.5e-6)[1].used_by == "data.pitch"
+
+
 def test_the_nearest_mark_counts():
     marks = [Mark("", "pitch_um", 9.0), Mark("a", "pitch_um", 2.0), Mark("a/phase", "pitch_um", 1.0)]
     found = [stated_pitch(marks, name) for name in ("a/phase", "a/other", "b/phase")]
@@ -141,7 +172,7 @@ def test_the_nearest_mark_counts():
 @pytest.mark.parametrize(
     ("name", "value"),
     [("pattern_spacing", 3.0), ("pixel_size_z_um", 1.0), ("pitch_um", -1.0), ("pitch_um", np.nan), ("pitch", "wide"),
-     ("resolution", 0.3), ("pitch_um", np.ones(7)), ("spacing_um", [])],
+     ("resolution", 0.3), ("sample_distance_mm", 20.0), ("pitch_um", np.ones(7)), ("spacing_um", [])],
 )  # fmt: skip
 def test_other_marks_say_nothing(name, value):
     assert stated_pitch([Mark("", name, value)], "phase") is None

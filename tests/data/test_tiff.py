@@ -29,6 +29,43 @@ def test_lossless_compressions_are_read_bit_for_bit(tmp_path, codec, dtype):
     np.testing.assert_allclose(field.phase_rad, values * scale, rtol=1e-6)
 
 
+def test_a_file_of_an_ome_set_gives_its_own_maps(tmp_path):
+    uuid = [f"urn:uuid:0000000{i}-0000-0000-0000-000000000000" for i in range(3)]
+    planes = "".join(
+        f'<TiffData IFD="0" FirstT="{i}" PlaneCount="1"><UUID FileName="{i}.ome.tif">{uuid[i]}</UUID></TiffData>'
+        for i in range(3)
+    )
+    for i in range(2):  # the third one is missing
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuid[i]}"><Image ID="Image:0">'
+            '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="float" SizeX="64" SizeY="48" SizeC="1" SizeZ="1" '
+            f'SizeT="3"><Channel ID="Channel:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / f"{i}.ome.tif", phase(1.0 + i), description=xml, metadata=None)
+    for i in range(2):
+        (field,) = load_fields(tmp_path / f"{i}.ome.tif", Asked(1e-6, 1e-6))
+        np.testing.assert_array_equal(field.phase_rad, phase(1.0 + i))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_maps_stand_as_their_orientation_says(tmp_path, orientation):
+    values = phase() * np.linspace(0.5, 1.0, 64, dtype=np.float32)
+    tifffile.imwrite(tmp_path / "p.tif", values, extratags=[(274, 3, 1, orientation, True)])
+    (field,) = load_fields(tmp_path / "p.tif", Asked(1e-6, 1e-6))
+    turned = values.T if orientation > 4 else values
+    turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
+    turned = turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
+    np.testing.assert_array_equal(field.phase_rad, turned)
+
+
+def test_channels_of_several_names_are_refused(tmp_path):
+    stack = np.stack([phase(), phase(), phase()])
+    channels = {"axes": "CYX", "Channel": {"Name": ["phase", "fluorescence", "brightfield"]}}
+    tifffile.imwrite(tmp_path / "p.ome.tif", stack, ome=True, photometric="minisblack", metadata=channels)
+    with pytest.raises(DataError, match="channels named phase, fluorescence, brightfield"):
+        load_fields(tmp_path / "p.ome.tif", Asked(1e-6, 1e-6))
+
+
 def test_a_predictor_is_undone(tmp_path):
     tifffile.imwrite(tmp_path / "p.tif", phase(), compression="lzw", predictor=True)
     (field,) = load_fields(tmp_path / "p.tif", Asked())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from opticdesign.data.tiff import program_pitch, tag_pitch
+from opticdesign.data.tiff import program_pitch, tag_pitch, upright
 from opticdesign.errors import DataError, OpticDesignError
 from opticdesign.handover.importing import HeightMap, ImportJob, Masks, check_samples, masks_of_heights
 from opticdesign.handover.said import Scale
@@ -102,7 +102,5 @@ def _upright(
 ) -> tuple[npt.NDArray[np.float64], Sides | None]:
     """A map and its pixels as the tag Orientation says that they are seen (TIFF 6.0, section 8)."""
     orientation = int(page.tags.valueof("Orientation", default=1))
-    if orientation >= _TURNED:
-        height_m, pitch_m = height_m.T, pitch_m and (pitch_m[1], pitch_m[0])
-    from_right, from_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
-    return height_m[:: -1 if from_bottom else 1, :: -1 if from_right else 1], pitch_m
+    turned = orientation >= _TURNED
+    return upright(height_m, orientation), pitch_m and (pitch_m[1], pitch_m[0]) if turned else pitch_m
