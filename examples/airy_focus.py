@@ -1,9 +1,9 @@
 """The focus of a lens with a round stop: Airy's rings, and how far along the axis the focus reaches.
 
-Run `python examples/airy_focus.py`; `--small` takes a quarter of the size, `--save FILE` writes the picture.
+Run `python examples/airy_focus.py`; `--small` takes half of the size, `--save FILE` writes the picture.
 """
 
-# %% a lens of 2 mm focal length behind a round stop, lit by a plane wave
+# %% a lens of 1 mm focal length behind a round stop, lit by a plane wave
 import argparse
 
 import numpy as np
@@ -13,12 +13,12 @@ from matplotlib import pyplot
 import opticdesign as od
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--small", action="store_true", help="a quarter of the size, for a quick look")
+parser.add_argument("--small", action="store_true", help="half of the size, for a quick look")
 parser.add_argument("--save", metavar="FILE", help="write the picture instead of showing it")
 asked, _ = parser.parse_known_args()  # a notebook's kernel has arguments of its own
 
 WAVELENGTH_M = 633e-9
-SIZE, FOCAL_M = (128, 0.5e-3) if asked.small else (512, 2e-3)
+SIZE, FOCAL_M = (128, 0.5e-3) if asked.small else (256, 1e-3)
 grid = od.Grid.square(SIZE, 1.5e-6)
 RADIUS_M = 0.4 * grid.extent_m[0]
 lens = od.ElementStack([od.Aperture.circular(grid, RADIUS_M), od.ThinLens(grid, WAVELENGTH_M, FOCAL_M)])

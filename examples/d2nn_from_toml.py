@@ -46,12 +46,12 @@ def sorted_share() -> torch.Tensor:
 # since the four waves are orthogonal and phase masks lose nothing but what leaves the side.
 optimiser = torch.optim.Adam(optics.parameters(), lr=0.1)
 before = sorted_share().mean().item()
-for step in range(60 if asked.small else 200):
+for step in range(40 if asked.small else 200):
     loss = -sorted_share().log().mean()
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    if step % 20 == 0:
+    if step % 10 == 0:
         print(f"step {step}: {(-loss).exp().item():.3f} of the light in its spot")
 with torch.no_grad():
     after, light = sorted_share(), optics(waves, process)

@@ -58,7 +58,7 @@ for m, place_m in zip(orders, places, strict=True):
     top.annotate(f"{m:+d}" if m else "0", (place_m * 1e6, 1.3), ha="center")
 bottom.bar(np.array(orders) - 0.2, found, 0.4, label="simulated")
 bottom.bar(np.array(orders) + 0.2, theory, 0.4, label="sinc²(m/L)")
-bottom.set(xlabel="order m", ylabel="share of the light")
+bottom.set(xlabel="order m", ylabel="share of the light", xticks=orders)
 bottom.legend()
 if asked.save:
     figure.savefig(asked.save)

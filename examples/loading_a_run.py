@@ -28,7 +28,7 @@ asked, _ = parser.parse_known_args()  # a notebook's kernel has arguments of its
 def train(folder: Path) -> Path:
     """What `opticdesign optimize designs/d2nn5-reader.toml` does, with little of everything."""
     many = 1 if asked.small else 10
-    steps = {"optics": 20 * many, "reader": 20 * many, "decoder": 10 * many, "joint": 10 * many}
+    steps = {"optics": 20 * many, "reader": 20 * many, "decoder": 5 * many, "joint": 5 * many}
     design = od.load_design(
         "designs/d2nn5-reader.toml",
         optics={"layers": 2, "neurons": 64},
