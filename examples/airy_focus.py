@@ -29,7 +29,7 @@ behind = lens(od.plane_wave(grid, WAVELENGTH_M))
 # coarse to show a ring. What lies between its samples follows from the spectrum, summed at any points.
 focus = od.propagate(behind, FOCAL_M, grid, WAVELENGTH_M, say=print)
 aperture = RADIUS_M / np.hypot(RADIUS_M, FOCAL_M)
-STEP_M = 0.02 * WAVELENGTH_M / aperture
+STEP_M = 0.01 * WAVELENGTH_M / aperture
 points_m = (torch.arange(321) - 160) * STEP_M
 first_m, frequencies = grid.coordinates_m()[1][0, 0], grid.frequencies_per_m()[1][0]
 between = torch.exp(2j * torch.pi * (points_m[:, None] - first_m) * frequencies) / SIZE
@@ -49,7 +49,7 @@ print(f"from dark to dark {dark_m * 1e6:.0f} µm, 4λ/NA² = {4e6 * WAVELENGTH_M
 
 # %% the picture: amplitudes, since rings of a few percent are hard to see
 figure, (left, right) = pyplot.subplots(1, 2, figsize=(10.0, 3.8), layout="constrained")
-od.plot.intensity((airy / airy.max()).sqrt()[80:241, 80:241], STEP_M, title="focal plane", axes=left)
+od.plot.intensity((airy / airy.max()).sqrt(), STEP_M, title="focal plane", axes=left)
 left.images[0].colorbar.set_label("amplitude / greatest", fontsize=8)
 across_um, along_um = (points_m * 1e6).numpy(), (ways_m * 1e6).numpy()
 right.pcolormesh(along_um, across_um, (side / side.max()).sqrt().T.numpy(), cmap="gray", shading="gouraud")

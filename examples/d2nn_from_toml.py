@@ -17,10 +17,17 @@ parser.add_argument("--small", action="store_true", help="a quarter of the size,
 parser.add_argument("--save", metavar="FILE", help="write the picture instead of showing it")
 asked, _ = parser.parse_known_args()  # a notebook's kernel has arguments of its own
 
-SIZE = 64 if asked.small else 128
+SIZE, GAP = (64, "12 um") if asked.small else (128, "24 um")
 design = od.load_design(
     "designs/d2nn5.toml",
-    optics={"layers": 3, "neurons": SIZE, "cell": SIZE, "layer_gap": "12 um", "surroundings": "field-stop"},
+    optics={
+        "layers": 3,
+        "neurons": SIZE,
+        "cell": SIZE,
+        "layer_gap": GAP,
+        "detector_gap": GAP,
+        "surroundings": "field-stop",
+    },
     evaluation={"overlap": 16},
 )
 optics, process = od.build_optics(design), od.build_process(design)
