@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from opticdesign.runs.run_folder import Run
 from tests.support.design_texts import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -69,6 +70,12 @@ def test_example_has_cells_and_says_how_to_run_it(path: Path) -> None:
     text = path.read_text("utf-8")
     assert text.count("\n# %% ") >= 3
     assert f"python examples/{path.name}" in (ast.get_docstring(ast.parse(text)) or "")
+
+
+def test_a_run_that_is_named_is_the_one_that_is_shown(trained_run: Run, tmp_path: Path) -> None:
+    text = run("loading_a_run.py", "--run", str(trained_run.folder), "--save", str(tmp_path / "picture.png"))
+    assert f"{trained_run.folder.name}: {trained_run.design.name}," in text and "training" not in text
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 
 def test_the_gallery_names_every_example() -> None:
