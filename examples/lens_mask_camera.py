@@ -14,7 +14,7 @@ import opticdesign as od
 parser = argparse.ArgumentParser()
 parser.add_argument("--small", action="store_true", help="a quarter of the size, for a quick look")
 parser.add_argument("--save", metavar="FILE", help="write the picture instead of showing it")
-asked = parser.parse_args()
+asked, _ = parser.parse_known_args()  # a notebook's kernel has arguments of its own
 SIZE, FOCAL_M, WAVELENGTH_M = (128, 1e-3, 633e-9) if asked.small else (512, 4e-3, 633e-9)
 
 # %% the ten lines
