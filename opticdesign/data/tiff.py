@@ -85,8 +85,7 @@ def _require_grey(path: Path, file: Any, series: Any) -> None:
         coloured
         or int(page.photometric) == 3
         or page.bitspersample == 1
-        or (page.extrasamples
-        and page.dtype.kind != "f")
+        or (page.extrasamples and page.dtype.kind != "f")
     ):
         raise _colour(path)
     names = re.findall(r'<Channel\b[^>]*\bName="([^"]{1,80})"', file.ome_metadata or "")
