@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Said", "Scale"]
 
 _TURNS = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)?\s*(pi|π|waves?)\s*")
+_NAME = re.compile(r"[^\W\d_]*\s*$")  # of the unit of a quantity
+_UNITS = ("nm", "um", "µm", "mm", "m", "cm", "pm", "rad", "mrad", "urad", "deg")  # and turns
 _TURN = {"pi": math.pi, "π": math.pi, "wave": 2.0 * math.pi, "waves": 2.0 * math.pi}  # radians
 
 
@@ -46,6 +48,9 @@ class Scale(NamedTuple):
                 return cls(float(match[1] or 1.0) * _TURN[match[2]], phase=True)
             except ValueError:
                 raise UnitError(f"{text!r} is no number", expected='a phase such as "2pi" or "1 waves"') from None
+        name = _NAME.findall(text)[0].strip().replace("\u03bc", "µ")
+        if name and name not in _UNITS:
+            raise UnitError(f"{name!r} is no unit of masks", expected=f"{', '.join(_UNITS)} or waves")
         try:
             return cls(quantity(text, "angle"), phase=True)
         except UnitError:

@@ -99,6 +99,11 @@ SIZES: dict[str, tuple[Callable[[float], dict[str, Any]], str]] = {
     "OME": (lambda um: ome(um, None), "ome.tif"),
     "OME nm": (lambda um: ome(um * 1e3, "nm"), "ome.tif"),
     "OME mm": (lambda um: ome(um * 1e-3, "mm"), "ome.tif"),
+    "OME, X alone": (lambda um: {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": um}}, "ome.tif"),
+    "OME, Y alone, nm": (
+        lambda um: {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeY": um * 1e3, "PhysicalSizeYUnit": "nm"}},
+        "ome.tif",
+    ),
     "tags": (lambda um: {"resolution": (1e4 / um, 1e4 / um), "resolutionunit": "CENTIMETER"}, "tif"),
 }
 
@@ -439,6 +444,13 @@ def test_a_scale_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Scale.read(text)
     assert caught.value.expected
+
+
+@pytest.mark.parametrize("unit", ["furlong", "px", "point", "foot", "in", "lightyear", "parsec", "turn", "arcmin"])
+def test_a_scale_in_a_unit_of_no_mask_is_refused(unit: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Scale.read(f"1 {unit}")
+    assert "nm, um" in caught.value.expected
 
 
 def test_scales_are_heights_or_phases() -> None:
