@@ -452,6 +452,15 @@ def of_itself(path: Path) -> Path:
     return gds(path, A=placement(b"B\0", b"", (0, 0)), B=placement(b"A\0", b"", (0, 0)))
 
 
+def test_a_coarse_database_unit_has_a_remedy(tmp_path: Path) -> None:
+    library = gdstk.Library(precision=1e-6)
+    library.new_cell("TOP").add(gdstk.rectangle((0, 0), (SIDE, SIDE), layer=1, datatype=1))
+    library.write_gds(tmp_path / "coarse.gds")
+    with pytest.raises(DataError, match=r"a database unit of 1e-06 m") as caught:
+        read(tmp_path / "coarse.gds")
+    assert "precision=1e-9" in caught.value.remedy
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "references.gds": (of_references, "more than 264448 shapes and placed cells in cell 'A11'"),
     "references.oas": (of_references, "more than 264448 shapes and placed cells in cell 'A11'"),
