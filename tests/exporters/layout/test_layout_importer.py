@@ -272,7 +272,7 @@ def test_a_layout_without_masks_is_refused_and_its_layers_are_named(make_job, tm
 
 def test_a_mask_without_shapes_is_told(make_job, tmp_path):
     job = make_job(8, (2, 8, 8))
-    masks, _ = read_masks(import_job(job, foreign(tmp_path / "one.gds", {(1, 1): boxes_of(np.ones((8, 8)), 1)})))
+    masks, _ = read_masks(import_job(job, foreign(tmp_path / "one.gds", {(1, 1): boxes_of(np.eye(8), 1)})))
     assert masks.notes[1:] == ("nothing is drawn of mask 2",)
 
 
