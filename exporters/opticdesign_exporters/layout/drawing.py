@@ -62,6 +62,13 @@ class Drawing:
         """Index of the first corner of each polygon (count,)."""
         return np.asarray(np.cumsum(self.sizes) - self.sizes, np.int64)
 
+    @cached_property
+    def following(self) -> Ints:
+        """Index of the corner behind each, which of the last one of a polygon is its first (corners,)."""
+        following = np.arange(1, len(self.points) + 1)
+        following[self.first + self.sizes - 1] = self.first
+        return following
+
     def box(self) -> tuple[Reals, Reals]:
         """Smallest and largest x and y of each polygon (count, 2)."""
         if not len(self.first):

@@ -123,7 +123,7 @@ def test_a_slanted_polygon_takes_the_pixels_whose_centre_it_holds(make_job, tmp_
     job = make_job(8, (1, 12, 12))
     corners = [db.Point(0, 0), db.Point(0, 12 * PITCH), db.Point(12 * PITCH, 0)]
     path = foreign(tmp_path / "slanted.gds", {(1, 3): db.Region(db.Polygon(corners))})
-    masks, _ = read_masks(import_job(job, path))
+    masks, _ = read_masks(import_job(job, path, off_grid=True))
     row, column = np.indices((12, 12))
     inside = (11 - row) + column + 1 < 12  # centres on the slant are of the outside, which is right of it
     np.testing.assert_array_equal(levels_of(masks, job)[0], np.where(inside, 3, 0))
@@ -134,7 +134,7 @@ def test_edges_beside_those_of_pixels_are_told(make_job, tmp_path):
     region = db.Region(db.Box(100, 0, 8 * PITCH, 7 * PITCH - 100))
     masks, _ = read_masks(import_job(job, foreign(tmp_path / "off.gds", {(1, 7): region})))
     assert (levels_of(masks, job)[0, 1:] == 7).all()
-    assert masks.notes[2:] == ("edges lie up to 20 nm beside those of pixels, whose centres decide",)
+    assert masks.notes[2:] == ("edges lie up to 20 nm beside those of pixels: the centres of pixels decide",)
 
 
 TABLE = "layer,datatype,mask,level,remark\n10,0,1,5,first\n11,2,2,1,second\n11,3,2,7,\n1,1,,,nothing\n"
