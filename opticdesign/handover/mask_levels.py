@@ -69,7 +69,7 @@ def _fitting_scale(masks: Masks, job: ImportJob) -> str:
     full, unit, factor = job.said.full_scale, job.said.unit, job.process.step_phase_rad / least
     if full is not None:
         size, name = (full.size / (2.0 * math.pi), "waves") if full.phase else (full.size, "m")
-        fit = f'say --full-scale "{size * factor:.9g} {name}"'
+        fit = f'say --full-scale "{size * factor:.7g} {name}"'
     elif unit is not None and abs(unit.height_m(job.process) / job.process.step_height_m * factor - 1.0) <= _EXACT:
         fit = f"save them times the height of a step, {format_length(job.process.step_height_m)}"
     else:
