@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from opticdesign.errors import DataError
-from opticdesign.handover.importing import ImportJob, usual_units
-from opticdesign.handover.said import Scale
+from opticdesign.handover.importing import ImportJob
+from opticdesign.handover.said import Scale, usual_units
 from opticdesign.handover.source_file import SourceFile
 
 __all__ = ["LENGTHS_M", "full_scale", "heights", "unit_of"]

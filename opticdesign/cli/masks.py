@@ -101,7 +101,9 @@ def import_masks(
     pitch: Annotated[
         str | None, typer.Option(metavar="LENGTH", help="distance of samples in the files, whatever they say")
     ] = None,
-    flat: Annotated[bool, typer.Option("--flat", help="masks that differ by less than 1 % of 2π are meant")] = False,
+    flat: Annotated[
+        bool, typer.Option("--flat", help="masks that are flat at the levels of the design are meant")
+    ] = False,
     training: Annotated[bool, typer.Option(help="train the design's decoder for these masks")] = True,
     quick: Annotated[bool, typer.Option("--quick", help="smoke budget; marked in every result")] = False,
     device: Device = "auto",

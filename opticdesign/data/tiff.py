@@ -180,20 +180,20 @@ def _ratio(tag: Any) -> float:
 
 
 def _ome(text: str) -> StatedPitch | None:
-    """PhysicalSizeX and Y of the first image; micrometres where no unit stands beside them."""
+    """PhysicalSizeX and Y of the first image, one of them for both; micrometres where no unit stands beside them."""
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 (expat bounds what entities unpack to)
     except ElementTree.ParseError:
         return None
     for pixels in (node for node in root.iter() if node.tag.endswith("Pixels")):
         sizes = []
-        for axis in "YX":
+        for axis in (one for one in "YX" if f"PhysicalSize{one}" in pixels.attrib):
             unit_m = length_unit_m(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
             try:
-                sizes.append(float(pixels.get(f"PhysicalSize{axis}", "nan")) * (unit_m or math.nan))
+                sizes.append(float(pixels.attrib[f"PhysicalSize{axis}"]) * (unit_m or math.nan))
             except ValueError:
                 sizes.append(math.nan)
-        if all(math.isfinite(size) and size > 0.0 for size in sizes):
-            return StatedPitch(sizes[0], sizes[1], "its OME-XML")
+        if sizes and all(math.isfinite(size) and size > 0.0 for size in sizes):
+            return StatedPitch(sizes[0], sizes[-1], "its OME-XML")
         return None
     return None

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from opticdesign.design import Layout
 from opticdesign.errors import DataError, UsageError, VerificationError
 from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.handover.mask_levels import check_levels
 from opticdesign.handover.plugins import load_plugins
-from opticdesign.handover.said import Said, Scale
+from opticdesign.handover.said import Said
 from opticdesign.handover.source_file import SourceFile
 from opticdesign.units import format_length
 
@@ -30,16 +31,13 @@ __all__ = [
     "importers",
     "masks_of_heights",
     "read_masks",
-    "usual_units",
 ]
 
 _MOST_TURNS = 1000  # of phase in a mask: more is a mistaken unit
-_FEWEST_TURNS = 0.01  # between all masks: less is one as well
 _HIGHEST_M = 1e3  # and no height at all
 _FINEST = 64  # samples along a pixel of the design
 _MOST_SAMPLES = 1 << 26  # of a file, where masks have no more pixels
 _PITCHES_M = (1e-12, 1.0)
-_UNITS = ("nm", "um", "mm", "m", "rad", "waves")
 
 
 @dataclass(frozen=True)
@@ -138,8 +136,7 @@ def read_masks(job: ImportJob) -> tuple[Masks, str]:
     job.said.refuse_all_but({*importer.options, "flat"}, f"a file of type {job.files[0].path.suffix}")
     try:
         masks = importer.read(job)
-        _refuse_flat(masks, job)
-        return masks, importer.name
+        return masks._replace(notes=(*masks.notes, *check_levels(masks, job))), importer.name
     except VerificationError as error:  # of a reader that exports share; here it is the user's file that is wrong
         path = job.files[0].path
         message = error.message.removeprefix(f"{path}: ")
@@ -188,7 +185,7 @@ def masks_of_heights(maps: Sequence[HeightMap], job: ImportJob) -> Masks:
             job.files[0].path,
             f"heights from {format_length(low_m)} to {format_length(high_m)}, {turns:.4g} times that of 2π",
             expected=f"a span of at most {_MOST_TURNS} times {format_length(job.process.full_height_m)}",
-            remedy=f"check the unit and whether these are heights or phases{_other_units(turns, job)}",
+            remedy=f"check the unit and whether these are heights or phases{job.said.other_units(turns, job.process)}",
         )
     phase = height_m * (2.0 * math.pi / job.process.full_height_m)
     return Masks(phase.astype(np.float32), (f"heights span {turns:.4g} of 2π", *_pitch_notes(maps, job)))
@@ -199,33 +196,6 @@ def _pitch_notes(maps: Sequence[HeightMap], job: ImportJob) -> tuple[str, ...]:
     if job.said.pitch_m is not None or all(one.pitch_m is not None for one in maps):
         return ()
     return (f"the files do not say how far samples are apart: {_sides(job.pitch_m)}, as the design's pixels",)
-
-
-def _refuse_flat(masks: Masks, job: ImportJob) -> None:
-    """Refuse masks that delay all light alike, unless the user says that they do."""
-    turns = float(masks.phase_rad.max() - masks.phase_rad.min()) / (2.0 * math.pi)
-    if turns < _FEWEST_TURNS and not job.said.flat and masks.amplitudes is None:
-        raise DataError(
-            job.files[0].path,
-            f"flat masks: all phases lie within {turns:.2g} of 2π",
-            expected=f"a span of at least {_FEWEST_TURNS:g} of 2π",
-            remedy=f"check the file, and units{_other_units(turns, job)}; say --flat if they are meant",
-        )
-
-
-def _other_units(turns: float, job: ImportJob) -> str:
-    """Units in which the same numbers would be a usual mask, where the unit is as the user says."""
-    if job.said.unit is None or turns == 0.0:
-        return ""
-    numbers = turns * job.process.full_height_m / job.said.unit.height_m(job.process)
-    return usual_units(numbers, job.process)
-
-
-def usual_units(span: float, process: FabricationProcess) -> str:
-    """Units in which numbers of a span would be a usual mask, as the end of a remedy."""
-    turns = {unit: span * Scale.read(f"1 {unit}").height_m(process) / process.full_height_m for unit in _UNITS}
-    fitting = [f"{part:.3g} of 2π in {unit}" for unit, part in turns.items() if 0.1 <= part <= 10.0]
-    return f" (they would span {' or '.join(fitting)})" if fitting else ""
 
 
 def check_samples(file: SourceFile, shape: Sequence[int], job: ImportJob) -> None:

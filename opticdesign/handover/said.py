@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from opticdesign.fabrication.process import FabricationProcess
     from opticdesign.handover.source_file import SourceFile
 
-__all__ = ["Said", "Scale"]
+__all__ = ["Said", "Scale", "usual_units"]
 
 _TURNS = re.compile(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)?\s*(pi|π|waves?)\s*")
+_USUAL = ("nm", "um", "mm", "m", "rad", "waves")
+_NAME = re.compile(r"[^\W\d_]*\s*$")  # of the unit of a quantity
+_UNITS = ("nm", "um", "µm", "mm", "m", "cm", "pm", "rad", "mrad", "urad", "deg")  # and turns
 _TURN = {"pi": math.pi, "π": math.pi, "wave": 2.0 * math.pi, "waves": 2.0 * math.pi}  # radians
 
 
@@ -46,6 +49,9 @@ class Scale(NamedTuple):
                 return cls(float(match[1] or 1.0) * _TURN[match[2]], phase=True)
             except ValueError:
                 raise UnitError(f"{text!r} is no number", expected='a phase such as "2pi" or "1 waves"') from None
+        name = _NAME.findall(text)[0].strip().replace("\u03bc", "µ")
+        if name and name not in _UNITS:
+            raise UnitError(f"{name!r} is no unit of masks", expected=f"{', '.join(_UNITS)} or waves")
         try:
             return cls(quantity(text, "angle"), phase=True)
         except UnitError:
@@ -96,6 +102,12 @@ class Said:
             told["--layers"] = self.layers.path.name
         return {option: str(value) if isinstance(value, Scale) else value for option, value in told.items()}
 
+    def other_units(self, turns: float, process: FabricationProcess) -> str:
+        """Units in which numbers that span some turns would be a usual mask, where the unit is as the user says."""
+        if self.unit is None or turns == 0.0:
+            return ""
+        return usual_units(turns * process.full_height_m / self.unit.height_m(process), process)
+
     def _fields(self) -> list[str]:
         """The fields of what is said."""
         return [one.name for one in fields(self) if getattr(self, one.name) != one.default]
@@ -118,6 +130,13 @@ class Said:
                 expected=f"one of {allowed}, or none",
                 remedy="leave it out",
             )
+
+
+def usual_units(span: float, process: FabricationProcess) -> str:
+    """Units in which numbers of a span would be a usual mask, as the end of a remedy."""
+    turns = {unit: span * Scale.read(f"1 {unit}").height_m(process) / process.full_height_m for unit in _USUAL}
+    fitting = [f"{part:.3g} of 2π in {unit}" for unit, part in turns.items() if 0.1 <= part <= 10.0]
+    return f" (they would span {' or '.join(fitting)})" if fitting else ""
 
 
 def _option(field: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +55,9 @@ def own_masks(job: ImportJob) -> tuple[Masks, str] | None:
     _check_design(export.manifest, job)
     path = job.files[0].path
     try:
-        found = exporters()[export.record.exporter].read(export.folder, export.manifest)
+        with tempfile.TemporaryDirectory(prefix="opticdesign-") as folder:
+            _restore(export, job.files, Path(folder))
+            found = exporters()[export.record.exporter].read(Path(folder), export.manifest)
     except VerificationError as error:
         remedy = "export again, or import a copy of it in a folder without a manifest"
         raise DataError(path, error.message, expected=error.expected, remedy=remedy) from None
@@ -78,8 +82,7 @@ def _find(files: Sequence[SourceFile]) -> _Export | None:
         return None
     (export,) = exports.values()
     records = tuple(record for one in found if one is not None for record in one.files)
-    manifest = export.manifest.model_copy(update={"exports": (_located(export, files, records),)})
-    return _Export(export.folder, manifest, manifest.exports[0], records)
+    return _Export(export.folder, export.manifest, export.record, records)
 
 
 def _one(file: SourceFile) -> _Export | None:
@@ -108,20 +111,22 @@ def _one(file: SourceFile) -> _Export | None:
     return _Export(folder, manifest, record, (one,))
 
 
-def _located(export: _Export, files: Sequence[SourceFile], records: Sequence[FileRecord]) -> ExportRecord:
-    """The record with the places where its files are now: those of the job, and others beside them."""
-    now = {
-        one.path: file.path.absolute().relative_to(export.folder).as_posix()
-        for file, one in zip(files, records, strict=True)
-    }
+def _restore(export: _Export, files: Sequence[SourceFile], folder: Path) -> None:
+    """Write the files of a record under the names they were exported with, by which some name others.
+
+    Those of the job are written as they were hashed, others copied from where they were exported or beside those.
+    """
+    given = {one.path: file.data for file, one in zip(files, export.files, strict=True)}
     beside = files[0].path.absolute().parent
-
-    def moved(one: FileRecord) -> FileRecord:
-        other = beside / Path(one.path).name
-        found = one.path if (export.folder / one.path).is_file() else other.relative_to(export.folder).as_posix()
-        return one.model_copy(update={"path": now.get(one.path, found)})
-
-    return export.record.model_copy(update={"files": tuple(map(moved, export.record.files))})
+    for one in export.record.files:
+        place, target = export.folder / one.path, folder / one.path
+        if one.path not in given and not place.is_file():
+            place = beside / place.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if one.path in given:
+            target.write_bytes(given[one.path])
+        elif place.is_file():  # else the reader refuses what it misses
+            shutil.copyfile(place, target)
 
 
 def _layers(one: FileRecord, found: ReadBack, export: _Export, path: Path) -> list[int]:

@@ -88,7 +88,7 @@ def test_import_of_what_is_no_layout_says_what_one_is(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--unit", "kg"], "is not a length"),
+        (["--unit", "kg"], "is no unit of masks"),
         (["--pitch", "-3 nm"], "--pitch -3 nm"),
         (["--pitch", "1 um"], "pixels of 316.4 nm"),
         (["--set", "optics.neurons=128"], "64 × 64 samples"),
@@ -125,7 +125,7 @@ def test_drc_refuses_what_is_no_length(length: str, command: Command, run_copy: 
         (["--tone", "dark"], "expected: keep or etch"),
         (["--kind", "greys"], "expected: levels or bits"),
         (["--origin", "3 um"], "two lengths with a comma between them"),
-        (["--full-scale", "2 kg"], "is not a length"),
+        (["--full-scale", "2 kg"], "is no unit of masks"),
     ],
 )
 def test_what_is_said_and_means_nothing_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -78,6 +79,64 @@ def test_a_wrong_unit_makes_flat_or_tall_masks_and_the_right_one_is_named(
         assert f"0.875 of 2π in {fitting}" in caught.value.remedy
 
 
+LEVELS = RNG.permutation(np.arange(60) % 8).reshape(SHAPE[1:])
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("said", ["2pi", "1.2 um", "1 waves", "3.1 rad"])
+def test_numbers_of_levels_are_refused_and_the_scale_that_fits_is_named(kind: type, said: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "levels.npy", LEVELS.astype(kind))
+    with pytest.raises(DataError, match="flat masks: all phases lie within") as caught:
+        read(tmp_path / "levels.npy", full_scale=Scale.read(said))
+    assert "a step being 0.125 of 2π" in caught.value.expected
+    scale = caught.value.remedy.split('--full-scale "')[1].split('"')[0]
+    masks = read(tmp_path / "levels.npy", full_scale=Scale.read(scale))
+    assert_heights(masks, LEVELS * PROCESS.step_height_m)
+    assert not any("levels of the design round" in note for note in masks.notes)
+
+
+def test_numbers_of_levels_as_floats_are_to_be_saved_as_heights(tmp_path: Path) -> None:
+    np.save(tmp_path / "levels.npy", LEVELS.astype(float))
+    with pytest.raises(DataError, match="flat masks") as caught:
+        read(tmp_path / "levels.npy", unit=NM)
+    assert "save them times the height of a step, 173.191 nm, if these are the numbers" in caught.value.remedy
+
+
+FLAT: dict[str, tuple[np.ndarray, str]] = {
+    "below half a step": (LEVELS / 8 * 0.07, r"within 0\.06125 of 2π, and all pixels at one level"),
+    "a turn apart": (LEVELS % 2 + 0.0, "within 1 of 2π, and all pixels at one level"),
+    "at another level": (LEVELS * 0.001 + 0.4, r"within 0\.007 of 2π, and all pixels at one level"),
+}
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_masks_that_are_flat_at_the_levels_of_the_design_are_refused(name: str, tmp_path: Path) -> None:
+    waves, message = FLAT[name]
+    np.save(tmp_path / "flat.npy", waves)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "flat.npy", unit=Scale.read("1 waves"))
+    assert re.search(message, caught.value.message) and "--flat" in caught.value.remedy
+    assert_heights(read(tmp_path / "flat.npy", unit=Scale.read("1 waves"), flat=True), waves * PROCESS.full_height_m)
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (LEVELS, None),
+        (LEVELS + 0.004, None),
+        (LEVELS // 2 * 2 + 0.5, "by up to 0.5 of a step, and 1 of all pixels by more than 0.25"),
+        (LEVELS // 2 * 2 + np.arange(60).reshape(6, 10) % 2 * 0.4, "by up to 0.4 of a step, and 0.5 of all pixels"),
+        (LEVELS / 8 * 0.9, "by up to 0.4"),
+        (LEVELS + 0.1, "by up to 0.1 of a step, and 0 of all pixels"),
+    ],
+)
+def test_heights_that_levels_round_are_told(places: np.ndarray, told: str | None, tmp_path: Path) -> None:
+    np.save(tmp_path / "rounded.npy", places / 8)
+    notes = read(tmp_path / "rounded.npy", unit=Scale.read("1 waves")).notes
+    found = [note for note in notes if note.startswith("the 8 levels of the design round heights")]
+    assert len(found) == (told is not None) and (told is None or told in found[0])
+
+
 def imagej(unit: str, per_unit: float) -> dict[str, Any]:
     return {"imagej": True, "resolution": (per_unit, per_unit), "metadata": {"unit": unit, "axes": "YX"}}
 
@@ -99,6 +158,11 @@ SIZES: dict[str, tuple[Callable[[float], dict[str, Any]], str]] = {
     "OME": (lambda um: ome(um, None), "ome.tif"),
     "OME nm": (lambda um: ome(um * 1e3, "nm"), "ome.tif"),
     "OME mm": (lambda um: ome(um * 1e-3, "mm"), "ome.tif"),
+    "OME, X alone": (lambda um: {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": um}}, "ome.tif"),
+    "OME, Y alone, nm": (
+        lambda um: {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeY": um * 1e3, "PhysicalSizeYUnit": "nm"}},
+        "ome.tif",
+    ),
     "tags": (lambda um: {"resolution": (1e4 / um, 1e4 / um), "resolutionunit": "CENTIMETER"}, "tif"),
 }
 
@@ -439,6 +503,13 @@ def test_a_scale_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Scale.read(text)
     assert caught.value.expected
+
+
+@pytest.mark.parametrize("unit", ["furlong", "px", "point", "foot", "in", "lightyear", "parsec", "turn", "arcmin"])
+def test_a_scale_in_a_unit_of_no_mask_is_refused(unit: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Scale.read(f"1 {unit}")
+    assert "nm, um" in caught.value.expected
 
 
 def test_scales_are_heights_or_phases() -> None:

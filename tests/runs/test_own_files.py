@@ -130,6 +130,22 @@ def test_renamed_and_moved_files_are_known_by_their_hash(made: Make, tmp_path: P
     np.testing.assert_array_equal(imported(job, flat / "first.tif", flat / "layer2.tif").phase_rad, phases(job))
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_is_known_under_other_names(name: str, made: Make) -> None:
+    """One file renamed, or all of them; what lies beside them keeps its name."""
+    job, folder = made(name)
+    paths = list(dict.fromkeys(folder / name / FILES[name].format(number) for number in (1, 2)))
+    expected = imported(job, *paths).phase_rad
+    other = [path.with_stem(f"renamed {number}") for number, path in enumerate(paths)]
+    for path, new in zip(paths, other, strict=True):
+        path.rename(new)
+    np.testing.assert_array_equal(imported(job, *other).phase_rad, expected)
+    if len(paths) > 1:
+        np.testing.assert_array_equal(imported(job, *other[::-1]).phase_rad, expected[::-1])
+        other[0].rename(paths[0])
+        np.testing.assert_array_equal(imported(job, paths[0], other[1]).phase_rad, expected)
+
+
 def test_half_toned_chrome_comes_back(made: Make) -> None:
     job, folder = made("gds", openings=True)
     assert job.openings is not None

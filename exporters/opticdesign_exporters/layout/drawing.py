@@ -62,6 +62,13 @@ class Drawing:
         """Index of the first corner of each polygon (count,)."""
         return np.asarray(np.cumsum(self.sizes) - self.sizes, np.int64)
 
+    @cached_property
+    def following(self) -> Ints:
+        """Index of the corner behind each, which of the last one of a polygon is its first (corners,)."""
+        following = np.arange(1, len(self.points) + 1)
+        following[self.first + self.sizes - 1] = self.first
+        return following
+
     def box(self) -> tuple[Reals, Reals]:
         """Smallest and largest x and y of each polygon (count, 2)."""
         if not len(self.first):
@@ -121,8 +128,12 @@ def read_drawing(job: ImportJob, tags: Iterable[Tag], values: int) -> Drawing:
     arrays = _answer(request, file.data, file.path)
     facts = json.loads(str(arrays["facts"]))
     if not _UNITS_M[0] <= facts["unit_m"] <= _UNITS_M[1]:
-        expected = f"{_UNITS_M[0]:g} m to {_UNITS_M[1]:g} m"
-        raise DataError(file.path, f"a database unit of {facts['unit_m']:.3g} m", expected=expected)
+        raise DataError(
+            file.path,
+            f"a database unit of {facts['unit_m']:.3g} m",
+            expected=f"{_UNITS_M[0]:g} m to {_UNITS_M[1]:g} m",
+            remedy="save the layout with a database unit of 1 nm (dbu = 0.001 µm, gdstk: precision=1e-9)",
+        )
     others = {(layer, datatype): count for layer, datatype, count in facts["others"]}
     return _ordered(facts["cell"], facts["unit_m"], arrays["tags"], arrays["sizes"], arrays["points"], others)
 

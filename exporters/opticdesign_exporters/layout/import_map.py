@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from opticdesign.errors import DataError
 from opticdesign.handover.importing import ImportJob
 from opticdesign.handover.source_file import SourceFile
-from opticdesign_exporters.layout.meaning import Meaning
+from opticdesign_exporters.layout.meaning import Meaning, table_rows
 
 __all__ = ["ImportMap", "import_map"]
 
 Tag = tuple[int, int]
 _CHROME = 200  # our own: chrome of mask k on layer 200 + k, datatype 0, and marks on 100 + k and 200 + k
 _EXPECTED = "columns layer, datatype, mask, and level or bit; masks count from 1, bit 0 is the deepest etch"
+_REMEDY = "begin the table with the line layer,datatype,mask,level or layer,datatype,mask,bit"
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,13 @@ class ImportMap:
         bits: whether values are bits, which add up; else levels, of which one is drawn in a pixel.
         masks: for each mask, layer and datatype → the level it makes, or the place of the bit in the level.
         chrome: for each mask, layer and datatype of its half-toned chrome; empty where there is none.
+        named: all that the user's table names, also what stands for nothing; empty where there is no table.
     """
 
     bits: bool
     masks: tuple[Mapping[Tag, int], ...]
     chrome: tuple[Tag, ...] = ()
+    named: frozenset[Tag] = frozenset()
 
     @property
     def tags(self) -> set[Tag]:
@@ -63,31 +65,37 @@ def _told(table: SourceFile, job: ImportJob) -> ImportMap:
     rows = list(_rows(table))
     kinds = {kind for kind in ("level", "bit") for row in rows if row.get(kind) is not None}
     if len(kinds) != 1:
-        raise DataError(table.path, f"values of {' and '.join(sorted(kinds)) or 'no kind'}", expected=_EXPECTED)
+        told = f"values of {' and '.join(sorted(kinds)) or 'no kind'}"
+        raise DataError(table.path, told, expected=_EXPECTED, remedy=_REMEDY)
     (kind,) = kinds
     places = (job.process.levels - 1).bit_length()
     most = {"mask": job.shape[0], "level": job.process.levels - 1, "bit": places - 1}
     masks: tuple[dict[Tag, int], ...] = tuple({} for _ in range(job.shape[0]))
+    named: set[Tag] = set()
     for number, row in enumerate(rows, start=2):
-        for key, least in (("mask", 1), (kind, 0)):
+        nothing = not row.keys() & {"mask", kind}
+        for key, least in () if nothing else (("mask", 1), (kind, 0)):
             value = row.get(key)
             if value is None or not least <= value <= most[key]:
                 raise DataError(table.path, f"line {number}: {key} {value}", expected=f"{least} to {most[key]}")
-        tag = row.get("layer"), row.get("datatype")
-        if tag[0] is None or tag[1] is None or any(tag in mask for mask in masks):
-            raise DataError(table.path, f"line {number}: layer {tag[0]} datatype {tag[1]}", expected="each once")
-        value = row[kind]
-        masks[row["mask"] - 1][tag[0], tag[1]] = places - 1 - value if kind == "bit" else value
-    return ImportMap(kind == "bit", masks)
+        layer, datatype = row.get("layer"), row.get("datatype")
+        if layer is None or datatype is None or (layer, datatype) in named:
+            raise DataError(table.path, f"line {number}: layer {layer} datatype {datatype}", expected="each once")
+        named.add((layer, datatype))
+        if not nothing:
+            value = row[kind]
+            masks[row["mask"] - 1][layer, datatype] = places - 1 - value if kind == "bit" else value
+    return ImportMap(kind == "bit", masks, named=frozenset(named))
 
 
 def _rows(table: SourceFile) -> Iterator[dict[str, int]]:
     """The whole numbers of a table by column, one row a line; empty cells and other columns are left out."""
     try:
-        for row in csv.DictReader(io.StringIO(table.data.decode("utf-8-sig"))):
-            cells = {str(key).strip(): str(value or "").strip() for key, value in row.items()}
+        head, *rows = table_rows(table) or [[]]
+        for row in filter(any, rows):
+            cells = dict(zip(head, row, strict=False))
             wanted = {key: cells.get(key, "") for key in ("layer", "datatype", "mask", "level", "bit")}
             yield {key: int(value) for key, value in wanted.items() if value}
     except (ValueError, csv.Error) as error:
         reason = str(error).splitlines()[0][:160]
-        raise DataError(table.path, f"no table of layers: {reason}", expected=_EXPECTED) from None
+        raise DataError(table.path, f"no table of layers: {reason}", expected=_EXPECTED, remedy=_REMEDY) from None

@@ -86,13 +86,27 @@ class _Layout:
         if self.meaning.table is None:
             self.check_kind(drawn, others)
             self.check_more(others)
-        if self.meaning.table is None and self.drawing.cell == DIE:
+        if self.drawing.cell == DIE:
             others = {tag for tag in others if tag[0] not in _OURS}
+        numbers = [str(number) for number, tags in enumerate(self.map.masks, start=1) if not drawn & set(tags)]
+        empty = [f"nothing is drawn of mask {', '.join(numbers)}"] if numbers else []
+        self.check_unknown(others, empty)
         if others:
             self.notes.append(f"left out: {_listed(others)}, which stand for nothing")
-        empty = [str(number) for number, tags in enumerate(self.map.masks, start=1) if not drawn & set(tags)]
-        if empty:
-            self.notes.append(f"nothing is drawn of mask {', '.join(empty)}")
+        self.notes += empty
+
+    def check_unknown(self, others: set[Tag], empty: list[str]) -> None:
+        """Refuse layers that a table of the user's leaves out, and any where a mask is empty: they may be it."""
+        table, unknown = self.meaning.table, others - self.map.named
+        if not unknown or (table is None and not empty):
+            return
+        what = empty if table is None else [f"{table.path.name} does not name them"]
+        raise DataError(
+            self.path,
+            f"{_listed(unknown)} stand for nothing, and {what[0]}",
+            expected="layer k for mask k" if table is None else "a table that names every layer and datatype",
+            remedy="say with --layers CSV which layer and datatype is which; mask and level are empty where it is none",
+        )
 
     def check_kind(self, drawn: set[Tag], others: set[Tag]) -> None:
         """Refuse datatypes that stand for nothing on the layers of masks."""
@@ -115,7 +129,7 @@ class _Layout:
     def check_more(self, others: set[Tag]) -> None:
         """Refuse a mask beyond those of the design, and chrome that they have not."""
         masks, datatypes = self.job.shape[0], {datatype for _, datatype in self.map.masks[-1]}
-        if more := {tag for tag in others if tag[0] == masks + 1 and tag[1] in datatypes}:
+        if more := {tag for tag in others if tag[0] in (0, masks + 1) and tag[1] in datatypes}:
             raise DataError(
                 self.path,
                 f"{_listed(more)} look like another mask than the {masks} of the design",

@@ -13,7 +13,7 @@ from opticdesign.handover.importing import ImportJob
 from opticdesign.handover.manifest import MANIFEST_NAME, Manifest, manifest_beside
 from opticdesign.handover.source_file import SourceFile
 
-__all__ = ["Meaning", "layout_meaning"]
+__all__ = ["Meaning", "layout_meaning", "table_rows"]
 
 _TABLE = "layers.csv"
 _HEAD = ["layer", "datatype", "content", "measure", "nm"]  # of ours
@@ -105,7 +105,7 @@ def _of_table(table: SourceFile, job: ImportJob) -> Meaning | None:
         DataError: it is of other masks than the design's.
     """
     try:
-        head, *rows = csv.reader(io.StringIO(table.data.decode("utf-8-sig")))
+        head, *rows = table_rows(table)
     except (ValueError, csv.Error):
         return None
     if head != _HEAD:
@@ -129,3 +129,16 @@ def _of_table(table: SourceFile, job: ImportJob) -> Meaning | None:
             remedy="name the design that they were made of, or move the layout away from this table",
         )
     return meaning
+
+
+def table_rows(table: SourceFile) -> list[list[str]]:
+    """The cells of a table by row, between commas, semicolons or tabs; its head in small letters.
+
+    Raises:
+        ValueError: it is no text.
+        csv.Error: it is no table.
+    """
+    text = table.data.decode("utf-8-sig")
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    return [[cell.lower() for cell in row] for row in rows[:1]] + rows[1:]

@@ -108,23 +108,19 @@ def check_grid(drawing: Drawing, place: Place, job: ImportJob) -> tuple[str, ...
     Raises:
         DataError: one lies further beside than a tenth of a pixel, and the user does not say that it may.
     """
-    worst, where, polygon = 0.0, np.zeros(2), 0
-    for axis in (0, 1):
-        at, index, other = _edges(drawing, axis)
-        pixels = (at - place.origin[axis]) / place.pitch[axis]
-        off = np.abs(pixels - np.rint(pixels)) * place.pitch[axis]
-        if len(off) and off.max() > max(worst, _ROUNDING):
-            last = int(np.argmax(off))
-            worst, polygon, where = float(off[last]), int(index[last]), np.array((at[last], other[last]))
-            where = where if axis == 0 else where[::-1]
-    if worst == 0.0:
+    beside, slanted = _beside(drawing, place)
+    worst = float(beside.max(initial=0.0))
+    if worst <= _ROUNDING:
         return ()
     told = f"edges lie up to {worst * drawing.unit_m * 1e9:.4g} nm beside those of pixels"
+    told += f", {slanted.sum()} of them slanted" if slanted.any() else ""
     if worst <= _OFF_GRID * place.pitch.min() or job.said.off_grid:
-        return (f"{told}, whose centres decide",)
-    layer, datatype = drawing.tags[polygon].tolist()
-    spot = ", ".join(f"{one * drawing.unit_m * 1e6:.6g} µm" for one in where.tolist())
-    pitch = fitting_pitch(drawing, job, place.pitch)
+        return (f"{told}: the centres of pixels decide",)
+    edge = int(beside.argmax())
+    layer, datatype = drawing.tags[np.searchsorted(drawing.first, edge, side="right") - 1].tolist()
+    middle = 0.5 * (drawing.points[edge] + drawing.points[drawing.following[edge]])
+    spot = ", ".join(f"{one * drawing.unit_m * 1e6:.6g} µm" for one in middle.tolist())
+    pitch = None if slanted.any() else fitting_pitch(drawing, job, place.pitch)
     fits = _said_pitch(pitch, place.pitch, drawing.unit_m)
     if pitch is not None and not fits:
         fits = "; edges fit the pitch, but from another place: say it with --origin"
@@ -137,23 +133,30 @@ def check_grid(drawing: Drawing, place: Place, job: ImportJob) -> tuple[str, ...
     )
 
 
-def _edges(drawing: Drawing, axis: int) -> tuple[Reals, npt.NDArray[np.int64], Reals]:
-    """Places along an axis of edges across it and of ends of polygons; which polygon; places along the other axis."""
-    points, polygon = drawing.points, np.repeat(np.arange(len(drawing.sizes)), drawing.sizes)
-    following = np.arange(1, len(points) + 1)
-    following[drawing.first + drawing.sizes - 1] = drawing.first
-    across = points[:, axis] == points[following, axis]
+def _beside(drawing: Drawing, place: Place) -> tuple[Reals, npt.NDArray[np.bool_]]:
+    """How far each edge strays from a line between pixels, half a pixel at most, and whether it is slanted (edges,)."""
+    off, extent = np.full(len(drawing.points), np.inf), np.full(len(drawing.points), np.inf)
+    for axis in (0, 1):
+        start = (drawing.points[:, axis] - place.origin[axis]) / place.pitch[axis]
+        end = start[drawing.following]
+        line = np.rint(0.5 * (start + end))
+        stray = np.maximum(np.abs(start - line), np.abs(end - line)).clip(max=0.5)
+        off = np.minimum(off, stray * place.pitch[axis])
+        extent = np.minimum(extent, np.abs(end - start) * place.pitch[axis])
+    return off, extent > 2.0 * _ROUNDING
+
+
+def _edges(drawing: Drawing, axis: int) -> Reals:
+    """Places along an axis of edges across it and of ends of polygons."""
+    at = drawing.points[:, axis]
     low, high = drawing.box()
-    every = np.arange(len(drawing.sizes))
-    at = np.concatenate((points[across, axis], low[:, axis], high[:, axis]))
-    other = np.concatenate((points[across, 1 - axis], low[:, 1 - axis], high[:, 1 - axis]))
-    return at, np.concatenate((polygon[across], every, every)), other
+    return np.concatenate((at[at == at[drawing.following]], low[:, axis], high[:, axis]))
 
 
 def fitting_pitch(drawing: Drawing, job: ImportJob, pitch: Reals) -> Reals | None:
     """The pitch along x and y that all edges are multiples of, seen from their own corner; None where none is."""
     counts = job.shape[:0:-1]
-    found = [_pitch(_edges(drawing, axis)[0], float(pitch[axis]), counts[axis]) for axis in (0, 1)]
+    found = [_pitch(_edges(drawing, axis), float(pitch[axis]), counts[axis]) for axis in (0, 1)]
     return None if None in found else np.array(found, np.float64)
 
 

@@ -15,6 +15,7 @@ Ints = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 
 _CROSSINGS = 1 << 22  # of edges and rows, held at a time
+_SAME = 1e-6  # of a pixel: an outline as near to a centre runs through it, whichever way numbers were rounded
 
 
 class Outlines(NamedTuple):
@@ -79,15 +80,20 @@ def _crossings(outlines: Outlines, shape: tuple[int, int], pitch: tuple[float, f
     following[outlines.first + sizes - 1] = outlines.first  # the last corner of a polygon joins its first
     end = start[following]
     polygon = np.repeat(np.arange(len(sizes)), sizes)
-    low, high = (np.ceil(side / pitch[0] - 0.5).clip(0, shape[0]).astype(np.int64) for side in _ordered(start, end))
+    low, high = (_first_behind(side / pitch[0], shape[0]) for side in _ordered(start, end))
     count = high - low
     edge = np.repeat(np.arange(len(start)), count)
     within = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
     row = low[edge] + within
     (x0, y0), (x1, y1) = start[edge].T, end[edge].T
     x = x0 + ((row + 0.5) * pitch[0] - y0) * (x1 - x0) / (y1 - y0)
-    column = np.ceil(x / pitch[1] - 0.5).clip(0, shape[1]).astype(np.int64)
-    return polygon[edge], row, column, np.where(y1 > y0, 1, -1)
+    return polygon[edge], row, _first_behind(x / pitch[1], shape[1]), np.where(y1 > y0, 1, -1)
+
+
+def _first_behind(places: Reals, count: int) -> Ints:
+    """The first of some pixels whose centre lies at or behind each place, in sides of pixels."""
+    first: Ints = np.ceil(places - (0.5 + _SAME)).clip(0, count).astype(np.int64)
+    return first
 
 
 def _ordered(start: Reals, end: Reals) -> tuple[Reals, Reals]:

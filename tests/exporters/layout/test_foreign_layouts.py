@@ -344,12 +344,58 @@ def pillars(path: Path) -> Path:
 
 def test_edges_off_the_grid_are_refused_with_their_place_unless_that_is_said(tmp_path: Path) -> None:
     path = pillars(tmp_path / "pillars.gds")
-    with pytest.raises(DataError, match=r"edges lie up to 390 nm beside those of pixels: on 1/1 at \(") as caught:
+    with pytest.raises(
+        DataError, match=r"edges lie up to 4\d\d nm beside those of pixels, \d+ of them slanted: on 1/1 at"
+    ) as caught:
         read(path, origin_m=(0.0, 0.0))
     assert "--off-grid" in caught.value.remedy and "no other pitch fits" in caught.value.remedy
     masks = read(path, origin_m=(0.0, 0.0), off_grid=True, flat=True)
     assert (levels_of(masks) == 1).all()
-    assert any("edges lie up to 390 nm" in note for note in masks.notes)
+    assert any("of them slanted: the centres of pixels decide" in note for note in masks.notes)
+
+
+SLANTED: dict[str, Callable[[float, float], gdstk.Polygon]] = {  # each in a square of 4 pixels
+    "diamond": lambda x, y: gdstk.Polygon([(x + 2, y), (x + 4, y + 2), (x + 2, y + 4), (x, y + 2)]),
+    "triangle": lambda x, y: gdstk.Polygon([(x, y), (x + 4, y), (x, y + 4)]),
+    "other triangle": lambda x, y: gdstk.Polygon([(x, y), (x + 4, y), (x + 4, y + 4)]),
+    "trapezoid": lambda x, y: gdstk.Polygon([(x, y), (x + 4, y), (x + 3, y + 4), (x + 1, y + 4)]),
+    "disc": lambda x, y: gdstk.ellipse((x + 2, y + 2), 2, tolerance=1e-3),
+    "octagon": lambda x, y: gdstk.regular_polygon((x + 2, y + 2), 1.5, 8),
+    "clipped corner": lambda x, y: gdstk.Polygon([(x, y), (x + 4, y), (x + 4, y + 4), (x + 2.6, y + 4), (x, y + 3)]),
+}
+
+
+@pytest.mark.parametrize("at", [(0.0, 0.0), (-12.0, -12.0), (100.3, -7.77)])
+@pytest.mark.parametrize("name", SLANTED)
+def test_slanted_edges_are_off_the_grid_and_the_same_shape_makes_the_same_pixels(
+    name: str, at: tuple[float, float], tmp_path: Path
+) -> None:
+    library, places = gdstk.Library(), [(x, y) for x in range(0, SIDE, 4) for y in range(0, SIDE, 4)]
+    top, path = library.new_cell("TOP"), tmp_path / "slanted.gds"
+    for x, y in places:
+        shape = SLANTED[name](at[0] + x, at[1] + y)
+        shape.layer, shape.datatype = 1, 2
+        top.add(shape)
+    library.write_gds(path)
+    said = {"origin_m": (at[0] * 1e-6, at[1] * 1e-6)}
+    with pytest.raises(DataError, match=r"beside those of pixels, \d+ of them slanted: on 1/2 at \(") as caught:
+        read(path, **said)
+    assert "--off-grid" in caught.value.remedy and "--origin" not in caught.value.remedy
+    masks = read(path, off_grid=True, **said)
+    assert any("of them slanted: the centres of pixels decide" in note for note in masks.notes)
+    tiles = levels_of(masks)[0].reshape(SIDE // 4, 4, SIDE // 4, 4).swapaxes(1, 2).reshape(-1, 4, 4)
+    assert set(np.unique(tiles)) == {0, 2} and (tiles == tiles[0]).all()
+
+
+@pytest.mark.parametrize("angle", [0.5, 5.0, 45.0])
+def test_a_turned_layout_is_off_the_grid(angle: float, tmp_path: Path) -> None:
+    layout = db.Layout()
+    layout.dbu = 1e-3
+    boxes(LEVELS, layout, "MASKS", (-SIDE * UNIT // 2, -SIDE * UNIT // 2))
+    layout.cell("MASKS").transform(db.DCplxTrans(1.0, angle, False, 0, 0))
+    layout.write(str(tmp_path / "turned.gds"))
+    with pytest.raises(DataError, match=r"\d+ of them slanted: on 1/\d at"):
+        read(tmp_path / "turned.gds", origin_m=(-SIDE / 2 * 1e-6, -SIDE / 2 * 1e-6))
 
 
 @pytest.mark.parametrize(("kind", "other"), [("levels", "bits"), ("bits", "levels")])
@@ -450,6 +496,15 @@ def of_padding(path: Path, claimed: int = 1 << 28, real_size: int = 1 << 28) -> 
 
 def of_itself(path: Path) -> Path:
     return gds(path, A=placement(b"B\0", b"", (0, 0)), B=placement(b"A\0", b"", (0, 0)))
+
+
+def test_a_coarse_database_unit_has_a_remedy(tmp_path: Path) -> None:
+    library = gdstk.Library(precision=1e-6)
+    library.new_cell("TOP").add(gdstk.rectangle((0, 0), (SIDE, SIDE), layer=1, datatype=1))
+    library.write_gds(tmp_path / "coarse.gds")
+    with pytest.raises(DataError, match=r"a database unit of 1e-06 m") as caught:
+        read(tmp_path / "coarse.gds")
+    assert "precision=1e-9" in caught.value.remedy
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {

@@ -123,7 +123,7 @@ def test_a_slanted_polygon_takes_the_pixels_whose_centre_it_holds(make_job, tmp_
     job = make_job(8, (1, 12, 12))
     corners = [db.Point(0, 0), db.Point(0, 12 * PITCH), db.Point(12 * PITCH, 0)]
     path = foreign(tmp_path / "slanted.gds", {(1, 3): db.Region(db.Polygon(corners))})
-    masks, _ = read_masks(import_job(job, path))
+    masks, _ = read_masks(import_job(job, path, off_grid=True))
     row, column = np.indices((12, 12))
     inside = (11 - row) + column + 1 < 12  # centres on the slant are of the outside, which is right of it
     np.testing.assert_array_equal(levels_of(masks, job)[0], np.where(inside, 3, 0))
@@ -134,21 +134,51 @@ def test_edges_beside_those_of_pixels_are_told(make_job, tmp_path):
     region = db.Region(db.Box(100, 0, 8 * PITCH, 7 * PITCH - 100))
     masks, _ = read_masks(import_job(job, foreign(tmp_path / "off.gds", {(1, 7): region})))
     assert (levels_of(masks, job)[0, 1:] == 7).all()
-    assert masks.notes[2:] == ("edges lie up to 20 nm beside those of pixels, whose centres decide",)
+    assert masks.notes[2:] == ("edges lie up to 20 nm beside those of pixels: the centres of pixels decide",)
 
 
-TABLE = "layer,datatype,mask,level,remark\n10,0,1,5,first\n11,2,2,1,second\n11,3,2,7,\n"
+TABLE = "layer,datatype,mask,level,remark\n10,0,1,5,first\n11,2,2,1,second\n11,3,2,7,\n1,1,,,nothing\n"
 
 
-def test_a_table_says_which_layer_is_which(make_job, tmp_path):
+@pytest.mark.parametrize(
+    "table",
+    [
+        TABLE,
+        TABLE.title(),
+        "\ufeff" + TABLE.replace(",", ";").replace("\n", "\r\n"),
+        TABLE.replace(",", "\t").upper(),
+        TABLE.replace(",", " , "),
+    ],
+)
+def test_a_table_says_which_layer_is_which(table, make_job, tmp_path):
     array = np.zeros((2, 10, 10), np.uint8)
     array[0, :, 2:4], array[1, 3], array[1, 7] = 5, 1, 7
     job = make_job(8, array=array)
     shapes = {(10, 0): boxes_of(array[0], 5), (11, 2): boxes_of(array[1], 1), (11, 3): boxes_of(array[1], 7)}
     path = foreign(tmp_path / "foreign.gds", shapes | {(1, 1): db.Region(db.Box(0, 0, PITCH, PITCH))})
-    masks, _ = read_masks(import_job(job, path, table=TABLE))
+    masks, _ = read_masks(import_job(job, path, table=table))
     np.testing.assert_array_equal(levels_of(masks, job), array)
     assert "left out: 1/1, which stand for nothing" in masks.notes
+    lines = table.splitlines(keepends=True)
+    for line in (1, 2, 3, 4):  # a drawn layer that the table does not name may be a level
+        with pytest.raises(DataError, match=r"1\d?/\d stand for nothing, and layers\.csv does not name them") as caught:
+            read_masks(import_job(job, path, table="".join(lines[:line] + lines[line + 1 :])))
+        assert "--layers CSV" in caught.value.remedy
+
+
+@pytest.mark.parametrize("layers", [(0, 1), (1, 3), (2, 3), (1, 7), (0, 2), (1, 0)])
+def test_masks_on_other_layers_than_theirs_are_refused(layers, make_job, tmp_path):
+    job = make_job(4, (2, 9, 9))
+    shapes = {
+        (layer, level): boxes_of(plane, level) for layer, plane in zip(layers, job.levels, strict=True)
+        for level in (1, 2, 3)
+    }  # fmt: skip
+    path = foreign(tmp_path / "other.gds", shapes)
+    with pytest.raises(DataError, match=r"look like another mask|stand for nothing, and nothing is drawn of mask"):
+        read_masks(import_job(job, path))
+    rows = [f"{layer},{level},{mask},{level}" for mask, layer in enumerate(layers, start=1) for level in (1, 2, 3)]
+    masks, _ = read_masks(import_job(job, path, table="\n".join(["layer,datatype,mask,level", *rows])))
+    np.testing.assert_array_equal(levels_of(masks, job), job.levels)
 
 
 def test_a_table_of_bits_adds_them_up(make_job, tmp_path):
@@ -176,8 +206,10 @@ def test_a_table_of_bits_adds_them_up(make_job, tmp_path):
 def test_a_table_that_does_not_fit_is_refused(table, message, make_job, tmp_path):
     job = make_job(8, (2, 9, 9))
     path = foreign(tmp_path / "foreign.gds", {(1, 1): boxes_of(job.levels[0], 1)})
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         read_masks(import_job(job, path, table=table))
+    if "kind" in message or "table" in message:
+        assert "layer,datatype,mask,level" in caught.value.remedy
 
 
 def test_masks_elsewhere_are_found_if_they_fill_their_size(make_job, tmp_path):
@@ -240,7 +272,7 @@ def test_a_layout_without_masks_is_refused_and_its_layers_are_named(make_job, tm
 
 def test_a_mask_without_shapes_is_told(make_job, tmp_path):
     job = make_job(8, (2, 8, 8))
-    masks, _ = read_masks(import_job(job, foreign(tmp_path / "one.gds", {(1, 1): boxes_of(np.ones((8, 8)), 1)})))
+    masks, _ = read_masks(import_job(job, foreign(tmp_path / "one.gds", {(1, 1): boxes_of(np.eye(8), 1)})))
     assert masks.notes[1:] == ("nothing is drawn of mask 2",)
 
 
