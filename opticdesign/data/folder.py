@@ -180,7 +180,9 @@ def _pitch(path: Path, stated: StatedPitch | None, asked: Asked, record: FileRec
                 path,
                 f"{stated.where} states a pixel size of {stated.text}",
                 expected="data.pitch, the distance of samples in the file",
-                remedy=f'set data.pitch, for example "{stated.x:g} um" if these are micrometres',
+                remedy=f'set data.pitch = "{stated.x:g} um" if these are micrometres'
+                if stated.bare
+                else f'set data.pitch, for example "{format_length(stated.x)}"',
             )
         record.used_pitch_m, record.used_by = (stated.y, stated.x), stated.where
     elif asked.design_pitch_m is not None:

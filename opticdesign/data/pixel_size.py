@@ -77,13 +77,15 @@ class StatedPitch:
         y: along y, metres; where there is no unit, the bare number.
         x: along x.
         where: what states it.
-        doubt: why it is not certain, as it stands behind the number; "" where it is.
+        doubt: why it is not certain, as it stands behind the size; "" where it is.
+        bare: whether it is a number without a unit that is known.
     """
 
     y: float
     x: float
     where: str
     doubt: str = ""
+    bare: bool = False
 
     @property
     def certain(self) -> bool:
@@ -93,14 +95,12 @@ class StatedPitch:
     @property
     def text(self) -> str:
         """The size in words, both sides where they differ."""
-        if not self.certain:
-            return f"{self.x:g} {self.doubt}"
-        y, x = format_length(self.y), format_length(self.x)
-        return x if abs(self.y / self.x - 1.0) < _SAME else f"{y} × {x}"
+        y, x = (f"{side:g}" if self.bare else format_length(side) for side in (self.y, self.x))
+        return f"{x if abs(self.y / self.x - 1.0) < _SAME else f'{y} × {x}'} {self.doubt}".rstrip()
 
     def agrees(self, pitch_m: float) -> bool:
         """Whether it is a pitch, in whatever unit where it states none."""
-        units = (1.0,) if self.certain else (1.0, 1e-3, 1e-6, 1e-9)
+        units = (1.0, 1e-3, 1e-6, 1e-9) if self.bare else (1.0,)
         ratios = [[side * unit / pitch_m for side in (self.y, self.x)] for unit in units]
         return any(all(abs(ratio - 1.0) < _SAME for ratio in pair) for pair in ratios)
 
@@ -155,10 +155,10 @@ def _pitches(marks: Mapping[str, Mark], place: str, units: Mapping[str, str]) ->
             continue
         unit_m = None if unit is None else length_unit_m(unit)
         plausible = all(_METRES[0] <= size <= _METRES[1] for size in sizes)
-        doubt = "" if unit_m or (unit is None and plausible) else f"in {unit!r}" if unit else "without a unit"
-        (down, across), doubt = _sides(sizes, doubt)
+        bare = unit_m is None and not (unit is None and plausible)
+        (down, across), doubt = _sides(sizes, "" if not bare else f"in {unit!r}" if unit else "without a unit")
         y, x = down * (unit_m or 1.0), across * (unit_m or 1.0)
-        found = StatedPitch(y, x, f"{mark.name!r}" + (f" of {place}" if place else ""), doubt)
+        found = StatedPitch(y, x, f"{mark.name!r}" + (f" of {place}" if place else ""), doubt, bare)
         if match["axis"] is None:
             yield found
         else:
@@ -166,7 +166,8 @@ def _pitches(marks: Mapping[str, Mark], place: str, units: Mapping[str, str]) ->
     if axes:
         first = next(iter(axes.values()))  # one axis alone stands for both
         along_y, along_x = axes.get("y", first), axes.get("x", first)
-        yield replace(along_x, y=along_y.y, doubt=along_x.doubt or along_y.doubt)
+        doubt = along_x.doubt or along_y.doubt
+        yield replace(along_x, y=along_y.y, doubt=doubt, bare=along_x.bare or along_y.bare)
 
 
 def _sides(sizes: Sequence[float], doubt: str) -> tuple[tuple[float, float], str]:

@@ -150,7 +150,7 @@ def test_a_size_without_a_unit_is_asked_about(tmp_path):
         ({"pixel_size": 5e-5, "pixel_size_unit": "points"}, "in 'points'"),
         ({"pixel_size": "0.5 furlong"}, "in 'furlong'"),
         ({"voxel_size_um": [0.5, 0.6, 2.0]}, "of 0.5, 0.6, 2 in an unknown order"),
-        ({"pixel_pitch_um": 6.5, "pixel_size_um": 0.1625}, "beside 162.5 nm by 'pixel_size_um'"),
+        ({"pixel_pitch_um": 6.5, "pixel_size_um": 0.1625}, "a pixel size of 6.5 µm beside 162.5 nm by 'pixel_size_um'"),
         ({"pixel_size": 2e-6, "pixel_size_um": 0.5}, "beside 500 nm by 'pixel_size_um'"),
     ],
     ids=str,
