@@ -31,8 +31,10 @@ class Layout(Table):
             the level, which all etch steps with that bit share.
         tone: draw what stays ("keep"), or what is etched ("etch").
         mirror: draw the die as seen from the back, x reversed, for the far side of a wafer.
+        arrange: all masks of a die at one place, each on layers of its own ("overlaid"), or beside one another, from
+            left to right in the order of the light, as on a wafer that is cut ("side by side").
         array: rows and columns of dies.
-        spacing: free space between neighbouring dies, metres.
+        spacing: free space between neighbouring dies, and between masks side by side, metres.
         marks: draw alignment marks, verniers, a frame, the orientation F and the label.
         label: text of the label; the design's name where it is empty.
         vernier: step that the verniers read, metres.
@@ -43,6 +45,9 @@ class Layout(Table):
     kind: Literal["levels", "bits"] = Field(default="levels", description="kind of layout", examples=["bits"])
     tone: Literal["keep", "etch"] = Field(default="keep", description="what is drawn", examples=["etch"])
     mirror: bool = Field(default=False, description="as seen from the back", examples=[True])
+    arrange: Literal["overlaid", "side by side"] = Field(
+        default="overlaid", description="where the masks of a die are", examples=["side by side"]
+    )
     array: _DiePair = Field(default=(1, 1), description="rows and columns of dies", examples=[[2, 3]])
     spacing: Length = Field(default=100e-6, ge=0, description="space between dies", examples=["100 um"])
     marks: bool = Field(default=True, description="marks, verniers, frame, F and label", examples=[False])

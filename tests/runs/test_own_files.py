@@ -69,6 +69,14 @@ def test_layouts_come_back_bit_for_bit(name, kind, tone, mirror, levels, tmp_pat
     assert ("(the design says keep)" in masks.notes[0]) == (tone == "etch")
 
 
+@pytest.mark.parametrize("name", ["gds", "oasis"])
+def test_masks_side_by_side_come_back(name, tmp_path):
+    job = export_job(8, Export(layout=Layout(arrange="side by side", mirror=True)))
+    export_design(job, [name], tmp_path, {})
+    masks = imported(job, next((tmp_path / name).glob("*.[go]*s")))
+    assert masks.phase_rad.tobytes() == phases(job).tobytes()
+
+
 FILES = {
     "3mf": "layer{}.3mf", "grey": "layer{}.png", "gsf": "layer{}.gsf", "heightmap": "layer{}.tif",
     "png16": "layer{}.png", "preview": "layer{}.png", "slm": "layer{}.png", "stl": "layer{}.stl", "xyz": "layer{}.csv",

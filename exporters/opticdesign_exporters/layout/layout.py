@@ -54,10 +54,11 @@ class Layout:
                 expected=f"at least the database unit, {unit_m:.3g} m",
                 remedy="change export.layout.vernier",
             )
+        moved = self.mask_step * (len(self.layers) - 1), 0
         reach = max(
-            max(abs(low), high + step * (count - 1))
-            for low, high, step, count in zip(
-                self.die_box[:2], self.die_box[2:], self.die_step, reversed(spec.array), strict=True
+            max(abs(low), high + more + step * (count - 1))
+            for low, high, more, step, count in zip(
+                self.die_box[:2], self.die_box[2:], moved, self.die_step, reversed(spec.array), strict=True
             )
         )
         if reach > _INT32_MAX:
@@ -86,7 +87,7 @@ class Layout:
 
     @cached_property
     def die_box(self) -> Box:
-        """Left, bottom, right and top of a die, whose array begins at the origin, in database units."""
+        """Left, bottom, right and top of a mask, whose array begins at the origin, in database units."""
         width, height = self._size
         if not self.job.spec.layout.marks:
             return 0, 0, width, height
@@ -95,12 +96,21 @@ class Layout:
         _, _, right, high = boxes.max(axis=0).tolist()
         return (width - right, low, width - left, high) if self._mirror else (left, low, right, high)
 
+    @property
+    def mask_step(self) -> int:
+        """From one mask of a die to the next, along x, in database units; 0 where they lie over one another."""
+        left, _, right, _ = self.die_box
+        return right - left + self._space if self.job.spec.layout.arrange == "side by side" else 0
+
     @cached_property
     def die_step(self) -> tuple[int, int]:
         """From one die to the next, along x and y, in database units."""
         left, low, right, high = self.die_box
-        space = math.ceil(self.job.spec.layout.spacing / self.raster.unit_m - 1e-6)
-        return right - left + space, high - low + space
+        return self.mask_step * len(self.layers) or right - left + self._space, high - low + self._space
+
+    @property
+    def _space(self) -> int:
+        return math.ceil(self.job.spec.layout.spacing / self.raster.unit_m - 1e-6)
 
     @property
     def top_cell(self) -> str:
@@ -127,6 +137,7 @@ class Layout:
             "die_columns": spec.array[1],
             "die_step_x": self.die_step[0],
             "die_step_y": self.die_step[1],
+            "mask_step_x": self.mask_step,
             "vernier_m": round(spec.vernier / self.raster.unit_m) * self.raster.unit_m if spec.marks else 0.0,
             "top_cell": self.top_cell,
             "database_unit_m": self.raster.unit_m,
@@ -142,7 +153,8 @@ class Layout:
                 yield cell
                 placements.append(places)
             yield self._layer(name, index, tuple(placements))
-        yield Cell("DIE", placements=tuple(Placements(name, np.zeros((1, 2), np.int64)) for name in names))
+        at = np.array([[self.mask_step, 0]], np.int64)
+        yield Cell("DIE", placements=tuple(Placements(name, at * index) for index, name in enumerate(names)))
         yield Cell(self.top_cell, placements=(Placements("DIE", self._dies()),))
 
     @property

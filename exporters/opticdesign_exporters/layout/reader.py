@@ -7,7 +7,8 @@ on 200 + k. Places in messages are those of the design, whether or not the die i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, NamedTuple, NoReturn
 
 import numpy as np
@@ -43,6 +44,7 @@ class _Options(BaseModel):
     die_columns: Annotated[int, Field(ge=1, le=1000)]
     die_step_x: Annotated[int, Field(ge=1, lt=2**31)]
     die_step_y: Annotated[int, Field(ge=1, lt=2**31)]
+    mask_step_x: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 @dataclass
@@ -229,7 +231,7 @@ class _Reader:
             wanted: Bools = (shapes.layer == layer) & ((datatype is None) | (shapes.datatype == datatype))
             return wanted
 
-        for shapes in self.library.flat(cell, self.most, chosen):
+        for shapes in self.flat(cell, chosen):
             if not shapes.rectangular.all():
                 self.refuse(shapes, int(np.argmin(shapes.rectangular)), "not a rectangle")
             values = np.ones_like(shapes.layer) if datatype is not None else shapes.datatype
@@ -244,6 +246,13 @@ class _Reader:
             place = f"layer {layer % 100} row {row // parts} column {column // parts}"
             raise VerificationError(f"{self.path}: {place}: covered by {covers[row, column]} rectangles")
         return lattice[:-1, :-1] >> _COUNT_BITS
+
+    def flat(self, cell: str, chosen: Callable[[Shapes], Bools]) -> Iterator[Shapes]:
+        """Chosen shapes of a die, seen from where the array of their own mask begins."""
+        for shapes in self.library.flat(cell, self.most, chosen):
+            moved = np.zeros_like(shapes.low)
+            moved[:, 0] = (shapes.layer % 100 - 1) * self.options.mask_step_x
+            yield replace(shapes, low=shapes.low - moved, high=shapes.high - moved)
 
     def paint(self, canvas: Ints, shapes: Shapes, weights: Ints, parts: int) -> None:
         """Add the corner differences of rectangles, whose sums along both axes are what covers a cell."""
@@ -289,7 +298,8 @@ class _Reader:
 
     def check_marks(self, cell: str) -> None:
         """Beside the masks only marks may be drawn, on the layers for marks and outside the array."""
-        for shapes in self.library.flat(cell, self.most, lambda shapes: ~self.is_mask(shapes)):
+        step = self.options.mask_step_x
+        for shapes in self.flat(cell, lambda shapes: ~self.is_mask(shapes)):
             known = self.is_mark(shapes)
             if not known.all():
                 at = int(np.argmin(known))
@@ -299,6 +309,9 @@ class _Reader:
             within = ((shapes.high > 0.5) & (shapes.low < end - 0.5)).all(axis=1)
             if within.any():
                 self.refuse(shapes, int(np.argmax(within)), "a mark lies over the array")
+            others = (shapes.low[:, 0] < end[0] - step - 0.5) | (shapes.high[:, 0] > step + 0.5)
+            if step and others.any():
+                self.refuse(shapes, int(np.argmax(others)), "a mark reaches the mask beside it")
 
     def is_mask(self, shapes: Shapes) -> Bools:
         """Whether each shape is part of a mask."""

@@ -32,6 +32,7 @@ def jobs(draw: st.DrawFn) -> tuple[ExportJob, Fraction]:
         "kind": kind,
         "tone": draw(st.sampled_from(["keep", "etch"])),
         "mirror": draw(st.booleans()),
+        "arrange": draw(st.sampled_from(["overlaid", "side by side"])),
         "array": (draw(st.integers(1, 2)), draw(st.integers(1, 3))),
         "spacing": draw(st.sampled_from(["0 m", "1 um", "1.23456 um"])),
         "marks": draw(st.booleans()),
@@ -42,6 +43,11 @@ def jobs(draw: st.DrawFn) -> tuple[ExportJob, Fraction]:
     process = FabricationProcess(levels, 632.8e-9, 1.45702, 1.0003)
     job = ExportJob("d2nn5", array, process, (float(pitch), float(pitch)), openings=openings, spec=spec(**layout))
     return job, Fraction(pitch) / Fraction(PITCHES[pitch])
+
+
+def together(regions: dict, step: int) -> dict:
+    """Masks that lie side by side, moved over the first."""
+    return {tag: region.moved((1 - tag[0] % 100) * step, 0) for tag, region in regions.items()}
 
 
 def check_chrome(job: ExportJob, pitch: Fraction, regions: dict, dies: int) -> None:
@@ -72,7 +78,7 @@ def test_any_layout_is_drawn_pixel_by_pixel_and_read_back(name, made):
     job, pitch = made
     with tempfile.TemporaryDirectory() as folder:
         layout, options = write(job, name, Path(folder) / "x")
-        regions = drawn(layout)
+        regions = together(drawn(layout), options["mask_step_x"])
     rows, columns = job.spec.layout.array
     step = options["die_step_x"], options["die_step_y"]
     origins = [(column * step[0], row * step[1]) for row in range(rows) for column in range(columns)]
@@ -117,6 +123,19 @@ def test_the_orientation_holds_through_every_option(name, kind, tone, mirror, f_
     assert (letter ^ expected).is_empty()
     drawn_mirrored = letter.moved(-width, 0).transformed(db.Trans.M90)
     assert not (drawn_mirrored ^ letter).is_empty()  # the F can tell
+
+
+@every_format
+@pytest.mark.parametrize("mirror", [False, True])
+def test_masks_side_by_side_share_no_place_and_their_labels_no_line(name, mirror, make_job, tmp_path):
+    job = make_job(8, (3, 9, 7), spec=spec(arrange="side by side", mirror=mirror, spacing="20 um"))
+    layout, options = write(job, name, tmp_path / "x")
+    boxes = [layout.cell(f"L{number}").bbox() for number in (1, 2, 3)]
+    placed = {inst.cell.name: inst.trans.disp for inst in layout.cell("DIE").each_inst()}
+    moved = [box.moved(placed[f"L{number}"]) for number, box in enumerate(boxes, start=1)]
+    for left, right in ((0, 1), (1, 2)):
+        assert (moved[right].left - moved[left].right) * layout.dbu == pytest.approx(20.0, abs=layout.dbu)
+    check_relief(job, Fraction(1582), together(drawn(layout), options["mask_step_x"]), [(0, 0)])
 
 
 @every_format

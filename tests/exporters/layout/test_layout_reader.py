@@ -62,10 +62,12 @@ def dot_shape(edited: Edited, layer: int = 3, datatype: int = 5) -> db.Shape:
     return next(edited.cell(3).shapes(edited.layout.layer(layer, datatype)).each())
 
 
+@pytest.mark.parametrize("arrange", ["overlaid", "side by side"])
 @pytest.mark.parametrize("kind", ["levels", "bits"])
-def test_a_layout_saved_by_klayout_reads_the_same(name, kind, make_job, tmp_path):
+def test_a_layout_saved_by_klayout_reads_the_same(name, kind, arrange, make_job, tmp_path):
     openings = np.random.default_rng(3).integers(0, 65, (3, 40, 30)).astype(np.uint16)
-    job = make_job(8, (3, 40, 30), spec=spec(kind=kind, array=(2, 2), mirror=True), openings=openings)
+    options = spec(kind=kind, arrange=arrange, array=(2, 2), mirror=True)
+    job = make_job(8, (3, 40, 30), spec=options, openings=openings)
     edited = Edited(job, name, tmp_path / "x")
     before = (tmp_path / "x" / FORMATS[name]).read_bytes()
     assert edited.problems() == ()
@@ -139,6 +141,27 @@ def test_a_mark_over_the_array_is_refused(x, dot):
     dot.insert(db.Box(x, -100, x + 200, 100), 101, 0)
     (problem,) = dot.problems()
     assert "a mark lies over the array" in problem
+
+
+@pytest.mark.parametrize("end", [-1, 1])
+def test_a_mark_over_the_mask_beside_it_is_refused(end, name, make_job, tmp_path):
+    edited = Edited(make_job(8, array=dotted(), spec=spec(arrange="side by side")), name, tmp_path / "x")
+    left = end * edited_option(edited, "mask_step_x") + 10 * UNIT
+    edited.insert(db.Box(left, 30 * UNIT, left + 100, 30 * UNIT + 100), 102, 0, cell="L2")
+    (problem,) = edited.problems()
+    assert "a mark reaches the mask beside it" in problem
+
+
+def test_masks_in_one_anothers_place_are_refused(name, make_job, tmp_path):
+    edited = Edited(make_job(8, array=dotted(), spec=spec(arrange="side by side")), name, tmp_path / "x")
+    die, places = edited.layout.cell("DIE"), []
+    for inst in die.each_inst():
+        places.append((inst.cell_index, inst.trans))
+    die.clear_insts()
+    for (cell, _), (_, place) in zip(places, [places[1], places[0], places[2]], strict=True):
+        die.insert(db.CellInstArray(cell, place))
+    (problem,) = edited.problems()
+    assert "a mark reaches the mask beside it" in problem or "outside the array" in problem
 
 
 def test_a_moved_cell_is_refused(dot):
@@ -279,6 +302,7 @@ def test_chrome_over_chrome_is_located(name, make_job, tmp_path):
         ("die_rows", "0", "options of gds: die_rows"),
         ("die_columns", "1001", "options of gds: die_columns"),
         ("die_step_x", "0", "options of gds: die_step_x"),
+        ("mask_step_x", "-1", "options of gds: mask_step_x"),
         ("die_step_y", "1e99", "options of gds: die_step_y"),
     ],
 )
