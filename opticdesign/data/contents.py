@@ -31,12 +31,14 @@ class Stored:
         stored_shape: its axes as the file lists them, those of MATLAB's stacks put first.
         dtype: type of its numbers.
         read: gives the numbers, in that shape.
+        last: whether the file itself lists the axis that counts maps last, as MATLAB does.
     """
 
     name: str
     stored_shape: tuple[int, ...]
     dtype: np.dtype[Any]
     read: Callable[[], NDArray[Any]]
+    last: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,6 +88,14 @@ class Stored:
                 f"{label}an array of shape {self.stored_shape}: its last axis seems to count maps or colours",
                 expected="a stack (n, y, x), maps first",
                 remedy=f"store numpy.moveaxis(array, -1, 0), of shape {(shape[-1], *shape[:-1])}",
+            )
+        if self.last and len(shape) > MAPS and 2 * shape[1] <= min(shape[0], shape[2]):
+            listed = (*shape[1:], shape[0])
+            raise DataError(
+                path,
+                f"{label}an array of shape {listed}: its first axis seems to count maps",
+                expected="a stack (y, x, n), maps last, as MATLAB has them",
+                remedy=f"store numpy.moveaxis(array, 0, -1), of shape {(*listed[1:], listed[0])}",
             )
         return self.values().reshape((-1, *shape[-MAPS:]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,8 @@ def _open_mat(path: Path, stack: ExitStack) -> Contents:
         return Contents(arrays, found.marks, notes=found.notes)
     values = {name: _stack_first(array) for name, array in read_mat5(path).items()}
     marks = [Mark("", name, array) for name, array in values.items() if array.size <= _SMALL]
-    return Contents({name: _held(name, array) for name, array in values.items() if array.dtype.kind != "U"}, marks)
+    numeric = {name: array for name, array in values.items() if array.dtype.kind != "U"}
+    return Contents({name: replace(_held(name, array), last=True) for name, array in numeric.items()}, marks)
 
 
 def _stack_first(array: NDArray[Any]) -> NDArray[Any]:
@@ -143,7 +145,7 @@ def _as_in_matlab(stored: Stored) -> Stored:
     if len(stored.stored_shape) < 2:
         return stored
     *rest, x, y = stored.stored_shape
-    return Stored(stored.name, (*rest, y, x), stored.dtype, lambda: stored.read().swapaxes(-1, -2))
+    return Stored(stored.name, (*rest, y, x), stored.dtype, lambda: stored.read().swapaxes(-1, -2), last=True)
 
 
 def _open_h5(path: Path, stack: ExitStack) -> Contents:

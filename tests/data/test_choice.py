@@ -121,6 +121,18 @@ def test_a_last_axis_that_counts_is_refused_with_the_remedy(tmp_path, maps):
         load(tmp_path / "p.npy")
 
 
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_a_first_axis_that_counts_is_refused_in_matlab_files(tmp_path, version):
+    stack = np.stack([phase(0, (24, 20))] * 8)  # (n, y, x), as Python has it
+    if version == "5":
+        savemat(tmp_path / "p.mat", {"phase": stack})
+    else:
+        with h5py.File(tmp_path / "p.mat", "w") as file:
+            file["phase"] = stack.transpose()
+    with pytest.raises(DataError, match=r"its first axis seems to count(.*\n)*.*moveaxis.*\(24, 20, 8\)"):
+        load(tmp_path / "p.mat")
+
+
 def test_a_fifo_is_no_data(tmp_path):
     import os
 
