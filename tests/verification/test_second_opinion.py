@@ -15,6 +15,7 @@ from scipy.special import fresnel
 from opticdesign.design import Design, load_design
 from opticdesign.errors import UsageError
 from opticdesign.instrument.building import build_microscope
+from opticdesign.verification import layers as layers_module
 from opticdesign.verification import second_opinion as module
 from opticdesign.verification.second_opinion import MaskInFile, mask_size_m, masks_of_design, second_opinion
 from tests.support.design_texts import D2NN5, ROOT, write
@@ -140,7 +141,7 @@ def test_spectrum_and_kernel_agree(gap_m: float, monkeypatch: pytest.MonkeyPatch
     masks = random_masks(design)
     found = []
     for widest in (0.0, 20.0):  # never and always wide enough for the spectrum
-        monkeypatch.setattr(module, "_WIDEST", widest)
+        monkeypatch.setattr(layers_module, "_WIDEST", widest)
         found.append(second_opinion(design, masks, field).intensity)
     assert difference(found[0], found[1]) < 1e-2
 
