@@ -17,7 +17,7 @@ from opticdesign.data.contents import Contents, Stored, refuse_bomb
 from opticdesign.data.pixel_size import StatedPitch, length_unit_m
 from opticdesign.errors import DataError
 
-__all__ = ["open_tiff", "print_resolution", "program_pitch", "tag_pitch", "upright"]
+__all__ = ["exchanges_axes", "open_tiff", "print_resolution", "program_pitch", "tag_pitch", "upright"]
 
 MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
 _COARSEST_M = 10e-6  # what is coarser than this is the resolution of a print, 72 or 300 dpi, and no sample's
@@ -58,7 +58,7 @@ def open_tiff(path: Path, stack: ExitStack) -> Contents:
     first = series.axes.index("S") if "S" in series.axes else 0  # samples of a pixel are maps of a stack
     shape = (series.shape[first], *series.shape[:first], *series.shape[first + 1 :])
     turn = int(page.tags.valueof("Orientation", default=1))
-    if turn >= _TURNED:
+    if exchanges_axes(turn):
         shape = (*shape[:-2], shape[-1], shape[-2])
         pitch = None if pitch is None else replace(pitch, y=pitch.x, x=pitch.y)
 
@@ -69,9 +69,14 @@ def open_tiff(path: Path, stack: ExitStack) -> Contents:
     return Contents({"": Stored("", shape, series.dtype, read)}, pitch=pitch, notes=notes)
 
 
+def exchanges_axes(orientation: int) -> bool:
+    """Whether what the tag Orientation says exchanges rows and columns."""
+    return orientation >= _TURNED
+
+
 def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Maps (…, y, x) as the tag Orientation says that they are seen (TIFF 6.0, section 8)."""
-    if orientation >= _TURNED:
+    if exchanges_axes(orientation):
         values = values.swapaxes(-1, -2)
     from_right, from_bottom = orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
     return values[..., :: -1 if from_bottom else 1, :: -1 if from_right else 1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from opticdesign.data.tiff import program_pitch, tag_pitch, upright
+from opticdesign.data.tiff import exchanges_axes, program_pitch, tag_pitch, upright
 from opticdesign.errors import DataError, OpticDesignError
 from opticdesign.handover.importing import HeightMap, ImportJob, Masks, check_samples, masks_of_heights
 from opticdesign.handover.said import Scale
@@ -26,7 +26,6 @@ __all__ = ["TiffImporter"]
 Sides = tuple[float, float]
 
 _BLACK_IS_ZERO = 1  # of the tag PhotometricInterpretation
-_TURNED = 5  # orientations from here have rows and columns exchanged
 _MAPS = re.compile(r"[A-RT-Z]?YX")  # axes of series: no samples (S), such as colours, behind or before
 
 
@@ -102,5 +101,5 @@ def _upright(
 ) -> tuple[npt.NDArray[np.float64], Sides | None]:
     """A map and its pixels as the tag Orientation says that they are seen (TIFF 6.0, section 8)."""
     orientation = int(page.tags.valueof("Orientation", default=1))
-    turned = orientation >= _TURNED
-    return upright(height_m, orientation), pitch_m and (pitch_m[1], pitch_m[0]) if turned else pitch_m
+    exchanged = exchanges_axes(orientation)
+    return upright(height_m, orientation), pitch_m and (pitch_m[1], pitch_m[0]) if exchanged else pitch_m
