@@ -135,7 +135,7 @@ def _train(parts: Sequence[Element | Propagator | Hop]) -> Iterator[tuple[str, f
         if isinstance(part, Element):
             masks += isinstance(part, DiffractiveElement)
             names = {ThinLens: "lens", FourierFilter: "4-f filter", DiffractiveElement: f"mask {masks}"}
-            yield names.get(type(part), type(part).__name__), _length(parts[:place]), part.grid.extent_m[0]
+            yield names.get(type(part), type(part).__name__), _length(parts[:place]), part.extent_m[0]
 
 
 def _length(parts: Sequence[Element | Propagator | Hop]) -> float:

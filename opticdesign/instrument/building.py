@@ -37,6 +37,7 @@ __all__ = [
     "window_paddings",
 ]
 
+_SAMPLES_PER_WAVE = 4  # in vacuum, of light in a relief
 _SLICES_PER_WAVE = 3  # least slices of a relief in one wavelength in vacuum
 _CAMERA_SAMPLES = 2  # of light across one of the image behind a filter: an intensity has twice the field's band
 _RIPPLE_RAD = 0.1  # enough to break the symmetry of flat masks, too little to scatter
@@ -109,8 +110,16 @@ def layers_of(design: Design, optics: D2NNOptics) -> Layers:
 
 
 def light_samples(design: Design, optics: D2NNOptics) -> int:
-    """Samples of light across a neuron: as the design names, or as its accuracy asks."""
-    return optics.samples or suitable_samples(layers_of(design, optics), optics.accuracy)
+    """Samples of light across a neuron: as the design names, or as its accuracy asks.
+
+    Light in a relief is marched through at four samples a wave or more, whatever comes out of it.
+    """
+    if optics.samples is not None:
+        return optics.samples
+    step = math.lcm(2, optics.image_samples)
+    marched = math.ceil(_SAMPLES_PER_WAVE * optics.pitch / design.light.wavelength * (1.0 - 1e-9))
+    least = step * math.ceil(marched / step) if optics.model == "bpm" else 0
+    return max(least, suitable_samples(layers_of(design, optics), optics.accuracy))
 
 
 def window_paddings(design: Design, optics: D2NNOptics) -> Paddings:

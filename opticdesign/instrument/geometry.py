@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.optics.cascade import cascade
-from opticdesign.optics.elements import Square
+from opticdesign.optics.detectors import cell_means, mean_bins
+from opticdesign.optics.elements import RIM, Square
+from opticdesign.optics.elements.squares import means_along
 from opticdesign.optics.field import Grid, phasor
 from opticdesign.optics.hop import Hop, light_grid, light_window
 from opticdesign.optics.propagation import PROPAGATORS, ImpulseResponse, Propagator, suitable_propagator
@@ -57,6 +59,14 @@ _MOST_SAMPLES = 6144**2  # of light in one plane
 _GRAZING = 0.97  # sine from which on
 _LONGEST = 2**20  # samples of the model of one dimension
 _AXES = 2.0  # error in two dimensions over that in one, at most
+
+
+class Way(NamedTuple):
+    """Whether a hop starts from the object, whether it ends on the camera, and its distance in metres."""
+
+    first: bool
+    last: bool
+    distance_m: float
 
 
 @dataclass(frozen=True)
@@ -97,17 +107,19 @@ class Layers:
         return self.image.with_shape((ny + 2 * my, nx + 2 * mx))
 
     def light(self, samples: int) -> Grid:
-        """Samples of the light in the plane of a mask, so many across a neuron."""
-        return self._grid(samples)
+        """Samples of the light in the plane of a mask, so many across a neuron, with the rim of squares."""
+        return self._grid(samples, 0 if self.pointlike else RIM)
 
-    def _grid(self, samples: int) -> Grid:
-        (ny, nx), (dy, dx) = self.neurons, self.pitch_m
+    def _grid(self, samples: int, rim: int = 0) -> Grid:
+        ny, nx = (count + 2 * rim for count in self.neurons)
+        dy, dx = self.pitch_m
         return Grid((ny * samples, nx * samples), (dy / samples, dx / samples))
 
     @property
-    def ways(self) -> list[tuple[bool, float]]:
-        """Of each hop whether it starts from the object, and its distance: hops of one way are one and the same."""
-        return [(index == 0, distance_m) for index, distance_m in enumerate(self.distances_m)]
+    def ways(self) -> list[Way]:
+        """The ways of the hops: those of one way are one and the same."""
+        last = len(self.distances_m) - 1
+        return [Way(index == 0, index == last, distance_m) for index, distance_m in enumerate(self.distances_m)]
 
     def hops(self, samples: int, paddings: Paddings, method: str | None = None) -> list[Hop]:
         """The hops from object to camera.
@@ -122,21 +134,21 @@ class Layers:
         """
         if isinstance(paddings, float | int):
             paddings = (float(paddings),) * len(self.ways)
-        made: dict[tuple[bool, float], Hop] = {}
+        made: dict[Way, Hop] = {}
         for way, padding in zip(self.ways, paddings, strict=True):
             if way not in made:
                 made[way] = self.hop(way, samples, padding, method)
         return [made[way] for way in self.ways]
 
-    def hop(self, way: tuple[bool, float], samples: int, padding: float, method: str | None = None) -> Hop:
+    def hop(self, way: Way, samples: int, padding: float, method: str | None = None) -> Hop:
         """One of the hops; arguments as in `hops`."""
-        target = self.light(samples)
-        source, distance_m = self.object if way[0] else target, way[1]
-        dy, dx = target.pitch_m
+        mask, bare, distance_m = self.light(samples), self._grid(samples), way.distance_m
+        source, target = self.object if way.first else mask, bare if way.last else mask
+        dy, dx = bare.pitch_m
         pitch_m = (dy, dx) if self.pointlike else (2.0 * dy, 2.0 * dx)
         first, second = light_grid(source, pitch_m), light_grid(target, pitch_m)
         kind = self.kind(distance_m, first, second, method)[0]
-        window = light_window(source, target, pitch_m, padding)
+        window = light_window(self.object if way.first else bare, bare, pitch_m, padding, (source, target))
         propagator: Propagator
         try:
             propagator = kind(first, self.wavelength_m, distance_m, target=second.shape, window=window)
@@ -197,7 +209,7 @@ def suitable_paddings(layers: Layers, samples: int, accuracy: float) -> tuple[fl
         limit /= _TIGHTER
 
 
-def _narrowest(layers: Layers, samples: int, way: tuple[bool, float], limit: float) -> float:
+def _narrowest(layers: Layers, samples: int, way: Way, limit: float) -> float:
     """The narrowest window in which the error of a hop is below a limit."""
     fits = (padding for padding in _PADDINGS[:-1] if _hop_error(layers, samples, way, padding) <= limit)
     return next(fits, _PADDINGS[-1])
@@ -227,19 +239,19 @@ def _large(layers: Layers, samples: int) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _hop_error(layers: Layers, samples: int, way: tuple[bool, float], padding: float) -> float:
+def _hop_error(layers: Layers, samples: int, way: Way, padding: float) -> float:
     """Error of the field behind a hop; infinite where the method cannot go in such a window."""
     try:
         hop = layers.hop(way, samples, padding)
     except UsageError:
         return math.inf
-    fields = _objects(layers) if way[0] else _masked(layers, samples)
+    fields = _objects(layers) if way.first else _masked(layers, samples)
     pairs = zip(fields, _exact_fields(layers, samples, way), strict=True)
     return max(_difference(hop(field), right) for field, right in pairs)
 
 
 @lru_cache(maxsize=4)
-def _exact_hop(layers: Layers, samples: int, way: tuple[bool, float]) -> Hop:
+def _exact_hop(layers: Layers, samples: int, way: Way) -> Hop:
     least, most = _REFERENCE
     if _large(layers, samples):
         least = _WIDER
@@ -247,9 +259,9 @@ def _exact_hop(layers: Layers, samples: int, way: tuple[bool, float]) -> Hop:
 
 
 @lru_cache(maxsize=8)
-def _exact_fields(layers: Layers, samples: int, way: tuple[bool, float]) -> list[Tensor]:
+def _exact_fields(layers: Layers, samples: int, way: Way) -> list[Tensor]:
     hop = _exact_hop(layers, samples, way)
-    return [hop(field) for field in (_objects(layers) if way[0] else _masked(layers, samples))]
+    return [hop(field) for field in (_objects(layers) if way.first else _masked(layers, samples))]
 
 
 @lru_cache(maxsize=2)
@@ -265,8 +277,8 @@ def _difference(ours: Tensor, right: Tensor) -> float:
 def _reading(layers: Layers, field: Tensor, masks: list[Tensor], hops: list[Hop]) -> Tensor:
     output = cascade(field, masks, [hop.ready() for hop in hops])
     intensity = output.real**2 + output.imag**2
-    sides = [fine // coarse for fine, coarse in zip(output.shape[-2:], layers.image.shape, strict=True)]
-    return torch.nn.functional.avg_pool2d(intensity[None], [side * layers.binning for side in sides])[0]
+    rows, columns = (fine // coarse for fine, coarse in zip(output.shape[-2:], layers.image.shape, strict=True))
+    return mean_bins(cell_means(intensity, (rows, columns)), layers.binning)
 
 
 @lru_cache(maxsize=2)
@@ -358,14 +370,16 @@ def _slits(layers: Layers, axis: int, samples: int) -> NDArray[np.float64]:
     knots = np.linspace(-margin, shape + margin, len(turns))
     field = np.zeros(length, complex)
     inside = np.arange(-margin, shape + margin)
+    rim = np.arange(-RIM * samples, shape + RIM * samples)
     field[inside] = np.exp(1j * np.interp(inside + 0.5, knots, turns))
     for index, distance_m in enumerate(layers.distances_m):
         spectrum = np.fft.fft(field) * carried
         field = np.fft.ifft(spectrum * np.exp(2j * np.pi / layers.wavelength_m * distance_m * root))
         if index < len(layers.distances_m) - 1:
             mask = np.asarray(Square().slits(torch.from_numpy(np.exp(2j * np.pi * rng.random(count))), samples))
-            field = np.concatenate([field[:shape] * mask, np.zeros(length - shape)])
+            behind = np.zeros(length, complex)
+            behind[rim] = field[rim] * mask
+            field = behind
     pixel = layers.binning * samples // layers.image_samples
-    pixels = shape // pixel
-    power = np.abs(field[: pixels * pixel]) ** 2
-    return np.asarray(power.reshape(pixels, pixel).mean(1), np.float64)
+    power = torch.from_numpy(np.abs(field[: shape // pixel * pixel]) ** 2)
+    return np.asarray(means_along(power, pixel), np.float64)

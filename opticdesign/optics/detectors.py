@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from opticdesign.errors import UsageError
+from opticdesign.optics.elements.squares import means_along
 from opticdesign.optics.straight_through import straight_through
 
 __all__ = [
@@ -37,21 +38,10 @@ def mean_bins(intensity: Tensor, binning: int) -> Tensor:
 
 
 def cell_means(intensity: Tensor, samples: tuple[int, int]) -> Tensor:
-    """Mean of an intensity over cells of some samples along y and x: (…, y, x) to (…, y/n, x/n).
-
-    The mean of the samples and, from the differences across a cell's edges, the first term of Euler's and Maclaurin's
-    formula, (I′(b) − I′(a))·d²/24: of two samples a wave of four is right to 2 % then, and not to 11 %. Beyond the
-    edges of the plane all is as there.
-    """
+    """Mean of an intensity over cells of some samples along y and x: (…, y, x) to (…, y/n, x/n)."""
     for dim, count in zip((-2, -1), samples, strict=True):
         if count > 1:
-            cells: Tensor = intensity.unflatten(dim, (-1, count))  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            first, last = cells.select(dim, 0), cells.select(dim, count - 1)
-            inner = first.narrow(dim, 1, first.shape[dim] - 1) - last.narrow(dim, 0, first.shape[dim] - 1)
-            edge = torch.zeros_like(first.narrow(dim, 0, 1))
-            rise = torch.cat([edge, inner, edge], dim)
-            change = rise.narrow(dim, 1, first.shape[dim]) - rise.narrow(dim, 0, first.shape[dim])
-            intensity = cells.mean(dim) + change / (24.0 * count)
+            intensity = means_along(intensity.transpose(dim, -1), count).transpose(dim, -1)
     return intensity
 
 

@@ -27,7 +27,9 @@ def light_grid(plane: Grid, pitch_m: tuple[float, float]) -> Grid:
     return Grid((rows, columns), pitch_m)
 
 
-def light_window(source: Grid, target: Grid, pitch_m: tuple[float, float], padding: float) -> tuple[int, int]:
+def light_window(
+    source: Grid, target: Grid, pitch_m: tuple[float, float], padding: float, rims: tuple[Grid, ...] = ()
+) -> tuple[int, int]:
     """Rows and columns of a window for light from one plane to another.
 
     Args:
@@ -35,11 +37,13 @@ def light_window(source: Grid, target: Grid, pitch_m: tuple[float, float], paddi
         target: the other one.
         pitch_m: between samples of the light.
         padding: width of the window over the mean of both planes' widths; 2 holds the whole linear convolution.
+        rims: the planes with rims that hold next to no light, but have to be inside.
     """
     sides = []
     for axis in (0, 1):
         widths = [light_grid(plane, pitch_m).shape[axis] for plane in (source, target)]
-        least = max(math.ceil(padding * sum(widths) / 2.0), *widths)
+        inside = [light_grid(plane, pitch_m).shape[axis] for plane in rims]
+        least = max(math.ceil(padding * sum(widths) / 2.0), *widths, *inside)
         sides.append(_length(least, [pitch_m[axis] / plane.pitch_m[axis] for plane in (source, target)]))
     return sides[0], sides[1]
 

@@ -12,7 +12,6 @@ from opticdesign.design import Design
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.diffractive_system import DiffractiveSystem
 from opticdesign.optics.cascade import cascade
-from opticdesign.optics.elements import phase_transmission
 from opticdesign.optics.hop import Hop
 from opticdesign.optics.straight_through import straight_through
 from opticdesign.optics.thick import ThickRelief
@@ -52,7 +51,7 @@ class PerturbedLayers:
         self._crossed = crossed or optics.crossed
         levels = process.level_of_phase(phases_rad)[: self._crossed]
         mask = optics.masks[0]
-        self._masks = PerturbedMasks(design, process, levels, mask.grid, mask.square)
+        self._masks = PerturbedMasks(design, process, levels, mask.sampling, mask.square)
         self._hops = optics.taken(self._crossed)
         ways = {} if ways is None else ways
         for hop in self._hops:
@@ -185,7 +184,8 @@ class PerturbedLayers:
         # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
         inside = height_m.clamp(0.0, relief.depth_m)
         shares = relief.shares(inside)
-        wave = wave * phase_transmission((height_m - inside) * phase_per_m) * self._masks.outlines
+        outside = (height_m - inside) * phase_per_m
+        wave = wave * (self._masks.transmissions(outside) if bool(outside.any()) else self._masks.outlines)
         behind: Tensor = relief(wave, self._masks.material(shares), relief.mean_indices(shares))
         return behind
 

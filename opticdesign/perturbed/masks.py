@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from opticdesign.design import Design
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.optics.elements import Square, phase_transmission
+from opticdesign.optics.elements import RIM, Square, phase_transmission
 from opticdesign.optics.field import Grid
 from opticdesign.optics.materials import material
 from opticdesign.optics.propagation import fast_length
@@ -76,19 +76,25 @@ class PerturbedMasks:
         return self.sampled(transmissions) if self.square is None else self.square.mask(transmissions, self._samples)
 
     def transmissions(self, phases: Tensor) -> Tensor:
-        """Transmissions of samples of these phases in radians, as light meets them, complex; both (n, layers, y, x)."""
+        """Transmissions of samples of these phases in radians, both (n, layers, y, x), as light meets them.
+
+        Complex; of squares with the rim that `elements.Square.mask` has.
+        """
         samples = phase_transmission(phases)
         if self.square is None:
             return samples
         mean, beyond = self._parted(samples)
-        return self.square.mask(mean, self._samples) + _small_squares(beyond)
+        return self.square.mask(mean, self._samples) + _small_squares(beyond, RIM * self._samples)
 
     def material(self, shares: Tensor) -> Tensor:
-        """What squares hold of a material at the samples of the light, of its shares in them, real: both (…, y, x)."""
+        """What squares hold of a material at the samples of the light, of its shares in samples (…, y, x), real.
+
+        With the rim that `elements.Square.spread` has.
+        """
         if self.square is None:
             return shares
         mean, beyond = self._parted(shares)
-        return self.square.spread(mean, self._samples) + _small_squares(beyond).real
+        return self.square.spread(mean, self._samples) + _small_squares(beyond, RIM * self._samples).real
 
     @cached_property
     def outlines(self) -> Tensor | float:
@@ -209,18 +215,20 @@ class PerturbedMasks:
         return flat.reshape(values.shape)
 
 
-def _small_squares(values: Tensor) -> Tensor:
-    """Squares as wide as a sample, of these values, without frequencies beyond the band of the samples: (…, y, x).
+def _small_squares(values: Tensor, rim: int) -> Tensor:
+    """Squares as wide as a sample, of these values (…, y, x), without frequencies beyond the band of the samples.
 
+    At the samples and a rim of so many on each side: (…, y + 2·rim, x + 2·rim).
     A product with the sinc of the square in Fourier space. As one of `elements.Square`'s sums over few neighbours it
     would miss 1 % of what changes from sample to sample.
     """
-    window = [fast_length(size + _APART) for size in values.shape[-2:]]
-    spectrum = torch.fft.fft2(values, s=window)
+    shape = [size + 2 * rim for size in values.shape[-2:]]
+    window = [fast_length(size + _APART) for size in shape]
+    spectrum = torch.fft.fft2(functional.pad(values, (rim, rim, rim, rim)), s=window)
     for dim, size in zip((-2, -1), window, strict=True):
         share = torch.sinc(torch.fft.fftfreq(size, dtype=torch.float64, device=values.device)).to(spectrum)
         spectrum = spectrum * (share[:, None] if dim == -2 else share)
-    squares: Tensor = torch.fft.ifft2(spectrum)[..., : values.shape[-2], : values.shape[-1]]
+    squares: Tensor = torch.fft.ifft2(spectrum)[..., : shape[0], : shape[1]]
     return squares
 
 

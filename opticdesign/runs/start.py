@@ -94,8 +94,13 @@ def take_over_run(folder: Path, design: Design, microscope: Microscope) -> dict[
     return {"run": source.folder.name, "checkpoint_sha256": digest, "parts": parts}
 
 
-def load_trained(run: Run, device: torch.device) -> tuple[Microscope, str]:
+def load_trained(run: Run, device: torch.device, accuracy: float | None = None) -> tuple[Microscope, str]:
     """The trained microscope of a complete run, and the SHA-256 of its checkpoint.
+
+    Args:
+        run: the run.
+        device: where it is to be.
+        accuracy: of the optics' reading; left out, the design's.
 
     Raises:
         UsageError: training has not come to its end.
@@ -107,6 +112,7 @@ def load_trained(run: Run, device: torch.device) -> tuple[Microscope, str]:
             remedy=resume_command(run.folder),
         )
     tensors, _, digest = run.load()
-    microscope = build_microscope(run.design)
+    optics = run.design.optics.model_copy(update={} if accuracy is None else {"accuracy": accuracy})
+    microscope = build_microscope(run.design.model_copy(update={"optics": optics}))
     load_weights(microscope, tensors)
     return microscope.to(device).eval(), digest

@@ -14,7 +14,7 @@ from opticdesign.errors import DesignError, UsageError
 from opticdesign.instrument.building import build_microscope, build_optics, build_process
 from opticdesign.instrument.diffractive_system import DiffractiveSystem
 from opticdesign.optics.detectors import mean_bins
-from opticdesign.optics.elements import DiffractiveElement, ThinLens, phase_transmission
+from opticdesign.optics.elements import RIM, DiffractiveElement, ThinLens, phase_transmission
 from opticdesign.optics.field import Grid
 from opticdesign.optics.hop import Hop
 from opticdesign.optics.materials import material
@@ -206,7 +206,8 @@ def test_neurons_of_half_a_wave_are_squares_of_two_samples_in_light_of_one() -> 
     assert optics.camera_grid == Grid((64, 128), (158.2e-9, 158.2e-9))
     assert optics.grid == Grid((32, 64), (316.4e-9, 316.4e-9))
     (element, *_) = optics.elements
-    assert (element.samples, element.grid) == (2, optics.camera_grid)
+    assert (element.samples, element.sampling) == (2, optics.camera_grid)
+    assert element.grid.shape == (64 + 4 * RIM, 128 + 4 * RIM)
     assert all(hop.band == tuple(side + 1 - side % 2 for side in hop.propagator.window.shape) for hop in optics.hops)
 
 

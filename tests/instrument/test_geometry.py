@@ -72,10 +72,10 @@ def test_more_samples_than_memory_holds_are_refused_with_what_to_change() -> Non
         suitable_samples(wide, 0.001)
 
 
-def test_equal_ways_share_a_hop_but_for_the_one_from_the_object() -> None:
-    first, second, third = layers(distances_m=(3.4e-6, 3.4e-6, 3.4e-6)).hops(2, 2.0)
-    assert first is not second
+def test_equal_ways_between_masks_share_a_hop() -> None:
+    first, second, third, last = layers(distances_m=(3.4e-6,) * 4).hops(2, 2.0)
     assert second is third
+    assert second not in (first, last)
     assert torch.equal(second.transfer, third.transfer)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -9,6 +11,7 @@ from opticdesign.instrument.diffractive_system import DiffractiveSystem
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.optics.detectors import (
     Detector,
+    cell_means,
     converted,
     mean_bins,
     poisson_quantile,
@@ -41,6 +44,19 @@ def test_mean_bins_equal_a_stack_of_2_by_2_mean_pools(binning: int, batch: tuple
     result = mean_bins(image, binning)
     assert tuple(result.shape) == (*batch, 32 // binning, 48 // binning)
     torch.testing.assert_close(result.flatten(), expected.flatten())
+
+
+def test_a_cell_reads_the_mean_of_the_intensity_between_samples_too() -> None:
+    """Waves of two samples, the shortest that an intensity has: their means over cells are known."""
+    rows, columns, turn = 32, 48, 2.0 * math.pi * 0.2499
+    y, x = (torch.arange(count * 2, dtype=torch.float64)[:, None] for count in (rows, columns))
+    intensity = (1.0 + 0.8 * torch.cos(2.0 * turn * y)) * (1.0 + 0.5 * torch.sin(1.3 * turn * x)).mT
+    found = cell_means(intensity, (2, 2))
+    bottom, left = (torch.arange(count + 1, dtype=torch.float64) * 2.0 - 0.5 for count in (rows, columns))
+    down = 1.0 + 0.8 * torch.sin(2.0 * turn * bottom).diff() / (4.0 * turn)
+    right = 1.0 - 0.5 * torch.cos(1.3 * turn * left).diff() / (2.6 * turn)
+    inside = slice(4, -4)
+    torch.testing.assert_close(found[inside, inside], (down[:, None] * right)[inside, inside], rtol=0.0, atol=3e-3)
 
 
 def test_mean_bins_keep_the_mean() -> None:

@@ -306,9 +306,9 @@ def test_heights_below_the_lowest_level_are_not_cut_off() -> None:
     masks, relief = layers._masks, layers._relief(None)
     phase_per_m = relief.slice_phase_rad * relief.slices / relief.depth_m
     noise = torch.randn(masks.grid.shape, generator=torch.Generator().manual_seed(0)) * 20e-9
-    fy, fx = masks.grid.frequencies_per_m()
+    fy, fx = relief.grid.frequencies_per_m()
     travels = torch.hypot(fy, fx) < 0.95 / relief.wavelength_m
-    wave = torch.ones(1, *masks.grid.shape, dtype=torch.complex64)
+    wave = torch.ones(1, *relief.grid.shape, dtype=torch.complex64)
 
     def change(behind: Callable[[Tensor], Tensor], height_m: Tensor) -> float:
         with torch.no_grad():

@@ -8,10 +8,11 @@ from opticdesign.optics.elements.element import Element, Mask, phase_transmissio
 from opticdesign.optics.elements.fourier_filter import FourierFilter, ring_means, ring_of_point, zernike_phase
 from opticdesign.optics.elements.lens import ThinLens, lens_phase
 from opticdesign.optics.elements.modulator import SpatialLightModulator, grey_of_phase, linear_lut
-from opticdesign.optics.elements.squares import Square
+from opticdesign.optics.elements.squares import RIM, Square
 from opticdesign.optics.elements.stack import ElementStack
 
 __all__ = [
+    "RIM",
     "AmplitudeMask",
     "Aperture",
     "DiffractiveElement",

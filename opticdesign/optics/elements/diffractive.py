@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
 from opticdesign.optics.elements.element import Mask, Quantiser, phase_transmission, start_of
-from opticdesign.optics.elements.squares import Square
+from opticdesign.optics.elements.squares import RIM, Square
 from opticdesign.optics.field import Grid
 from opticdesign.optics.relief import Relief
 
@@ -25,7 +25,7 @@ class DiffractiveElement(Mask):
     and one of many turns disperses the more.
 
     Args:
-        grid: sampling of the field.
+        grid: sampling of the field; around squares it has a rim of opaque neurons, see `Square.mask`.
         phase_rad: initial phase in radians at the design wavelength, one a neuron; zero when left out.
         primary: what is learned. Heights are metres: their learning rate is that of a phase times λ/(2π(n − n₀)).
         relief: material, medium and design wavelength; without it phases are the same at all wavelengths.
@@ -50,7 +50,8 @@ class DiffractiveElement(Mask):
     ) -> None:
         super().__init__(grid)
         self.primary, self.relief, self.samples, self.square = primary, relief, samples, square
-        start = start_of(phase_rad, (grid.shape[0] // samples, grid.shape[1] // samples), "phase")
+        rims = 0 if square is None else 2 * RIM
+        start = start_of(phase_rad, (grid.shape[0] // samples - rims, grid.shape[1] // samples - rims), "phase")
         if primary == "height":
             self.height_m = nn.Parameter(self._known_relief().height_of_phase(start))
         else:
@@ -60,6 +61,16 @@ class DiffractiveElement(Mask):
     def pitch_m(self) -> tuple[float, float]:
         """Distance between neurons along y and x, metres."""
         return self.grid.pitch_m[0] * self.samples, self.grid.pitch_m[1] * self.samples
+
+    @property
+    def sampling(self) -> Grid:
+        """The samples of the neurons alone."""
+        ny, nx = self.learned.shape
+        return self.grid.with_shape((ny * self.samples, nx * self.samples))
+
+    @property
+    def extent_m(self) -> tuple[float, float]:  # noqa: D102 (documented on the base)
+        return self.sampling.extent_m
 
     @property
     def learned(self) -> nn.Parameter:
@@ -91,7 +102,7 @@ class DiffractiveElement(Mask):
         return self.phase(process) if self.samples == 1 and self.square is None else self.transmission(process)
 
     def sampled(self, values: Tensor) -> Tensor:
-        """Values of neurons (…, y, x) on the grid of the field."""
+        """Values of neurons (…, y, x) at their samples."""
         if self.samples == 1:
             return values
         return values.repeat_interleave(self.samples, -2).repeat_interleave(self.samples, -1)

@@ -66,6 +66,11 @@ class Element(nn.Module, ABC):
         super().__init__()
         self.grid = grid
 
+    @property
+    def extent_m(self) -> tuple[float, float]:
+        """Height and width in metres."""
+        return self.grid.extent_m
+
     @abstractmethod
     def forward(self, field: Tensor) -> Tensor:
         """The field behind the element, same shape and type."""

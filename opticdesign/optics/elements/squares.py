@@ -4,7 +4,11 @@ A mask of squares is t(x) = Σ tₙ·rect((x − n·p)/w). Its spectrum is the s
 square, and it has no end; but light whose spectrum ends at ±1/2q is changed, within that same band, by the mask's
 frequencies below 1/q alone. So a mask sampled k times a neuron stands for light of half as many samples exactly once
 what lies beyond its own band ±k/2p is taken out. Each square then becomes a difference of two sine integrals, which at
-the samples differs little from the square and decays fast.
+the samples differs little from the square and decays fast. What of the outermost ones lies beyond the mask is kept in a
+rim of opaque neurons around it: cut off there, a mask of 40² neurons would change the reading by 0.3 %, and the effect
+of a shift by 3 %.
+
+The same sums the other way round are what a camera reads: means over squares of an intensity that its samples carry.
 """
 
 from __future__ import annotations
@@ -19,8 +23,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Square", "square_weights"]
+__all__ = ["RIM", "Square", "means_along", "square_weights"]
 
+RIM = 1  # opaque neurons around a mask, on each side
 _REACH = 4  # neurons to either side; of a square as wide as the pitch what is left is 2e-4
 _BLOCK = 32  # neurons that one product of matrices takes: enough to be one
 
@@ -56,21 +61,21 @@ class Square:
     clear_gaps: bool = False
 
     def mask(self, transmission: Tensor, samples: int) -> Tensor:
-        """The transmission of squares at samples of the light, differentiable; around the mask all is opaque.
+        """The transmission of squares at samples of the light and of an opaque rim around them, differentiable.
 
         Args:
             transmission: complex, one a neuron (…, y, x).
             samples: samples across a neuron, along each axis, twice as many as the light needs.
 
         Returns:
-            Complex (…, y·samples, x·samples).
+            Complex (…, (y + 2)·samples, (x + 2)·samples).
         """
         if self.clear_gaps and self.fill_factor < 1.0:
             return self.spread(transmission - 1.0, samples) + self.clear(transmission, samples)
         return self.spread(transmission, samples)
 
     def spread(self, values: Tensor, samples: int) -> Tensor:
-        """Squares of these values, one a neuron (…, y, x), nothing between and around: (…, y·samples, x·samples)."""
+        """Squares of these values, one a neuron (…, y, x), nothing between and around; shapes as of `mask`."""
         return _spread(values, square_weights(samples, math.sqrt(self.fill_factor)))
 
     def clear(self, like: Tensor, samples: int) -> Tensor:
@@ -79,12 +84,22 @@ class Square:
         return _spread(ones, square_weights(samples)) if self.clear_gaps else self.spread(ones, samples)
 
     def slits(self, transmission: Tensor, samples: int) -> Tensor:
-        """The same in one dimension: complex (…, x) to (…, x·samples), opaque between slits."""
-        return _along(transmission, square_weights(samples, math.sqrt(self.fill_factor)).to(transmission))
+        """The same in one dimension: complex (…, x) to (…, (x + 2)·samples), opaque between slits."""
+        weights = square_weights(samples, math.sqrt(self.fill_factor)).to(transmission)
+        return _along(torch.nn.functional.pad(transmission, (RIM, RIM)), weights)
+
+
+def means_along(intensity: Tensor, samples: int) -> Tensor:
+    """Means of an intensity over squares of some samples, along the last axis: real (…, x·samples) to (…, x).
+
+    Of the intensity that the samples stand for, whose frequencies end with theirs: exact, but that it is dark beyond.
+    """
+    return _back_along(intensity, square_weights(samples).to(intensity) / samples)
 
 
 def _spread(values: Tensor, weights: Tensor) -> Tensor:
-    result: Tensor = _Spread.apply(values, weights.to(values.device, values.dtype))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    rimmed = torch.nn.functional.pad(values, (RIM, RIM, RIM, RIM))
+    result: Tensor = _Spread.apply(rimmed, weights.to(values.device, values.dtype))  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return result
 
 
