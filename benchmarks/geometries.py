@@ -23,7 +23,7 @@ from scipy.fft import next_fast_len
 
 from opticdesign.instrument.geometry import Layers, suitable_paddings
 from opticdesign.optics.cascade import cascade
-from opticdesign.optics.elements import Square
+from opticdesign.optics.elements import RIM, Square
 from opticdesign.optics.field import phasor
 
 __all__ = ["ACCURACY", "Found", "random_layers", "tried"]
@@ -110,8 +110,9 @@ def _reading(field: Complex, pixel: int) -> NDArray[np.float64]:
 
 def _linear(field: Complex, layers: Layers, index: int) -> Complex:
     """A hop of light whose band is ±1/2·pitch, by linear convolution on a window three times as wide as both planes."""
-    (ny, nx), z, wavelength_m = layers.neurons, layers.distances_m[index], layers.wavelength_m
-    first = index == 0
+    z, wavelength_m, rims = layers.distances_m[index], layers.wavelength_m, 2 * RIM
+    first, last = index == 0, index == len(layers.distances_m) - 1
+    ny, nx = (count if last else count + rims for count in layers.neurons)
     both = [n + side // (1 if first else 2) for n, side in zip((ny, nx), field.shape, strict=True)]
     reaches = [_reach(pitch, wavelength_m, z) for pitch in layers.pitch_m]
     spherical = z >= 2.0 * wavelength_m and all(r >= n / 2.0 - 1.0 for r, n in zip(reaches, both, strict=True))
