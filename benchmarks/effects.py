@@ -3,9 +3,9 @@
     python -m benchmarks.effects
 
 The effect of an error is the change of the camera's reading. Each is computed twice: by the optics that tolerance
-studies and vaccination use, and by two independent simulations, without the error and with it
-(`verification.second_opinion`: double precision, windows, samples and methods of its own, masks as squares at their
-places). Masks are random, objects smooth; the table is in Markdown.
+studies use, at the accuracy that they take them at, and by two independent simulations, without the error and with it:
+of layers by brute force (`benchmarks.linear_light`), of filters by `verification.second_opinion`. Masks are random,
+objects smooth; the table is in Markdown.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.linear_light import Stack, light_on_camera
 from opticdesign.design import D2NNOptics, Design, Tolerance, load_design
 from opticdesign.instrument.building import build_optics, build_process
 from opticdesign.optics.detectors import mean_bins
@@ -30,6 +31,7 @@ from opticdesign.perturbed.patterns import NO_PATTERN
 from opticdesign.perturbed.sample import Sample
 from opticdesign.perturbed.space import build_space
 from opticdesign.runs.patches import object_window
+from opticdesign.tolerance.running.worker import FINER
 from opticdesign.verification.second_opinion import MaskInFile, mask_size_m, second_opinion
 
 __all__ = ["GEOMETRIES", "Effect", "effect_of", "errors_of", "instrument"]
@@ -37,9 +39,8 @@ __all__ = ["GEOMETRIES", "Effect", "effect_of", "errors_of", "instrument"]
 _DESIGNS = Path(__file__).parents[1] / "designs"
 _LAMBDA = 632.8e-9  # metres
 _MEMORY = 12_000_000_000  # bytes
-_ROOM = 8.0  # of windows over linear convolution: changes of gaps and wavelength are those of the steepest waves
-_ROOM_OF_WIDE = 2.0  # which wide neurons do not send
 _ERRORS = {"layer_shift": {"range": "100 um"}, "gap": {"range": "100 um"}, "wavelength": {"range": 0.05}}
+Reals = NDArray[np.float64]
 _GAPS = ("input_gap", "layer_gap", "detector_gap")
 _LAYERS: dict[str, Any] = {"layers": 2, "cell": None, "start": "random"}
 _FILTER: dict[str, Any] = {"mode": "phase", "radius": None, "rings": False, "start": "random"}
@@ -88,11 +89,13 @@ class Effect:
     off: float
 
 
-def instrument(name: str, accuracy: float = 0.01) -> Design:
-    """A small design of one of the geometries, of an accuracy, with the errors tried here."""
+def instrument(name: str, accuracy: float | None = None) -> Design:
+    """A small design of one of the geometries, of an accuracy or that of studies, with the errors tried here."""
     file = "lff64.toml" if name.startswith("filter") else "d2nn5.toml"
     design = load_design(_DESIGNS / file, ["detector.binning=4"])
-    optics = design.optics.model_copy(update={**GEOMETRIES[name], "accuracy": accuracy})
+    optics = design.optics.model_copy(
+        update={**GEOMETRIES[name], "accuracy": accuracy or FINER * design.optics.accuracy}
+    )
     return design.model_copy(update={"optics": optics, "tolerance": Tolerance.model_validate(_ERRORS)})
 
 
@@ -127,7 +130,7 @@ def effect_of(design: Design, parameter: str, value: float) -> Effect:
                 design.detector.binning,
             )
             .double()
-            .numpy()
+            .numpy()[0]
             for point in points
         ]
     made = optics.detached_phases().double().numpy()
@@ -146,10 +149,10 @@ def _sample(design: Design) -> Sample:
     return Sample(torch.polar(torch.ones(1, *shape), phase[None]), phase[None])
 
 
-def _built(design: Design, phases_rad: NDArray[np.float64], sample: Sample, parameter: str, value: float) -> Any:
-    """The camera's reading of an instrument that is built with the error (images, y, x)."""
-    optics, light, shift, turns = design.optics, design.light, [0.0] * len(phases_rad), 1.0
-    fields = sample.fields.numpy()
+def _built(design: Design, phases: Reals, sample: Sample, parameter: str, value: float) -> Reals:
+    """The camera's reading of an instrument that is built with the error (pixels along y and x)."""
+    optics, light, shift, turns = design.optics, design.light, [0.0] * len(phases), 1.0
+    field = sample.fields.numpy()[0].astype(np.complex128)
     if parameter.startswith("gap"):
         key = _GAPS[int(parameter.split()[1]) - 1]
         optics = optics.model_copy(update={key: getattr(optics, key) + value})
@@ -160,22 +163,31 @@ def _built(design: Design, phases_rad: NDArray[np.float64], sample: Sample, para
         relief, medium = (material(name) for name in (design.fabrication.material, design.fabrication.medium))
         steps = [relief.index(each.wavelength) - medium.index(each.wavelength) for each in (design.light, light)]
         turns = steps[1] / steps[0] / (1.0 + value)
-        fields = np.exp(1j * sample.phase_rad.double().numpy() / (1.0 + value))
-    changed = design.model_copy(update={"optics": optics, "light": light})
-    size = mask_size_m(design)  # the mask stays as it was made
-    masks = [MaskInFile(phase * turns, size, (0.0, by)) for phase, by in zip(phases_rad, shift, strict=True)]
-    samples, room = None, _ROOM_OF_WIDE
-    if isinstance(optics, D2NNOptics) and optics.pitch <= _LAMBDA:
-        samples, room = round(4.0 * optics.pitch / _LAMBDA), _ROOM
-    intensity = second_opinion(changed, masks, fields, samples, _MEMORY, room).intensity
-    return mean_bins(torch.from_numpy(intensity), design.detector.binning).numpy()
+        field = np.exp(1j * sample.phase_rad.double().numpy()[0] / (1.0 + value))
+    binning = design.detector.binning
+    if isinstance(optics, D2NNOptics):
+        stack = Stack(
+            phases * turns,
+            optics.pitch,
+            [optics.input_gap, *[optics.layer_gap] * (optics.layers - 1), optics.detector_gap],
+            light.wavelength,
+            optics.sample_pitch,
+            (optics.shape[0] // binning, optics.shape[1] // binning),
+            optics.sample_pitch * binning,
+            shift,
+        )
+        return light_on_camera(stack, field)
+    changed, size = design.model_copy(update={"optics": optics, "light": light}), mask_size_m(design)
+    masks = [MaskInFile(phase * turns, size, (0.0, by)) for phase, by in zip(phases, shift, strict=True)]
+    intensity = second_opinion(changed, masks, field[None], None, _MEMORY).intensity
+    return np.asarray(mean_bins(torch.from_numpy(intensity), binning)[0])
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="geometries whose names begin so", default="")
-    parser.add_argument("--accuracy", type=float, help="optics.accuracy of the design", default=0.01)
+    parser.add_argument("--accuracy", type=float, help="optics.accuracy, in the place of that of studies", default=None)
     arguments = parser.parse_args()
     print("| optics | error | change of the reading | off by, of the change |\n|---|---|---|---|")
     for name in GEOMETRIES:

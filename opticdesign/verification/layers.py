@@ -23,6 +23,7 @@ _ARRAYS = 5  # of a window in memory at once, beside one for each field
 _ZONES = 4.0  # over which frequencies fade
 _LEAST_FADING = 1.25  # how far frequencies fade at least, where samples are too coarse for a kernel
 _WIDEST = 4.0  # of a window over the widest plane; beyond, the kernel is sampled
+_ROOM = 1.25  # of a window over the linear convolution: between its samples light ends in waves that reach beyond them
 _SLICES = 2  # of a relief for each of its levels, at least
 _THINNEST = 6  # slices of a relief in a wavelength in vacuum, at least
 
@@ -39,9 +40,8 @@ class Layers:
         samples: int | None,
         memory_bytes: int,
         fields: int,
-        room: float,
     ) -> None:
-        self.design, self.optics, self.masks, self.room = design, optics, masks, room
+        self.design, self.optics, self.masks = design, optics, masks
         self.wavelength, self.width = medium_wavelength(design), math.sqrt(optics.fill_factor)
         self.heights = _heights(design)
         depth = self.heights.depth if optics.model == "bpm" else 0.0
@@ -110,7 +110,7 @@ class Layers:
         """Width of the window along an axis."""
         needed = [2.0 * max(2.0 * half[axis] for half in self.halves)]
         for number in range(len(self.distances)):
-            linear = self.room * 2.0 * self._reach(number, axis)
+            linear = _ROOM * 2.0 * self._reach(number, axis)
             needed.append(linear if self._sampled(number) else self._fades(number, axis))
         return max(needed)
 

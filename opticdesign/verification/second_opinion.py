@@ -41,7 +41,6 @@ from opticdesign.verification.mask_in_file import MaskInFile, SecondOpinion, mas
 __all__ = ["MaskInFile", "SecondOpinion", "mask_size_m", "masks_of_design", "second_opinion"]
 
 _MEMORY = 1_500_000_000  # bytes
-_ROOM = 1.25  # of a window over the linear convolution: between its samples light ends in waves that reach beyond them
 
 
 def second_opinion(
@@ -50,7 +49,6 @@ def second_opinion(
     fields: npt.NDArray[np.complexfloating],
     samples: int | None = None,
     memory_bytes: int = _MEMORY,
-    room: float = _ROOM,
 ) -> SecondOpinion:
     """The light on the camera of a design, with masks as files have them.
 
@@ -61,8 +59,6 @@ def second_opinion(
             Behind a filter neighbours go on as the field's mean, and what repeats is the same again and again.
         samples: least samples across a neuron; left out, as many as steep light needs, and as memory holds.
         memory_bytes: what may be used.
-        room: width of the windows between layers over that of the linear convolution: as steep waves leave them, the
-            field between its samples is right but for these.
 
     Raises:
         UsageError: planes that do not fit that memory, or another number of masks than light passes.
@@ -74,4 +70,4 @@ def second_opinion(
         raise UsageError(f"{len(masks)} masks", expected=f"the {expected} that light passes")
     if isinstance(optics, FilterOptics):
         return behind_filter(design, optics, masks[0], light)
-    return Layers(design, optics, masks, light.shape[1:], samples, memory_bytes, len(light), room).opinion(light)
+    return Layers(design, optics, masks, light.shape[1:], samples, memory_bytes, len(light)).opinion(light)
