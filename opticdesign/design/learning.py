@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -11,6 +12,7 @@ from opticdesign.design.fields import (
     Factor,
     Fraction,
     Name,
+    OneOf,
     Part,
     StepNumber,
     Table,
@@ -28,9 +30,14 @@ from opticdesign.design.rules import (
     refuse,
 )
 from opticdesign.design.tolerance_rules import check_vaccinated
+from opticdesign.plugins import Plugins, function
 from opticdesign.units import Angle, Length
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = [
+    "MORE_LOSSES",
     "Augmentation",
     "Data",
     "DataTables",
@@ -43,6 +50,11 @@ __all__ = [
     "Training",
     "Vgg19Spec",
 ]
+
+
+_LOSSES = ("intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge")
+MORE_LOSSES: Plugins[Callable[[Tensor, Tensor], Tensor]] = Plugins("opticdesign.losses", "loss", function, _LOSSES)
+"""Losses of other packages: a scalar of a decoder's image and its target, both phase over 2π (batch, y, x)."""
 
 
 class SyntheticData(Table):
@@ -141,9 +153,7 @@ class Stage(Table):
         examples=[["optics", "decoder"]],
         json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
-    loss: Literal["intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge"] = Field(
-        description="loss", examples=["l1"]
-    )
+    loss: Annotated[str, OneOf(lambda: (*_LOSSES, *MORE_LOSSES.names()))] = Field(description="loss", examples=["l1"])
     steps: int = Field(ge=1, le=10_000_000, description="optimiser steps, 1 to 10 million", examples=[100])
     optics_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.01])
     decoder_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.002])

@@ -51,7 +51,6 @@ __all__ = [
 
 PROBLEMS = "design_problems"
 """Type of the pydantic error that carries our own problems in its context."""
-_POOLINGS = 3  # of the U-Net
 _PARTS = 'one or both of "optics", "decoder"'
 _BEFORE_DECODER = ("intensity-l1", "linear-probe")  # losses of the light alone
 
@@ -221,7 +220,7 @@ def check_parts(design: Design) -> list[DesignProblem]:
             problems.append(
                 DesignProblem(f"{key}.loss, decoder.kind", "this loss needs a decoder", value, expected, remedy)
             )
-        if stage.loss == "ridge" and design.decoder.kind != "none" and not design.decoder.reader:
+        if stage.loss == "ridge" and design.decoder.kind != "none" and not design.decoder.with_reader:
             message, remedy = "this decoder has no linear reader to fit", "set decoder.reader = true"
             keys = f"{key}.loss, decoder.reader"
             problems.append(DesignProblem(keys, message, '"ridge", false', "a decoder with a reader", remedy))
@@ -351,17 +350,17 @@ def check_camera(camera: DetectorSpec) -> list[DesignProblem]:
 
 
 def check_detector(design: Design) -> list[DesignProblem]:
-    """Whole camera pixels, as many as the poolings of a U-Net need."""
+    """Whole camera pixels, as many as a decoder that halves them needs."""
     (rows, columns), binning = design.optics.neurons, design.detector.binning
     samples = design.optics.shape[0] // rows
-    pools = 2**_POOLINGS if design.decoder.kind == "unet" else 1
+    pools = 2**design.decoder.halvings
     multiple = binning * pools // math.gcd(binning * pools, samples)
     if rows % multiple == 0 and columns % multiple == 0:
         return []
     whole = rows * samples % binning == 0 and columns * samples % binning == 0
     pixels = (
         f"{rows * samples // binning} × {columns * samples // binning} pixels, which the decoder cannot halve "
-        f"{_POOLINGS} times"
+        f"{design.decoder.halvings} times"
     )
     near = ", ".join(str(max(1, round(side / multiple)) * multiple) for side in (rows, columns))
     return [

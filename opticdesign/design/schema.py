@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from opticdesign.design.exporting import Export
 from opticdesign.design.fields import Name, Table
-from opticdesign.design.instrument import Decoder, DetectorSpec, Fabrication, Light, Optics, SlmPanel
+from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, Optics, SlmPanel
 from opticdesign.design.learning import Data, Evaluation, Training
 from opticdesign.design.mask_rules import check_feature, check_relief
 from opticdesign.design.rules import (
@@ -62,7 +62,7 @@ class Design(Table):
     optics: Optics
     fabrication: Fabrication
     detector: DetectorSpec
-    decoder: Decoder
+    decoder: DecoderSpec
     data: Data
     training: Training
     evaluation: Evaluation = Evaluation()

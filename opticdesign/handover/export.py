@@ -31,7 +31,7 @@ from opticdesign.handover.manifest import (
     read_exported,
     sha256,
 )
-from opticdesign.handover.plugins import load_plugins
+from opticdesign.plugins import Plugins, instance
 from opticdesign.storage import sha256_file
 
 __all__ = [
@@ -210,13 +210,16 @@ class ExporterCheck:
         return not self.problems
 
 
+_EXPORTERS: Plugins[Exporter] = Plugins("opticdesign.exporters", "exporter", instance("summary", "usual", "write"))
+
+
 def exporters() -> dict[str, Exporter]:
     """All installed exporters by name.
 
     Raises:
         UsageError: none is installed, or one cannot be loaded.
     """
-    return load_plugins("opticdesign.exporters", "exporter")
+    return _EXPORTERS.installed()
 
 
 def export_design(job: ExportJob, names: Sequence[str], folder: Path, provenance: Mapping[str, JsonValue]) -> Manifest:

@@ -20,7 +20,7 @@ from opticdesign.instrument.building import build_process, camera_period
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.learning.adversary import Adversary, build_perceptual
 from opticdesign.learning.distributed import ALONE, Workers
-from opticdesign.learning.objectives import OBJECTIVES, has_diverged, l1
+from opticdesign.learning.objectives import has_diverged, l1, objectives
 from opticdesign.learning.probe import linear_probe_error
 from opticdesign.learning.schedule import Leg, legs_of, rate_factor, temperature
 from opticdesign.optics.elements.element import Quantiser
@@ -86,7 +86,7 @@ class Trainer:
 
     Raises:
         DataError: the weights of the perceptual loss cannot be read.
-        UsageError: the processes cannot share the batches of a step.
+        UsageError: the processes cannot share the batches of a step, or another package's loss cannot be loaded.
     """
 
     def __init__(
@@ -109,8 +109,9 @@ class Trainer:
         self._vaccine = Vaccine(design) if any(leg.stage.vaccinated for leg in self._legs) else None
         self._optimiser: torch.optim.Adam | None = None
         self._adversary: Adversary | None = None
-        generative = any(leg.stage.loss == "gan" for leg in self._legs)
-        self.perceptual = build_perceptual(design) if generative else None
+        losses = {leg.stage.loss for leg in self._legs}
+        self._objectives = objectives(losses)
+        self.perceptual = build_perceptual(design) if "gan" in losses else None
         self._average: AveragedModel | None = None
         if design.training.ema and microscope.decoder is not None:
             mean = get_ema_multi_avg_fn(design.training.ema)  # type: ignore[no-untyped-call]  # as torch leaves it
@@ -258,7 +259,7 @@ class Trainer:
         image = microscope.decode(reading)
         if self._adversary is not None:
             return self._adversary.loss(image, target), image, target
-        return OBJECTIVES[stage.loss](image, target), image, target
+        return self._objectives[stage.loss](image, target), image, target
 
     def _batch(self, batch: int) -> PatchSet:
         """The patches of a batch, on the device."""
