@@ -226,6 +226,8 @@ def verify(
     checks = verify_files(folder, levels.numpy(), process, None if openings is None else openings.numpy())
     if openings is not None and all(check.readback is None or check.readback.openings is None for check in checks):
         problems.append("manifest.json: no exported file holds the learned amplitude; export a layout (--gds) as well")
+    if all(check.one_way for check in checks):
+        problems.append("manifest.json: no exported format is ever read back; export one that is as well (--gds)")
     data = run_data(run, data_changed)
     measure = _measurement(run, microscope, patch_set(data.split.test, run.design, patches))
     made = None if openings is None else (openings / halftone**2).float()
@@ -236,7 +238,12 @@ def verify(
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
     problems += size_problems(run.design, checks)
-    notes = [*data.notes, *(f"{name}: no size was read, the design's is taken" for name in unscaled(checks))]
+    one_way = [check for check in checks if check.one_way]
+    notes = [
+        *data.notes,
+        *(f"{check.exporter}: a format that is never read back; only its hashes were compared" for check in one_way),
+        *(f"{name}: no size was read, the design's is taken" for name in unscaled(checks)),
+    ]
     opinions: list[IndependentModel] = []
     if independent > 0:
         shown = patch_set(data.split.test, run.design, independent)

@@ -37,8 +37,10 @@ def stages_of(prepared: Prepared) -> tuple[StageMetrics, ...]:
             note = error.message
         else:
             problems = "; ".join((*found.problems, *(line for check in found.checks for line in check.problems)))
-            stages = [_stage(stage, problems if stage.name.startswith("read back") else "") for stage in found.stages]
-            return tuple(stages)
+            if any(check.readback for check in found.checks):
+                named = ((stage, problems if stage.name.startswith("read back") else "") for stage in found.stages)
+                return tuple(_stage(*one) for one in named)
+            note = problems
     return (*map(_stage, made_stages(run, device, images, changed)), StageMetrics("read back", {}, note))
 
 
