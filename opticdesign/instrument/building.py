@@ -237,4 +237,4 @@ def build_microscope(design: Design) -> Microscope:
         bits=camera.bits,
     )
     precision = torch.bfloat16 if design.training.precision == "bfloat16" else torch.float32
-    return Microscope(build_optics(design), detector, build_decoder(design), precision)
+    return Microscope(build_optics(design), detector, build_decoder(design), build_process(design), precision)

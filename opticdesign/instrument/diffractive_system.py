@@ -118,7 +118,7 @@ class DiffractiveSystem(OpticalSystem):
 
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: D102 (documented on the base)
         elements = self.train_of(len(self.elements))[first:last]
-        return [*(parameter for element in elements for parameter in element.parameters()), self.powers]
+        return [parameter for element in elements for parameter in element.parameters()]
 
     def average_gradients(self) -> None:
         """Replace each mask's gradient by its mean over all its cells."""

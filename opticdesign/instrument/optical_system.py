@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
@@ -24,14 +23,14 @@ class OpticalSystem(nn.Module, ABC):
         camera_grid: samples of the light on the camera, over the field of view; a whole number of them in one of the
             image.
         mask_pitch_m: height and width of the smallest part of a mask, metres.
-        layers: number of masks.
+        mask_count: number of masks.
 
     Raises:
         UsageError: grids that do not fit together.
     """
 
     def __init__(
-        self, grid: Grid, object_grid: Grid, camera_grid: Grid, mask_pitch_m: tuple[float, float], layers: int
+        self, grid: Grid, object_grid: Grid, camera_grid: Grid, mask_pitch_m: tuple[float, float], mask_count: int
     ) -> None:
         super().__init__()
         self.grid, self.object_grid, self.camera_grid, self.mask_pitch_m = grid, object_grid, camera_grid, mask_pitch_m
@@ -45,9 +44,7 @@ class OpticalSystem(nn.Module, ABC):
                 expected="as many more samples of the object on both sides, and whole numbers of the light's in one",
                 remedy="choose other grids",
             )
-        # scale of the all-optical image against phase over 2π, one for each number of layers that light may pass; it
-        # belongs to that objective, not to the hardware
-        self.powers = nn.Parameter(torch.ones(layers))
+        self.mask_count = mask_count
 
     @property
     @abstractmethod
@@ -100,7 +97,7 @@ class OpticalSystem(nn.Module, ABC):
         return values
 
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: ARG002 (a single mask has no choice)
-        """The parameters of masks first … last − 1, counted from 0, and the output powers."""
+        """The parameters of masks first … last − 1, counted from 0."""
         return list(self.parameters())
 
     def intensity(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
@@ -125,7 +122,3 @@ class OpticalSystem(nn.Module, ABC):
         intensity = output.real**2 + output.imag**2
         fine = [of // by for of, by in zip(self.camera_grid.shape, self.grid.shape, strict=True)]
         return cell_means(intensity, (fine[0], fine[1]))
-
-    def power(self, crossed: int | None = None) -> Tensor:
-        """Square of the learned output power P: what the all-optical image is |A_out|² times."""
-        return self.powers[(crossed or self.crossed) - 1] ** 2

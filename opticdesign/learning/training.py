@@ -16,7 +16,7 @@ from opticdesign.design import Design
 from opticdesign.errors import DivergenceError, UsageError
 from opticdesign.fabrication.penalties import narrow_parts, total_variation
 from opticdesign.fabrication.rounding import GumbelRounding, SoftRounding
-from opticdesign.instrument.building import build_process, camera_period
+from opticdesign.instrument.building import camera_period
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.learning.adversary import Adversary, build_perceptual
 from opticdesign.learning.distributed import ALONE, Workers
@@ -104,9 +104,9 @@ class Trainer:
         self._first_loss: float | None = None  # of the present leg, or since training was continued in it
         self._draw_batch, self._workers = draw_batch, workers
         self._shared = workers.share(design.training.accumulate)
-        self._process = build_process(design)
+        self._process = microscope.process
         self._legs = legs_of(design)
-        self._vaccine = Vaccine(design) if any(leg.stage.vaccinated for leg in self._legs) else None
+        self._vaccine = Vaccine(design, microscope.process) if any(leg.stage.vaccinated for leg in self._legs) else None
         self._optimiser: torch.optim.Adam | None = None
         self._adversary: Adversary | None = None
         losses = {leg.stage.loss for leg in self._legs}
@@ -127,7 +127,7 @@ class Trainer:
         if self._average is None:
             return self.microscope
         kept = self.microscope
-        return Microscope(kept.optics, kept.detector, self._average.module, kept.precision)
+        return Microscope(kept.optics, kept.detector, self._average.module, kept.process, kept.precision)
 
     def steps(self) -> Iterator[StepReport]:
         """Train from the present position to the end, yielding after each step.
@@ -251,7 +251,8 @@ class Trainer:
         microscope, stage = self.microscope, leg.stage
         if stage.loss == "intensity-l1":
             patches = self._batch(batch)
-            image = microscope.optics.power(leg.crossed) * self._intensity(leg, patches, batch)
+            crossed = leg.crossed or microscope.optics.crossed
+            image = microscope.brightness(self._intensity(leg, patches, batch), crossed)
             return l1(image, patches.targets), image, patches.targets
         reading, target = self._reading(leg, batch)
         if stage.loss == "linear-probe":
@@ -287,7 +288,8 @@ class Trainer:
         learned: list[tuple[list[nn.Parameter], float | None]] = []
         if "optics" in stage.train:
             last = leg.last or leg.crossed or optics.crossed
-            learned.append((optics.learned(leg.first, last), stage.optics_rate))
+            brightness = self.microscope.brightness.parameters()
+            learned.append(([*optics.learned(leg.first, last), *brightness], stage.optics_rate))
         if "decoder" in stage.train and decoder is not None:
             learned.append((list(decoder.parameters()), stage.decoder_rate))
         for parameters, _ in learned:

@@ -20,7 +20,7 @@ from opticdesign.data import PatchSet, Split
 from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
 from opticdesign.figures import draw_comparison, draw_field, draw_panel, draw_profiles
-from opticdesign.instrument.building import build_microscope, build_process
+from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.evaluation import METRICS, Score, interval
@@ -198,12 +198,12 @@ def _trained_floor(
 
 
 def fit_power(microscope: Microscope, design: Design, split: Split) -> None:
-    """Give optics without a decoder the output power whose image P²I of the training data is nearest to φ/2π."""
+    """Give a microscope without a decoder the brightness whose image P²I of the training data is nearest to φ/2π."""
     patches = patch_set(split.train, design, TEST_PATCHES)
-    readings, _ = reconstruct(microscope, patches.fields, build_process(design), design.training.seed)
+    readings, _ = reconstruct(microscope, patches.fields, microscope.process, design.training.seed)
     scale = (readings * patches.targets).sum() / readings.square().sum()
     with torch.no_grad():
-        microscope.optics.powers.fill_(scale.clamp(min=0.0).sqrt())
+        microscope.brightness.powers.fill_(scale.clamp(min=0.0).sqrt())
 
 
 def _row(name: str, scores: ImageScores, seed: int) -> Row:
@@ -230,7 +230,7 @@ def _write(run: Run, result: Evaluation) -> None:
 def _draw(run: Run, microscope: Microscope, shown: PatchSet, judged: dict[str, Judged]) -> None:
     title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}: test"
     folder, pitch_m = run.folder / "evaluation", run.design.optics.sample_pitch
-    readings, images = reconstruct(microscope, shown.fields, build_process(run.design), run.design.training.seed)
+    readings, images = reconstruct(microscope, shown.fields, microscope.process, run.design.training.seed)
     draw_panel(folder / "patches.png", shown.objects, shown.targets, readings, images, pitch_m, f"{title} patches")
     systems = {name: found.images[: len(images)] for name, found in judged.items()}
     draw_comparison(folder / "comparison.png", shown.targets, systems, pitch_m, f"{title} patches")

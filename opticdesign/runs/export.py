@@ -15,10 +15,8 @@ from torch import Tensor
 
 from opticdesign.data import PatchSet
 from opticdesign.errors import RunError, StorageError, UsageError
-from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.handover.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.handover.manifest import Manifest, load_manifest
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.evaluation import image_scores
@@ -92,8 +90,8 @@ def exports_folder(run: Run, to: Path | None) -> Path:
     return to or run.folder / "exports"
 
 
-def _levels(microscope: Microscope, process: FabricationProcess) -> Tensor:
-    return process.level_of_phase(microscope.optics.detached_phases().cpu())
+def _levels(microscope: Microscope) -> Tensor:
+    return microscope.process.level_of_phase(microscope.optics.detached_phases().cpu())
 
 
 def _openings(microscope: Microscope, halftone: int) -> Tensor | None:
@@ -108,12 +106,12 @@ def export_job(run: Run) -> tuple[ExportJob, str]:
     Raises:
         UsageError: an unfinished run, or masks that no format can hold.
     """
-    process, spec = build_process(run.design), run.design.export
     microscope, digest = load_trained(run, _CPU)
+    process, spec = microscope.process, run.design.export
     openings = _openings(microscope, spec.layout.halftone)
     job = ExportJob(
         name=run.design.name,
-        levels=_levels(microscope, process).numpy().astype(np.uint8),
+        levels=_levels(microscope).numpy().astype(np.uint8),
         process=process,
         pitch_m=microscope.optics.mask_pitch_m,
         two_pi_grey=run.design.slm.two_pi_grey,
@@ -157,7 +155,6 @@ def made_stages(
         UsageError: an unfinished run.
         RunError: other data files than it was trained on, unless `data_changed` says so.
     """
-    process = build_process(run.design)
     microscope, _ = load_trained(run, device)
     phases, amplitudes = microscope.optics.detached_phases(), microscope.optics.amplitudes()
     halftone = run.design.export.layout.halftone
@@ -165,7 +162,7 @@ def made_stages(
     fields = run_data(run, data_changed).split.test
     measure = _measurement(run, microscope, patch_set(fields, run.design, patches))
     made = None if openings is None else (openings / halftone**2).float()
-    quantised = process.phase_of_level(_levels(microscope, process))
+    quantised = microscope.process.phase_of_level(_levels(microscope))
     return measure("float", phases, amplitudes), measure("quantised", quantised, made)
 
 
@@ -211,10 +208,8 @@ def verify(
         VerificationError: the manifest is damaged or is of another shape or process.
     """
     folder = exports_folder(run, to)
-    process = build_process(run.design)
     microscope, digest = load_trained(run, device)
-    phases = microscope.optics.detached_phases()
-    levels = _levels(microscope, process)
+    process, phases, levels = microscope.process, microscope.optics.detached_phases(), _levels(microscope)
     manifest = load_manifest(folder)
     halftone = manifest.halftone or run.design.export.layout.halftone
     amplitudes, openings = microscope.optics.amplitudes(), _openings(microscope, halftone)

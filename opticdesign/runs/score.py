@@ -11,7 +11,6 @@ from torch import Tensor
 
 from opticdesign.data import PhaseField, Split
 from opticdesign.design import Design
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.full_field import FullField, reconstruct_field
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
@@ -63,7 +62,7 @@ def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) 
 
     The patches lie at the same places for all designs of one shape; what surrounds them is cut for this one.
     """
-    process, seed, judged = build_process(design), design.training.seed, design.evaluation
+    process, seed, judged = microscope.process, design.training.seed, design.evaluation
     patches, window = patch_set(fields, design, TEST_PATCHES), object_window(design)
     _, images = reconstruct(microscope, patches.fields, process, seed)
     whole = [

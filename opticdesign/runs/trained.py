@@ -15,7 +15,6 @@ from torch import Tensor
 from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import BATCH
 from opticdesign.runs.run_folder import Run
@@ -47,10 +46,10 @@ class TrainedRun:
         """The resolved design."""
         return self.run.design
 
-    @cached_property
+    @property
     def process(self) -> FabricationProcess:
         """What makes the masks."""
-        return build_process(self.design)
+        return self._microscope.process
 
     @cached_property
     def _microscope(self) -> Microscope:

@@ -13,7 +13,6 @@ from torch import Tensor
 from opticdesign.data import PatchSet
 from opticdesign.design import Design
 from opticdesign.errors import OpticDesignError, UsageError
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import BATCH
 from opticdesign.learning.evaluation import METRICS, image_scores
@@ -63,7 +62,7 @@ class OpticalBench:
         device = sample.fields.device
         parts = zip(torch.split(sample.fields, BATCH), torch.split(sample.phase_rad, BATCH), strict=True)
         self._samples = [Sample(fields, phase) for fields, phase in parts]
-        self._process = build_process(design)
+        self._process = microscope.process
         self._optics = perturbed_optics(design, microscope.optics, self._process)
         needed = self._optics.bytes_per_draw(min(BATCH, len(targets)))
         # on a CPU one draw at a time stays in the cache
