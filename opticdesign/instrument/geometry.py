@@ -25,6 +25,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.optics.cascade import cascade
+from opticdesign.optics.detectors import intensity_of, mean_bins
 from opticdesign.optics.elements import Square
 from opticdesign.optics.field import Grid, phasor
 from opticdesign.optics.hop import Hop, light_grid, light_window
@@ -264,9 +265,8 @@ def _difference(ours: Tensor, right: Tensor) -> float:
 
 def _reading(layers: Layers, field: Tensor, masks: list[Tensor], hops: list[Hop]) -> Tensor:
     output = cascade(field, masks, [hop.ready() for hop in hops])
-    intensity = output.real**2 + output.imag**2
-    sides = [fine // coarse for fine, coarse in zip(output.shape[-2:], layers.image.shape, strict=True)]
-    return torch.nn.functional.avg_pool2d(intensity[None], [side * layers.binning for side in sides])[0]
+    along_y, along_x = (fine // coarse for fine, coarse in zip(output.shape[-2:], layers.image.shape, strict=True))
+    return mean_bins(intensity_of(output), (along_y * layers.binning, along_x * layers.binning))
 
 
 @lru_cache(maxsize=2)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.detectors import cell_means
+from opticdesign.optics.detectors import cell_means, intensity_of
 from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.field import Grid
 
@@ -119,6 +119,5 @@ class OpticalSystem(nn.Module, ABC):
 
     def seen(self, output: Tensor) -> Tensor:
         """Mean of |A_out|² over each sample of the image, real (…, y, x), of a field (…, y, x) on `camera_grid`."""
-        intensity = output.real**2 + output.imag**2
         fine = [of // by for of, by in zip(self.camera_grid.shape, self.grid.shape, strict=True)]
-        return cell_means(intensity, (fine[0], fine[1]))
+        return cell_means(intensity_of(output), (fine[0], fine[1]))

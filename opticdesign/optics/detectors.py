@@ -20,6 +20,7 @@ __all__ = [
     "Detector",
     "cell_means",
     "converted",
+    "intensity_of",
     "mean_bins",
     "poisson_quantile",
     "poisson_reading",
@@ -29,8 +30,13 @@ __all__ = [
 _FEW = 100.0  # counts on average below which each one matters
 
 
-def mean_bins(intensity: Tensor, binning: int) -> Tensor:
-    """Mean intensity over binning × binning samples, a stack of 2×2 mean pools: (…, y, x) to (…, y/b, x/b)."""
+def intensity_of(field: Tensor) -> Tensor:
+    """Intensity |A|² of a complex field of any shape."""
+    return field.real**2 + field.imag**2
+
+
+def mean_bins(intensity: Tensor, binning: int | tuple[int, int]) -> Tensor:
+    """Mean intensity over so many samples along each axis, or along y and x: (…, y, x) to (…, y/b, x/b)."""
     shape = intensity.shape
     pooled = functional.avg_pool2d(intensity.reshape(-1, 1, *shape[-2:]), binning)
     return pooled.reshape(*shape[:-2], *pooled.shape[-2:])

@@ -14,13 +14,12 @@ from opticdesign.data import PatchSet
 from opticdesign.design import Design
 from opticdesign.errors import OpticDesignError, UsageError
 from opticdesign.instrument.microscope import Microscope
-from opticdesign.instrument.reconstruction import BATCH
+from opticdesign.instrument.reconstruction import BATCH, evaluation_noise
 from opticdesign.learning.evaluation import METRICS, image_scores
 from opticdesign.perturbed.deviations import Deviations, deviations_of
 from opticdesign.perturbed.optics import perturbed_optics
 from opticdesign.perturbed.sample import Sample
 from opticdesign.perturbed.space import Space
-from opticdesign.randomness import torch_stream
 from opticdesign.tolerance.retuning import Retuning
 
 __all__ = ["OpticalBench", "build_bench"]
@@ -168,7 +167,7 @@ class OpticalBench:
         for sample in self._samples:
             intensity = self._light(sample, dev)
             for draw, light in zip(found, intensity, strict=True):
-                noise = torch_stream(self._design.training.seed, "evaluation noise", start)
+                noise = evaluation_noise(self._design.training.seed, start)
                 draw.append(self._microscope.detector(light, noise))
             start += len(sample.fields)
         return found
