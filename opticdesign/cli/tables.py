@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opticdesign.handover.manifest import Manifest
     from opticdesign.instrument.checks import Check
     from opticdesign.runs.drc import RuleCheck
-    from opticdesign.runs.evaluate import Evaluation
+    from opticdesign.runs.evaluate import EvaluatedRun
     from opticdesign.runs.export import Verification
     from opticdesign.runs.planning import Plan
     from opticdesign.studies.files import StudyResult
@@ -124,7 +124,7 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def evaluation_table(result: Evaluation) -> Table:
+def evaluation_table(result: EvaluatedRun) -> Table:
     """The design beside its floors."""
     from opticdesign.learning.evaluation import METRICS
 

@@ -101,6 +101,7 @@ def reconstruct_field(
     field: PhaseField,
     window: Window,
     process: FabricationProcess | None,
+    *,
     overlap: int,
     seed: int,
     tiling: Tiling = "blend",

@@ -42,7 +42,7 @@ class Microscope(nn.Module):
     def read(
         self,
         field: Tensor,
-        process: Quantiser | None = None,
+        quantiser: Quantiser | None = None,
         noise: torch.Generator | None = None,
         crossed: int | None = None,
     ) -> Tensor:
@@ -50,7 +50,7 @@ class Microscope(nn.Module):
 
         The other arguments are those of `OpticalSystem.forward`.
         """
-        reading: Tensor = self.detector(self.optics.intensity(field, process, crossed), noise)
+        reading: Tensor = self.detector(self.optics.intensity(field, quantiser, crossed), noise)
         return reading
 
     def decode(self, reading: Tensor) -> Tensor:
@@ -62,6 +62,8 @@ class Microscope(nn.Module):
             image = self.decoder(reading)
         return image.float()
 
-    def forward(self, field: Tensor, process: Quantiser | None = None, noise: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, field: Tensor, quantiser: Quantiser | None = None, noise: torch.Generator | None = None
+    ) -> Tensor:
         """Reconstructed phase over 2π, (batch, y, x), of complex fields (batch, y, x)."""
-        return self.decode(self.read(field, process, noise))
+        return self.decode(self.read(field, quantiser, noise))

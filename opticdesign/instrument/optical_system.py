@@ -52,21 +52,21 @@ class OpticalSystem(nn.Module, ABC):
         """Masks that light passes."""
 
     @abstractmethod
-    def forward(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
+    def forward(self, field: Tensor, quantiser: Quantiser | None = None, crossed: int | None = None) -> Tensor:
         """Complex field (…, y, x) on `camera_grid` of a complex field (…, y, x) on `object_grid`.
 
         Args:
             field: field in the sample plane, dark beyond.
-            process: given, the masks act as this process makes them.
+            quantiser: given, the masks act as it makes them.
             crossed: masks that light passes, the first ones; left out, as many as the design says.
         """
 
     @abstractmethod
-    def phases(self, process: Quantiser | None = None) -> Tensor:
+    def phases(self, quantiser: Quantiser | None = None) -> Tensor:
         """Phases of all masks that light passes with their gradient, (layers, y, x), radians, one a neuron.
 
         Args:
-            process: given, as this process makes them; else as they are learned, not wrapped.
+            quantiser: given, as it makes them; else as they are learned, not wrapped.
         """
 
     def detached_phases(self) -> Tensor:
@@ -100,9 +100,9 @@ class OpticalSystem(nn.Module, ABC):
         """The parameters of masks first … last − 1, counted from 0."""
         return list(self.parameters())
 
-    def intensity(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
+    def intensity(self, field: Tensor, quantiser: Quantiser | None = None, crossed: int | None = None) -> Tensor:
         """|A_out|² in the image, real (…, y, x) on `grid`, of a field on `object_grid`; arguments as in `forward`."""
-        return self.seen(self(field, process, crossed))
+        return self.seen(self(field, quantiser, crossed))
 
     def check_field(self, field: Tensor) -> None:
         """Refuse a field that is not one of the object with what surrounds it.

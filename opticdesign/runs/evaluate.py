@@ -34,7 +34,7 @@ from opticdesign.runs.score import ImageScores, Judged, judge, score_constant
 from opticdesign.runs.start import load_trained
 from opticdesign.storage import json_sha256, newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
 
-__all__ = ["Evaluation", "Row", "evaluate", "fit_power"]
+__all__ = ["EvaluatedRun", "Row", "evaluate", "fit_power"]
 
 _SHOWN = 3  # patches that figures show
 _PACKAGES = ("opticdesign", "torch", "numpy")
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluatedRun:
     """All rows, the design first, and what they were measured on.
 
     Args:
@@ -78,7 +78,7 @@ def evaluate(
     on_step: Callable[[str, int, int], None],
     stop_asked: Callable[[], bool],
     data_changed: bool = False,
-) -> Evaluation:
+) -> EvaluatedRun:
     """Score a run and its floors on the test data, and write table and figures to RUN/evaluation.
 
     The floors' decoders see the same batches, noise, objectives and rates for as many steps as the design's decoder
@@ -109,7 +109,7 @@ def _evaluate(
     on_step: Callable[[str, int, int], None],
     stop_asked: Callable[[], bool],
     data_changed: bool,
-) -> Evaluation:
+) -> EvaluatedRun:
     design, seed = run.design, run.design.training.seed
     microscope, _ = load_trained(run, device)
     data = run_data(run, data_changed)
@@ -125,7 +125,7 @@ def _evaluate(
     start = run.info["environment"].get("start_from", {"parts": []})
     source = start["run"] if "decoder" in start["parts"] and microscope.decoder is not None else None
     counts = len(test.targets), len(split.test)
-    result = Evaluation(tuple(rows), *counts, run.quick, source, data.changed, data.notes)
+    result = EvaluatedRun(tuple(rows), *counts, run.quick, source, data.changed, data.notes)
     _write(run, result)
     _draw(run, microscope, test.first(_SHOWN), judged)
     return result
@@ -211,7 +211,7 @@ def _row(name: str, scores: ImageScores, seed: int) -> Row:
     return Row(name, {metric: interval(values, seed) for metric, values in scores.patches.items()}, fields)
 
 
-def _write(run: Run, result: Evaluation) -> None:
+def _write(run: Run, result: EvaluatedRun) -> None:
     folder = run.folder / "evaluation"
     write_json(folder / "evaluation.json", asdict(result))
     text = io.StringIO()

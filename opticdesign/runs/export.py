@@ -29,7 +29,7 @@ from opticdesign.verification.agreement import IndependentModel, independent_mod
 __all__ = [
     "AGREE_DB",
     "INDEPENDENT_PATCHES",
-    "Stage",
+    "MaskScores",
     "Verification",
     "export",
     "export_job",
@@ -45,7 +45,7 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Stage:
+class MaskScores:
     """The test metrics, name → value for each patch, of the masks at one point of the way from design to file."""
 
     name: str
@@ -57,7 +57,7 @@ class Stage:
         return {metric: fmean(values) for metric, values in self.patches.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verification:
     """What reading the files back showed.
 
@@ -72,7 +72,7 @@ class Verification:
     """
 
     checks: tuple[ExporterCheck, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[MaskScores, ...]
     problems: tuple[str, ...]
     quick: bool
     independent: tuple[IndependentModel, ...] = ()
@@ -148,7 +148,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
 
 def made_stages(
     run: Run, device: torch.device, patches: int = TEST_PATCHES, data_changed: bool = False
-) -> tuple[Stage, Stage]:
+) -> tuple[MaskScores, MaskScores]:
     """The trained masks as they are, and as they are to be made, on at most so many test patches.
 
     Raises:
@@ -166,15 +166,17 @@ def made_stages(
     return measure("float", phases, amplitudes), measure("quantised", quantised, made)
 
 
-def _measurement(run: Run, microscope: Microscope, shown: PatchSet) -> Callable[[str, Tensor, Tensor | None], Stage]:
+def _measurement(
+    run: Run, microscope: Microscope, shown: PatchSet
+) -> Callable[[str, Tensor, Tensor | None], MaskScores]:
     """What makes a stage of its name, phases and amplitudes on test patches of a run."""
 
-    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
+    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> MaskScores:
         microscope.optics.set_phases_rad(masks_rad)
         if amplitudes is not None:
             microscope.optics.set_amplitudes(amplitudes)
         _, images = reconstruct(microscope, shown.fields, None, run.design.training.seed)
-        return Stage(name, {key: value.tolist() for key, value in image_scores(images, shown.targets).items()})
+        return MaskScores(name, {key: value.tolist() for key, value in image_scores(images, shown.targets).items()})
 
     return measure
 
@@ -248,5 +250,11 @@ def verify(
             notes.append(f"no independent model: {error.message}")
     problems += filter(None, (opinion.problem(agree_db) for opinion in opinions))
     return Verification(
-        tuple(checks), tuple(stages), tuple(problems), run.quick, tuple(opinions), tuple(notes), data.changed
+        checks=tuple(checks),
+        stages=tuple(stages),
+        problems=tuple(problems),
+        quick=run.quick,
+        independent=tuple(opinions),
+        notes=tuple(notes),
+        data_changed=data.changed,
     )

@@ -66,7 +66,8 @@ def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) 
     patches, window = patch_set(fields, design, TEST_PATCHES), object_window(design)
     _, images = reconstruct(microscope, patches.fields, process, seed)
     whole = [
-        reconstruct_field(microscope, field, window, process, judged.overlap, seed, judged.tiling) for field in fields
+        reconstruct_field(microscope, field, window, process, overlap=judged.overlap, seed=seed, tiling=judged.tiling)
+        for field in fields
     ]
     return Judged(_scores(images, patches.targets, whole), images, whole)
 

@@ -50,6 +50,7 @@ class OpticalBench:
         design: Design,
         microscope: Microscope,
         space: Space,
+        *,
         sample: Sample,
         targets: Tensor,
         seed: int,
@@ -203,6 +204,7 @@ def build_bench(
     microscope: Microscope,
     space: Space,
     test: PatchSet,
+    *,
     seed: int,
     memory_gib: float | None = None,
     calibration: PatchSet | None = None,
@@ -231,11 +233,11 @@ def build_bench(
         design,
         microscope,
         space,
-        Sample(test.fields.to(device), test.phase_rad.to(device)),
-        test.targets,
-        seed,
-        int(memory_gib * _GIB),
-        Retuning(design, _samples(calibration, device)),
+        sample=Sample(test.fields.to(device), test.phase_rad.to(device)),
+        targets=test.targets,
+        seed=seed,
+        memory_bytes=int(memory_gib * _GIB),
+        retuning=Retuning(design, _samples(calibration, device)),
     )
 
 
