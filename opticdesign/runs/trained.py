@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.fabrication.process import FabricationProcess
@@ -86,7 +86,7 @@ class TrainedRun:
         with torch.no_grad():
             parts = torch.split(given.reshape(-1, *pixels), BATCH)
             waves = torch.cat([self._microscope.decode(part).cpu() for part in parts])
-        return 2.0 * math.pi * waves.reshape(*given.shape[:-2], *waves.shape[-2:])
+        return in_radians(waves).reshape(*given.shape[:-2], *waves.shape[-2:])
 
 
 def open_run(path: Path | str, device: str | torch.device = "cpu") -> TrainedRun:
