@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -192,11 +193,10 @@ class ThickMasks(nn.Module):
             element: gives the phases.
             quantiser: given, the relief is as it makes it.
         """
-        shares = self.relief.shares(self.process.height_of_phase(element.phase(quantiser)))
+        height_m = self.process.height_of_phase(element.phase(quantiser))
         square, samples = element.square, element.samples
         if square is None:
-            material, wave = element.sampled(shares), field
-        else:
-            material, wave = square.spread(shares, samples), field * square.clear(shares[0], samples)
-        result: Tensor = self.relief(wave, material, self.relief.mean_indices(shares))
-        return result
+            return self.relief.behind(field, height_m, element.sampled)
+        return self.relief.behind(
+            field * square.clear(height_m, samples), height_m, partial(square.spread, samples=samples)
+        )
