@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core.core_schema import CoreSchema, literal_schema
 
-from opticdesign.design.rules import check_material, refuse
+from opticdesign.design.values import check_material, refuse
 from opticdesign.errors import DesignProblem
 from opticdesign.optics.materials import MATERIALS
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from opticdesign.design.fields import MaterialName, NeuronPair, Table, Variant, automatic, kind_of, sequence
-from opticdesign.design.mask_rules import check_heights
-from opticdesign.design.rules import check_camera, check_power_of_two, refuse
+from opticdesign.design.toml_text import toml_value
+from opticdesign.design.values import check_power_of_two, refuse
+from opticdesign.errors import DesignProblem
 from opticdesign.plugins import Plugins
-from opticdesign.units import Electrons, Length, Photons
+from opticdesign.units import Electrons, Length, Photons, format_length
 
 if TYPE_CHECKING:
     from torch import nn
@@ -216,8 +218,23 @@ class Fabrication(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Fabrication:
-        refuse(check_heights(self))
+        refuse(_check_heights(self))
         return self
+
+
+def _check_heights(made: Fabrication) -> list[DesignProblem]:
+    """Heights that rise from zero, one for each level."""
+    if made.heights is None:
+        return []
+    if len(made.heights) != made.levels:
+        value, expected = f"{len(made.heights)} heights, {made.levels}", f"{made.levels} heights"
+        remedy = f"set fabrication.levels = {len(made.heights)}, or give one height for each level"
+        return [DesignProblem("heights, levels", "there is not one height for each level", value, expected, remedy)]
+    if made.heights[0] == 0.0 and all(lower < upper for lower, upper in pairwise(made.heights)):
+        return []
+    value = toml_value([format_length(height) for height in made.heights])
+    message, remedy = "the heights do not rise from zero", "sort them, and count them from the lowest"
+    return [DesignProblem("heights", message, value, 'rising heights, the first "0 nm"', remedy)]
 
 
 class DetectorSpec(Table):
@@ -244,8 +261,16 @@ class DetectorSpec(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> DetectorSpec:
-        refuse(check_camera(self))
+        refuse(_check_camera(self))
         return self
+
+
+def _check_camera(camera: DetectorSpec) -> list[DesignProblem]:
+    """A full well under a converter, above what intensity 1 fills."""
+    if camera.bits is not None and camera.full_well is None:
+        message, remedy = "missing key 'full_well' beside bits", 'add full_well = "30000 electron"'
+        return [DesignProblem("bits", message, str(camera.bits), "the electrons of the highest code", remedy)]
+    return []
 
 
 class DecoderSpec(Variant):

@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from opticdesign.design.fields import NAME, Variant, kind_of
-from opticdesign.design.rules import PROBLEMS
 from opticdesign.design.toml_text import one_line, toml_value
+from opticdesign.design.values import PROBLEMS
 from opticdesign.errors import DesignProblem
 
 __all__ = ["line_numbers", "models_of", "problems_of"]
