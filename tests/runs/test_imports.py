@@ -217,7 +217,7 @@ def test_without_a_decoder_the_power_of_the_image_is_fitted(take: Import, tmp_pa
     run = take(save_tiff(tmp_path / "masks.tif", height_m), design=design, train=True, said=Said(flat=True))
     assert run.info["decoder"] == "none"
     microscope, _ = load_trained(run, CPU)
-    assert 0.0 < float(microscope.decode(torch.ones(()))) < 1.0
+    assert 0.0 < microscope.decode(torch.ones(())).item() < 1.0
 
 
 @pytest.mark.parametrize("mode", ["phase", "amplitude+phase", "amplitude", "none"])
