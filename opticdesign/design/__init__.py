@@ -3,6 +3,7 @@
 from opticdesign.design.exporting import Export, GreyScale, Layout, Print
 from opticdesign.design.instrument import (
     D2NNOptics,
+    DecoderSpec,
     DetectorSpec,
     Fabrication,
     FilterOptics,
@@ -33,6 +34,7 @@ __all__ = [
     "D2NNOptics",
     "Data",
     "DataTables",
+    "DecoderSpec",
     "Design",
     "DetectorSpec",
     "Evaluation",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from opticdesign.design.fields import MaterialName, NeuronPair, Table, automatic, sequence
-from opticdesign.design.mask_rules import check_heights
-from opticdesign.design.rules import check_camera, check_power_of_two, refuse
-from opticdesign.units import Electrons, Length, Photons
+from opticdesign.design.fields import MaterialName, NeuronPair, Table, Variant, automatic, kind_of, sequence
+from opticdesign.design.toml_text import toml_value
+from opticdesign.design.values import check_power_of_two, refuse
+from opticdesign.errors import DesignProblem
+from opticdesign.plugins import Plugins
+from opticdesign.units import Electrons, Length, Photons, format_length
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "D2NNOptics",
-    "Decoder",
+    "DecoderSpec",
     "DetectorSpec",
     "Fabrication",
     "FilterOptics",
@@ -212,8 +218,23 @@ class Fabrication(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Fabrication:
-        refuse(check_heights(self))
+        refuse(_check_heights(self))
         return self
+
+
+def _check_heights(made: Fabrication) -> list[DesignProblem]:
+    """Heights that rise from zero, one for each level."""
+    if made.heights is None:
+        return []
+    if len(made.heights) != made.levels:
+        value, expected = f"{len(made.heights)} heights, {made.levels}", f"{made.levels} heights"
+        remedy = f"set fabrication.levels = {len(made.heights)}, or give one height for each level"
+        return [DesignProblem("heights, levels", "there is not one height for each level", value, expected, remedy)]
+    if made.heights[0] == 0.0 and all(lower < upper for lower, upper in pairwise(made.heights)):
+        return []
+    value = toml_value([format_length(height) for height in made.heights])
+    message, remedy = "the heights do not rise from zero", "sort them, and count them from the lowest"
+    return [DesignProblem("heights", message, value, 'rising heights, the first "0 nm"', remedy)]
 
 
 class DetectorSpec(Table):
@@ -240,11 +261,52 @@ class DetectorSpec(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> DetectorSpec:
-        refuse(check_camera(self))
+        refuse(_check_camera(self))
         return self
 
 
-class UNetSpec(Table):
+def _check_camera(camera: DetectorSpec) -> list[DesignProblem]:
+    """A full well under a converter, above what intensity 1 fills."""
+    if camera.bits is not None and camera.full_well is None:
+        message, remedy = "missing key 'full_well' beside bits", 'add full_well = "30000 electron"'
+        return [DesignProblem("bits", message, str(camera.bits), "the electrons of the highest code", remedy)]
+    return []
+
+
+class DecoderSpec(Variant):
+    """What turns readings of the camera into phase: a kind of ours, or of the entry-point group `opticdesign.decoders`.
+
+    A key `reader` that is true sets a linear reader beside the network.
+
+    Attributes:
+        kind: the kind of decoder, in a group's entry its name.
+        halvings: how often the network halves the sides of a reading.
+    """
+
+    halvings: ClassVar[int] = 0
+
+    @property
+    def with_reader(self) -> bool:
+        """Whether a linear reader stands beside the network."""
+        return bool(getattr(self, "reader", False))
+
+    def build(self, binning: int) -> nn.Module | None:
+        """The network from readings (batch, y/b, x/b) to phase over 2π (batch, y, x); None for none.
+
+        Its weights are drawn from torch's global generator, which the design seeds.
+
+        Args:
+            binning: samples of the phase for each camera pixel along each axis, b.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def kinds(cls) -> tuple[type[Variant], ...]:
+        """All decoders, ours first."""
+        return (*_DECODERS, *_MORE_DECODERS.all().values()) if cls is DecoderSpec else super().kinds()
+
+
+class UNetSpec(DecoderSpec):
     """A U-Net decoder with three poolings.
 
     Attributes:
@@ -253,12 +315,19 @@ class UNetSpec(Table):
         reader: whether it adds to what a linear reader finds, which a stage with loss = "ridge" fits in closed form.
     """
 
+    halvings: ClassVar[int] = 3
     kind: Literal["unet"] = Field(description="kind of decoder", examples=["unet"])
     channels: int = Field(default=48, ge=8, le=1024, multiple_of=8, description="a multiple of 8", examples=[32])
     reader: bool = Field(default=False, description="with a linear reader beside it", examples=[True])
 
+    def build(self, binning: int) -> nn.Module:
+        """A U-Net."""
+        from opticdesign.decoders import UNet
 
-class SwinIRSpec(Table):
+        return UNet(binning, self.channels)
+
+
+class SwinIRSpec(DecoderSpec):
     """A SwinIR decoder.
 
     Attributes:
@@ -271,8 +340,14 @@ class SwinIRSpec(Table):
     preset: Literal["paper", "light", "tiny"] = Field(default="paper", description="size", examples=["tiny"])
     reader: bool = Field(default=False, description="with a linear reader beside it", examples=[True])
 
+    def build(self, binning: int) -> nn.Module:
+        """A SwinIR."""
+        from opticdesign.decoders import SwinIR
 
-class NoDecoder(Table):
+        return SwinIR(binning, self.preset)
+
+
+class NoDecoder(DecoderSpec):
     """No decoder: the light on the camera is the image, but for one factor.
 
     Attributes:
@@ -280,6 +355,22 @@ class NoDecoder(Table):
     """
 
     kind: Literal["none"] = Field(description="kind of decoder", examples=["none"])
+
+    def build(self, binning: int) -> None:
+        """Nothing."""
+
+
+def _decoder(name: str, named: Any) -> type[DecoderSpec]:
+    """The spec that an entry of a name names."""
+    if not (isinstance(named, type) and issubclass(named, DecoderSpec)):
+        raise TypeError("it is no DecoderSpec")
+    if kind_of(named) != name:
+        raise TypeError(f"its kind is {kind_of(named)!r}")
+    return named
+
+
+_DECODERS = (UNetSpec, SwinIRSpec, NoDecoder)
+_MORE_DECODERS = Plugins("opticdesign.decoders", "decoder", _decoder, [kind_of(spec) for spec in _DECODERS])
 
 
 class SlmPanel(Table):
@@ -293,4 +384,3 @@ class SlmPanel(Table):
 
 
 Optics: TypeAlias = Annotated[D2NNOptics | FilterOptics, Field(discriminator="kind")]
-Decoder: TypeAlias = Annotated[UNetSpec | SwinIRSpec | NoDecoder, Field(discriminator="kind")]

@@ -1,78 +1,28 @@
-"""Rules about masks that types alone cannot say: the heights of levels, and how masks learn; see `rules`."""
+"""Rules that tie the masks to light, process and training; see `rules`."""
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING
-
-from opticdesign.design.rules import refuse
-from opticdesign.design.toml_text import toml_value
+from opticdesign.design.instrument import Fabrication, Light, Optics
+from opticdesign.design.learning import Training
 from opticdesign.errors import DesignProblem
 from opticdesign.optics.materials import material
 from opticdesign.units import format_length
 
-if TYPE_CHECKING:
-    from opticdesign.design.instrument import Fabrication
-    from opticdesign.design.learning import Stage
-    from opticdesign.design.schema import Design
-
-__all__ = ["check_feature", "check_heights", "check_masks", "check_relief", "check_temperature"]
+__all__ = ["check_feature", "check_relief"]
 
 
-def check_temperature(ends: tuple[float, float]) -> tuple[float, float]:
-    """Temperatures that do not rise."""
-    if ends[0] < ends[1]:
-        message = "the last temperature lies above the first"
-        refuse([DesignProblem("", message, expected="two falling temperatures", remedy="for example [1.0, 0.005]")])
-    return ends
-
-
-def check_heights(made: Fabrication) -> list[DesignProblem]:
-    """Heights that rise from zero, one for each level."""
-    if made.heights is None:
-        return []
-    if len(made.heights) != made.levels:
-        value, expected = f"{len(made.heights)} heights, {made.levels}", f"{made.levels} heights"
-        remedy = f"set fabrication.levels = {len(made.heights)}, or give one height for each level"
-        return [DesignProblem("heights, levels", "there is not one height for each level", value, expected, remedy)]
-    if made.heights[0] == 0.0 and all(lower < upper for lower, upper in pairwise(made.heights)):
-        return []
-    value = toml_value([format_length(height) for height in made.heights])
-    message, remedy = "the heights do not rise from zero", "sort them, and count them from the lowest"
-    return [DesignProblem("heights", message, value, 'rising heights, the first "0 nm"', remedy)]
-
-
-def check_masks(stage: Stage) -> list[DesignProblem]:
-    """Keys about how masks learn, in stages that train masks."""
-    problems = []
-    trains = "optics" in stage.train
-    if stage.rounding != "straight-through" and not (stage.quantised and trains):
-        value = f"{toml_value(stage.rounding)}, {toml_value(stage.quantised)}, {toml_value(stage.train)}"
-        message = "this rounding is for optics that learn to be quantised"
-        expected, remedy = 'quantised = true and "optics" in train', "remove rounding, or change quantised and train"
-        problems.append(DesignProblem("rounding, quantised, train", message, value, expected, remedy))
-    for key, weight in (("variation", stage.variation), ("feature", stage.feature)):
-        if weight is not None and not trains:
-            message = f"{key} is a weight on masks, which this stage does not train"
-            value = f"{weight:g}, {toml_value(stage.train)}"
-            remedy = f"remove {key}, or change train"
-            problems.append(DesignProblem(f"{key}, train", message, value, '"optics" in train', remedy))
-    return problems
-
-
-def check_relief(design: Design) -> list[DesignProblem]:
+def check_relief(light: Light, optics: Optics, made: Fabrication) -> list[DesignProblem]:
     """Heights of a table that stay below a phase of 2π, on masks that are thin."""
-    made, wavelength = design.fabrication, design.light.wavelength
     if made.heights is None:
         return []
-    problems = []
+    problems, wavelength = [], light.wavelength
     full = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
     if made.heights[-1] >= full:
         value, expected = format_length(made.heights[-1]), f"less than {format_length(full)}, the height of 2π"
         message = "the highest level is a whole turn or more above the lowest"
         remedy = "take whole turns off the heights, and sort them"
         problems.append(DesignProblem("fabrication.heights", message, value, expected, remedy))
-    if design.optics.kind == "d2nn" and design.optics.model == "bpm":
+    if optics.kind == "d2nn" and optics.model == "bpm":
         message = "light is marched through slices of one height, one for each level of equal ones"
         value, expected = f'{len(made.heights)} heights, "bpm"', 'model = "thin" with a table of heights'
         remedy = 'leave fabrication.heights out, or set optics.model = "thin"'
@@ -80,15 +30,14 @@ def check_relief(design: Design) -> list[DesignProblem]:
     return problems
 
 
-def check_feature(design: Design) -> list[DesignProblem]:
+def check_feature(optics: Optics, made: Fabrication, training: Training) -> list[DesignProblem]:
     """A smallest feature of more than one neuron, where a stage weighs features."""
-    optics, made = design.optics, design.fabrication
-    stages = [name for name, stage in design.training.stages.items() if stage.feature is not None]
+    stages = [name for name, stage in training.stages.items() if stage.feature is not None]
     if not stages or optics.kind != "d2nn" or made.min_feature > optics.pitch:
         return []
     message = "each neuron is as wide as the smallest feature, so that no part can be too narrow"
     key = f"training.stages.{stages[0]}.feature, fabrication.min_feature, optics.pitch"
-    weight = design.training.stages[stages[0]].feature
+    weight = training.stages[stages[0]].feature
     value = f"{weight:g}, {format_length(made.min_feature)}, {format_length(optics.pitch)}"
     expected = f"a min_feature of more than {format_length(optics.pitch)}"
     return [DesignProblem(key, message, value, expected, "remove feature, or correct min_feature")]

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from opticdesign.decoders import LinearReader, SwinIR, UNet, WithReader
-from opticdesign.design import D2NNOptics, Design, FilterOptics, NoDecoder, UNetSpec
+from opticdesign.decoders import LinearReader, WithReader
+from opticdesign.design import D2NNOptics, Design, FilterOptics
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.diffractive_system import DiffractiveSystem, ThickMasks
 from opticdesign.instrument.filter_system import FilterSystem
@@ -221,13 +221,12 @@ def _build_filter(design: Design, optics: FilterOptics) -> FilterSystem:
 def build_decoder(design: Design) -> nn.Module | None:
     """The decoder of a design, its weights drawn from the design's seed; None where there is none."""
     spec, binning = design.decoder, design.detector.binning
-    if isinstance(spec, NoDecoder):
-        return None
     with torch.random.fork_rng(devices=[]):  # torch initialises layers from its global generator only
         torch.manual_seed(stream_seed(design.training.seed, "decoder"))
-        network: nn.Module
-        network = UNet(binning, spec.channels) if isinstance(spec, UNetSpec) else SwinIR(binning, spec.preset)
-    return WithReader(LinearReader(binning, camera_period(design)), network) if spec.reader else network
+        network = spec.build(binning)
+    if network is None or not spec.with_reader:
+        return network
+    return WithReader(LinearReader(binning, camera_period(design)), network)
 
 
 def camera_period(design: Design) -> int:
@@ -247,4 +246,4 @@ def build_microscope(design: Design) -> Microscope:
         bits=camera.bits,
     )
     precision = torch.bfloat16 if design.training.precision == "bfloat16" else torch.float32
-    return Microscope(build_optics(design), detector, build_decoder(design), precision)
+    return Microscope(build_optics(design), detector, build_decoder(design), build_process(design), precision)

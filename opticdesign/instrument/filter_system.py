@@ -73,11 +73,11 @@ class FilterSystem(OpticalSystem):
     def forward(  # noqa: D102 (documented on the base)
         self,
         field: Tensor,
-        process: Quantiser | None = None,
+        quantiser: Quantiser | None = None,
         crossed: int | None = None,  # noqa: ARG002 (there is one)
     ) -> Tensor:
         self.check_field(field)
-        return self.filtered(field, self.element.filter(process))
+        return self.filtered(field, self.element.filter(quantiser))
 
     def filtered(self, field: Tensor, transmission: Tensor) -> Tensor:
         """The image (…, y, x) on `camera_grid` of a field on `object_grid`, through a filter (…, wy, wx) of points."""
@@ -126,8 +126,8 @@ class FilterSystem(OpticalSystem):
         """One of the values, another for each ring, in the place of all values in that ring."""
         return values.flatten(-2)[..., self._ring.to(values.device)] if self.rings else values
 
-    def phases(self, process: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
-        return self.element.phase(process)[None]
+    def phases(self, quantiser: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
+        return self.element.phase(quantiser)[None]
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
         with torch.no_grad():

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from opticdesign.design import Design
-from opticdesign.instrument.building import build_process
+from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.hop import Hop
@@ -30,10 +30,11 @@ class Vaccine:
 
     Args:
         design: says the errors and the seed.
+        process: makes the masks.
     """
 
-    def __init__(self, design: Design) -> None:
-        self._design, self._space, self._process = design, build_space(design), build_process(design)
+    def __init__(self, design: Design, process: FabricationProcess) -> None:
+        self._design, self._space, self._process = design, build_space(design), process
         self._ways: dict[Hop, Way] = {}
 
     def intensity(

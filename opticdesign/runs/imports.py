@@ -16,7 +16,7 @@ from opticdesign.errors import UsageError
 from opticdesign.handover.importing import ImportJob, read_masks
 from opticdesign.handover.said import Said
 from opticdesign.handover.source_file import SourceFile
-from opticdesign.instrument.building import build_microscope, build_process
+from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.diffractive_system import DiffractiveSystem
 from opticdesign.instrument.filter_system import FilterSystem
 from opticdesign.instrument.microscope import Microscope
@@ -109,7 +109,7 @@ def _place_masks(microscope: Microscope, design: Design, request: ImportRequest)
         files=tuple(SourceFile.read(path) for path in request.files),
         shape=(masks, rows, columns),
         pitch_m=optics.mask_pitch_m,
-        process=build_process(design),
+        process=microscope.process,
         layout=design.export.layout,
         halftone=None if optics.amplitudes() is None else design.export.layout.halftone,
         said=request.said,

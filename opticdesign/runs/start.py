@@ -61,6 +61,7 @@ def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Desi
     """
     check_start(ours.optics, design, theirs.optics, source, name)
     ours.optics.load_state_dict(theirs.optics.state_dict())
+    ours.brightness.load_state_dict(theirs.brightness.state_dict())
     if ours.decoder is None or theirs.decoder is None or not _same_shapes(ours.decoder, theirs.decoder):
         return ["optics"]
     ours.decoder.load_state_dict(theirs.decoder.state_dict())

@@ -297,7 +297,7 @@ def test_power_scales_the_image_of_a_microscope_without_decoder(base: Path) -> N
     microscope = build_microscope(load_design(base, settings))
     fields, _ = draw_batch(0)
     with torch.no_grad():
-        microscope.optics.powers.fill_(0.5)
+        microscope.brightness.powers.fill_(0.5)
         torch.testing.assert_close(microscope(fields), 0.25 * microscope.optics.intensity(fields))
 
 

@@ -14,8 +14,8 @@ from opticdesign.design import Design, load_design
 from opticdesign.design.fields import Name, Table, sequence
 from opticdesign.design.loading import load_tables
 from opticdesign.design.problems import line_numbers
-from opticdesign.design.rules import refuse
 from opticdesign.design.toml_text import printable, toml_value
+from opticdesign.design.values import refuse
 from opticdesign.errors import DesignError, DesignProblem
 from opticdesign.studies.fields import DesignFile, Quick, Seeds, Settings
 
