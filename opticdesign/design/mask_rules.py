@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opticdesign.design.learning import Stage
     from opticdesign.design.schema import Design
 
-__all__ = ["check_feature", "check_heights", "check_masks", "check_relief", "check_temperature"]
+__all__ = ["check_heights", "check_masks", "check_relief", "check_temperature"]
 
 
 def check_temperature(ends: tuple[float, float]) -> tuple[float, float]:
@@ -61,34 +61,14 @@ def check_masks(stage: Stage) -> list[DesignProblem]:
 
 
 def check_relief(design: Design) -> list[DesignProblem]:
-    """Heights of a table that stay below a phase of 2π, on masks that are thin."""
+    """Heights of a table that stay below a phase of 2π."""
     made, wavelength = design.fabrication, design.light.wavelength
     if made.heights is None:
         return []
-    problems = []
     full = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
-    if made.heights[-1] >= full:
-        value, expected = format_length(made.heights[-1]), f"less than {format_length(full)}, the height of 2π"
-        message = "the highest level is a whole turn or more above the lowest"
-        remedy = "take whole turns off the heights, and sort them"
-        problems.append(DesignProblem("fabrication.heights", message, value, expected, remedy))
-    if design.optics.kind == "d2nn" and design.optics.model == "bpm":
-        message = "light is marched through slices of one height, one for each level of equal ones"
-        value, expected = f'{len(made.heights)} heights, "bpm"', 'model = "thin" with a table of heights'
-        remedy = 'leave fabrication.heights out, or set optics.model = "thin"'
-        problems.append(DesignProblem("fabrication.heights, optics.model", message, value, expected, remedy))
-    return problems
-
-
-def check_feature(design: Design) -> list[DesignProblem]:
-    """A smallest feature of more than one neuron, where a stage weighs features."""
-    optics, made = design.optics, design.fabrication
-    stages = [name for name, stage in design.training.stages.items() if stage.feature is not None]
-    if not stages or optics.kind != "d2nn" or made.min_feature > optics.pitch:
+    if made.heights[-1] < full:
         return []
-    message = "each neuron is as wide as the smallest feature, so that no part can be too narrow"
-    key = f"training.stages.{stages[0]}.feature, fabrication.min_feature, optics.pitch"
-    weight = design.training.stages[stages[0]].feature
-    value = f"{weight:g}, {format_length(made.min_feature)}, {format_length(optics.pitch)}"
-    expected = f"a min_feature of more than {format_length(optics.pitch)}"
-    return [DesignProblem(key, message, value, expected, "remove feature, or correct min_feature")]
+    value, expected = format_length(made.heights[-1]), f"less than {format_length(full)}, the height of 2π"
+    message = "the highest level is a whole turn or more above the lowest"
+    remedy = "take whole turns off the heights, and sort them"
+    return [DesignProblem("fabrication.heights", message, value, expected, remedy)]

@@ -14,11 +14,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from opticdesign.design.fields import NAME
+from opticdesign.design.kinds import kind_of
 from opticdesign.design.rules import PROBLEMS
 from opticdesign.design.toml_text import one_line, toml_value
 from opticdesign.errors import DesignProblem
 
-__all__ = ["kind_of", "line_numbers", "models_of", "problems_of"]
+__all__ = ["line_numbers", "models_of", "problems_of"]
 
 _MISSING = object()
 _MOST_ERRORS = 200  # nobody reads more, and a file that is no design at all can have one a line
@@ -97,11 +98,6 @@ def models_of(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in models_of(part)]
-
-
-def kind_of(model: type[BaseModel]) -> str:
-    """The word by which a table is told apart from others that may stand in its place."""
-    return str(get_args(model.model_fields["kind"].annotation)[0])
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,13 @@ if TYPE_CHECKING:
 __all__ = [
     "PROBLEMS",
     "check_camera",
-    "check_cell",
     "check_contrast",
     "check_data_split",
-    "check_depth",
     "check_detector",
     "check_doses",
     "check_light",
     "check_material",
     "check_milestones",
-    "check_output",
     "check_parts",
     "check_perceptual",
     "check_phase_range",
@@ -198,20 +195,9 @@ def check_milestones(steps: tuple[int, ...]) -> tuple[int, ...]:
     return steps
 
 
-def check_output(design: Design) -> list[DesignProblem]:
-    """An output behind a layer that is there."""
-    optics = design.optics
-    if optics.kind != "d2nn" or optics.crossed <= optics.layers:
-        return []
-    message = f"there is no layer {optics.crossed}"
-    key, value = "optics.output_after, optics.layers", f"{optics.crossed}, {optics.layers}"
-    remedy = f"set optics.output_after = {optics.layers}, or leave it out"
-    return [DesignProblem(key, message, value, expected=f"1 to {optics.layers}", remedy=remedy)]
-
-
 def check_parts(design: Design) -> list[DesignProblem]:
     """Stages that train what the design has, and a camera that its decoder can read."""
-    optics, problems = design.optics, []
+    problems = []
     for name, stage in design.training.stages.items():
         key = f"training.stages.{name}"
         if design.decoder.kind == "none" and stage.loss != "intensity-l1":
@@ -225,27 +211,12 @@ def check_parts(design: Design) -> list[DesignProblem]:
             message, remedy = "this decoder has no linear reader to fit", "set decoder.reader = true"
             keys = f"{key}.loss, decoder.reader"
             problems.append(DesignProblem(keys, message, '"ridge", false', "a decoder with a reader", remedy))
-        if optics.kind != "fourier-filter":
-            continue
-        if stage.layerwise:
-            message, remedy = "a filter has no layers to train one by one", "remove layerwise and its keys"
-            problems.append(DesignProblem(f"{key}.layerwise", message, "true", "false for a filter", remedy))
-        if optics.mode == "none" and "optics" in stage.train:
-            value = f'{toml_value(stage.train)}, "none"'
-            remedy = "choose a mode that learns, or train the decoder alone"
-            message = "of this filter nothing is learned"
-            problems.append(DesignProblem(f"{key}.train, optics.mode", message, value, 'train = ["decoder"]', remedy))
     if (design.detector.binning == 1) != (design.decoder.kind == "none"):
         value = f"{design.detector.binning}, {toml_value(design.decoder.kind)}"
         message = "a decoder puts back what a camera of fewer pixels leaves out; without one, none may be left out"
         expected = 'a binning of 1 with decoder.kind = "none", of 2 or more with another'
         remedy = "change detector.binning or decoder.kind"
         problems.append(DesignProblem("detector.binning, decoder.kind", message, value, expected, remedy))
-    if optics.kind == "fourier-filter" and optics.radius is not None and optics.neurons[0] != optics.neurons[1]:
-        value = f"{optics.radius:g}, {toml_value(optics.neurons)}"
-        message = "a radius in points is that of a circle on a square filter only"
-        remedy = "make optics.neurons square, or leave optics.radius out"
-        problems.append(DesignProblem("optics.radius, optics.neurons", message, value, "square neurons", remedy))
     return problems
 
 
@@ -259,25 +230,6 @@ def check_perceptual(design: Design) -> list[DesignProblem]:
     expected = 'kind = "vgg19" with weights, or kind = "structure"'
     remedy = 'add a table [training.perceptual] with kind = "structure"'
     return [DesignProblem("training.perceptual", message, expected=expected, remedy=remedy)]
-
-
-def check_cell(design: Design) -> list[DesignProblem]:
-    """Cells that fill the masks with whole camera pixels."""
-    optics, binning = design.optics, design.detector.binning
-    if optics.kind != "d2nn" or optics.cell is None:
-        return []
-    (rows, columns), cell = optics.neurons, optics.cell
-    if not (rows % cell or columns % cell or optics.period % binning):
-        return []
-    return [
-        DesignProblem(
-            "optics.cell, optics.neurons, detector.binning",
-            f"cells of {cell} neurons do not fit {rows} × {columns} neurons and pixels of {binning}",
-            f"{cell}, {toml_value(optics.neurons)}, {binning}",
-            expected="cells of whole camera pixels that divide optics.neurons",
-            remedy=f"set optics.cell = {2 * binning}, or leave it out",
-        )
-    ]
 
 
 def check_probe(design: Design) -> list[DesignProblem]:
@@ -326,22 +278,6 @@ def check_light(design: Design) -> list[DesignProblem]:
     ]
 
 
-def check_depth(design: Design) -> list[DesignProblem]:
-    """Gaps behind thick masks that are longer than the masks are deep."""
-    optics, made, wavelength = design.optics, design.fabrication, design.light.wavelength
-    if optics.kind != "d2nn":
-        return []
-    depth = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
-    problems = []
-    for key, gap in (("layer_gap", optics.layer_gap), ("detector_gap", optics.detector_gap)):
-        if optics.model == "bpm" and gap <= depth:
-            message = f"the relief of {format_length(depth)} does not fit into this gap"
-            remedy = 'choose a longer gap, or model = "thin"'
-            expected = f"more than {format_length(depth)}"
-            problems.append(DesignProblem(f"optics.{key}", message, format_length(gap), expected, remedy))
-    return problems
-
-
 def check_camera(camera: DetectorSpec) -> list[DesignProblem]:
     """A full well under a converter, above what intensity 1 fills."""
     if camera.bits is not None and camera.full_well is None:
@@ -352,8 +288,8 @@ def check_camera(camera: DetectorSpec) -> list[DesignProblem]:
 
 def check_detector(design: Design) -> list[DesignProblem]:
     """Whole camera pixels, as many as the poolings of a U-Net need."""
-    (rows, columns), binning = design.optics.neurons, design.detector.binning
-    samples = design.optics.shape[0] // rows
+    (rows, columns), binning = _neurons(design), design.detector.binning
+    samples = design.optics.neuron_samples
     pools = 2**_POOLINGS if design.decoder.kind == "unet" else 1
     multiple = binning * pools // math.gcd(binning * pools, samples)
     if rows % multiple == 0 and columns % multiple == 0:
@@ -369,11 +305,17 @@ def check_detector(design: Design) -> list[DesignProblem]:
             "detector.binning, optics.neurons",
             f"{rows} × {columns} neurons binned by {binning} make "
             + (pixels if whole else "no whole number of pixels"),
-            f"{binning}, {toml_value(design.optics.neurons)}",
+            f"{binning}, {toml_value((rows, columns))}",
             expected=f"neurons that are multiples of {multiple}",
             remedy=f"set optics.neurons = [{near}], or another binning",
         )
     ]
+
+
+def _neurons(design: Design) -> tuple[int, int]:
+    """Rows and columns of neurons in the field of view."""
+    (rows, columns), samples = design.optics.shape, design.optics.neuron_samples
+    return rows // samples, columns // samples
 
 
 def check_tiles(design: Design) -> list[DesignProblem]:
@@ -383,7 +325,7 @@ def check_tiles(design: Design) -> list[DesignProblem]:
         return []
     message = f"tiles of {side} neurons that share {overlap} do not advance"
     remedy = f"set evaluation.overlap = {side // 4}"
-    key, value = "evaluation.overlap, optics.neurons", f"{overlap}, {toml_value(design.optics.neurons)}"
+    key, value = "evaluation.overlap, optics.neurons", f"{overlap}, {toml_value(_neurons(design))}"
     return [DesignProblem(key, message, value, expected=f"an overlap of less than {side}", remedy=remedy)]
 
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Field, model_validator
 
+from opticdesign.design.d2nn import D2NNOptics
 from opticdesign.design.exporting import Export
 from opticdesign.design.fields import Name, Table
-from opticdesign.design.instrument import Decoder, DetectorSpec, Fabrication, Light, Optics, SlmPanel
+from opticdesign.design.fourier_filter import FilterOptics
+from opticdesign.design.instrument import Decoder, DetectorSpec, Fabrication, Light, SlmPanel
+from opticdesign.design.kinds import kinds_of
 from opticdesign.design.learning import Data, Evaluation, Training
-from opticdesign.design.mask_rules import check_feature, check_relief
+from opticdesign.design.mask_rules import check_relief
+from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.rules import (
-    check_cell,
-    check_depth,
     check_detector,
     check_doses,
     check_light,
-    check_output,
     check_parts,
     check_perceptual,
     check_probe,
@@ -37,6 +40,12 @@ from opticdesign.design.toml_text import to_toml
 from opticdesign.errors import DesignProblem
 
 __all__ = ["Design", "design_schema"]
+
+if TYPE_CHECKING:
+    Optics: TypeAlias = OpticsSpec  # whatever its kind
+else:
+    _KINDS = kinds_of("opticdesign.optics", "kind of optics", OpticsSpec, (D2NNOptics, FilterOptics))
+    Optics = Annotated[reduce(or_, _KINDS), Field(discriminator="kind")]
 
 
 class Design(Table):
@@ -79,10 +88,8 @@ class Design(Table):
             *check_tiles(self),
             *check_slm(self),
             *check_doses(self),
-            *check_cell(self),
-            *check_output(self),
-            *([*check_depth(self), *check_relief(self)] if not light else []),
-            *check_feature(self),
+            *self.optics.problems(self),
+            *(check_relief(self) if not light else []),
             *check_probe(self),
             *check_parts(self),
             *check_perceptual(self),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem
 from opticdesign.units import format_length
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["check_blur", "check_spread", "check_target", "check_tolerance", "check_vaccinated"]
 
 _OF_BITS = ("overlay_shift", "overlay_rotation", "overlay_scale", "cd_bias", "edge_roughness")
-_OF_PANELS = ("lut", "crosstalk", "flicker", "flatness")
 
 
 def check_spread(error: BaseModel) -> list[DesignProblem]:
@@ -68,17 +67,12 @@ def check_tolerance(design: Design) -> list[DesignProblem]:
         return []
     found = []
     for name in tolerance.errors:
-        key = f"tolerance.{name}"
-        if problem := _of_bits(design, name) or _of_optics(design, name):
-            message, keys, value, expected, remedy = problem
-            found.append(DesignProblem(", ".join((key, *keys)), message, value, expected, remedy))
+        if problem := _of_bits(design, name) or design.optics.error_problem(name):
+            found.append(replace(problem, key=f"tolerance.{name}, {problem.key}"))
     return found
 
 
-_Problem = tuple[str, tuple[str, ...], str, str, str]
-
-
-def _of_bits(design: Design, name: str) -> _Problem | None:
+def _of_bits(design: Design, name: str) -> DesignProblem | None:
     """Errors of binary masks: those of a process that has some."""
     made = design.fabrication
     etch = design.tolerance.etch_depth if design.tolerance else None
@@ -87,23 +81,11 @@ def _of_bits(design: Design, name: str) -> _Problem | None:
         return None
     if made.heights is not None:
         message, remedy = "heights of a table are not made by etch steps that halve", f"remove {name}"
-        return message, ("fabrication.heights",), "", "equally spaced levels", remedy
+        return DesignProblem("fabrication.heights", message, "", "equally spaced levels", remedy)
     if made.levels & (made.levels - 1):
         message, remedy = f"{made.levels} levels are not made by binary masks", f"remove {name}, or choose 8 levels"
-        return message, ("fabrication.levels",), str(made.levels), "2, 4, 8, … levels", remedy
+        return DesignProblem("fabrication.levels", message, str(made.levels), "2, 4, 8, … levels", remedy)
     if name.startswith("overlay") and made.levels == 2:
         message, remedy = "2 levels are made by one mask, which lies on no other", f"remove {name}"
-        return message, ("fabrication.levels",), "2", "4 levels or more", remedy
-    return None
-
-
-def _of_optics(design: Design, name: str) -> _Problem | None:
-    """Errors that the kind of optics can have."""
-    optics = design.optics
-    if optics.kind == "fourier-filter" and name == "tilt":
-        message = "the tilt of a filter in a pupil changes nothing to first order"
-        return message, ("optics.kind",), toml_value(optics.kind), "layers", "remove tilt"
-    if optics.kind == "d2nn" and optics.model == "bpm" and name in _OF_PANELS:
-        message = "a relief that light is marched through is no panel"
-        return message, ("optics.model",), toml_value(optics.model), 'model = "thin"', f"remove {name}"
+        return DesignProblem("fabrication.levels", message, "2", "4 levels or more", remedy)
     return None

@@ -31,7 +31,7 @@ from opticdesign.handover.manifest import (
     read_exported,
     sha256,
 )
-from opticdesign.handover.plugins import load_plugins
+from opticdesign.plugins import load_plugins
 from opticdesign.storage import sha256_file
 
 __all__ = [

@@ -17,9 +17,9 @@ from opticdesign.design import Layout
 from opticdesign.errors import DataError, UsageError, VerificationError
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.handover.mask_levels import check_levels
-from opticdesign.handover.plugins import load_plugins
 from opticdesign.handover.said import Said
 from opticdesign.handover.source_file import SourceFile
+from opticdesign.plugins import load_plugins
 from opticdesign.units import format_length
 
 __all__ = [

@@ -1,0 +1,58 @@
+"""A kind of optics and a floor of another package, from the design file to the files for the process."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.design_texts import D2NN5, TINY
+from tests.support.plugins_package import install_plugins, run_commands
+
+SMALLER = ("optics.neurons=32", "data.fields=3", "training.stages.decoder.steps=2", "training.stages.joint.steps=2")
+PLATE = ("optics.kind=phase-plate", "optics.distance=20 um", *TINY[1:], *SMALLER)
+SETTINGS = [part for setting in PLATE for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plugins")
+    install_plugins(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_design_of_a_foreign_kind_goes_all_the_way(installed: Path, tmp_path: Path) -> None:
+    design, run = str(D2NN5), str(tmp_path / "run")
+    schema, checked, trained, evaluated, exported, verified, toleranced = run_commands(
+        installed,
+        ["schema"],
+        ["check", design, *SETTINGS, "--deep"],
+        ["optimize", design, *SETTINGS, "--output", run],
+        ["evaluate", run],
+        ["export", run],
+        ["verify", run],
+        ["tolerance", run, "--quick"],
+    )
+    kinds = json.loads(schema.rpartition("\n")[0])["properties"]["optics"]["discriminator"]["mapping"]
+    assert list(kinds) == ["d2nn", "fourier-filter", "phase-plate"]
+
+    assert "one neuron, 316.4 nm" in checked and "no second model" in checked
+    assert [text.rpartition("\n")[2] for text in (trained, evaluated, exported, verified)] == ["exit 0"] * 4
+
+    with (tmp_path / "run" / "evaluation" / "evaluation.csv").open(encoding="utf-8") as file:
+        rows = {row["name"]: float(row["patch_psnr_db"]) for row in csv.DictReader(file)}
+    names = ("clear aperture", "Zernike filter", "defocus", "random masks 1")
+    assert list(rows)[2:6] == [f"{name} + decoder" for name in names]
+    assert all(value > 0.0 for value in rows.values())
+
+    assert "no independent model: optics of the kind 'phase-plate' have no second model" in verified
+    assert "optics of the kind 'phase-plate' have no model of their errors" in toleranced
+    assert toleranced.endswith("exit 2")
+
+
+def test_without_the_package_its_names_are_unknown(tmp_path: Path) -> None:
+    (checked,) = run_commands(tmp_path, ["check", str(D2NN5), *SETTINGS])
+    assert "unknown kind" in checked and checked.endswith("exit 2")

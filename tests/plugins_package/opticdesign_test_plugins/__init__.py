@@ -1,0 +1,1 @@
+"""A kind of optics and a floor, as another package adds them."""
