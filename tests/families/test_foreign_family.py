@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.design_texts import D2NN5, TINY
-from tests.support.plugins_package import install_plugins, run_commands
+from tests.support.plugins_package import install_plugins, run_commands, run_python
 
 SMALLER = ("optics.neurons=32", "data.fields=3", "training.stages.decoder.steps=2", "training.stages.joint.steps=2")
 PLATE = ("optics.kind=phase-plate", "optics.distance=20 um", *TINY[1:], *SMALLER)
@@ -51,6 +51,17 @@ def test_a_design_of_a_foreign_kind_goes_all_the_way(installed: Path, tmp_path: 
     assert "no independent model: optics of the kind 'phase-plate' have no second model" in verified
     assert "optics of the kind 'phase-plate' have no model of their errors" in toleranced
     assert toleranced.endswith("exit 2")
+
+
+@pytest.mark.parametrize("module", ["spec", "family", "floor"])
+def test_any_module_of_the_package_may_be_imported_first(module: str, installed: Path) -> None:
+    code = f"import opticdesign_test_plugins.{module}; from opticdesign.design import Design; print(Design.__name__)"
+    assert run_python(installed, "-c", code) == "Design\n"
+
+
+def test_a_foreign_spec_needs_no_torch(installed: Path) -> None:
+    code = "import sys; from opticdesign.design import design_schema; design_schema(); print('torch' in sys.modules)"
+    assert run_python(installed, "-c", code) == "False\n"
 
 
 def test_without_the_package_its_names_are_unknown(tmp_path: Path) -> None:

@@ -25,20 +25,24 @@ def install_plugins(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(PACKAGE)], check=True)
 
 
-def run_commands(installed: Path, *commands: list[str]) -> list[str]:
-    """What each command says, its last line being "exit" and its code, in one process that sees the package."""
+def run_python(installed: Path, *arguments: str) -> str:
+    """What a Python process says that sees the package."""
     paths = [str(installed), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     process = subprocess.run(
-        [sys.executable, "-c", _COMMANDS, json.dumps(commands)],
-        env=environment,
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=True,
     )
+    return process.stdout
+
+
+def run_commands(installed: Path, *commands: list[str]) -> list[str]:
+    """What each command says, its last line being "exit" and its code, in one process that sees the package."""
     said, lines = [], []
-    for line in process.stdout.splitlines():
+    for line in run_python(installed, "-c", _COMMANDS, json.dumps(commands)).splitlines():
         lines.append(line)
         if line.startswith("exit "):
             said.append("\n".join(lines))
