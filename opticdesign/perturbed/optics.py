@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from opticdesign.perturbed.deviations import Deviations
 from opticdesign.perturbed.hops import Way
 from opticdesign.perturbed.sample import Sample
 
-__all__ = ["PerturbedFamily", "PerturbedOptics", "perturbed_optics"]
+__all__ = ["PerturbedFamily", "PerturbedOptics", "perturbed_family", "perturbed_optics"]
 
 
 class PerturbedOptics(Protocol):
@@ -49,6 +49,22 @@ class PerturbedFamily(Family[Spec, System]):
         """A system of this kind with errors; arguments as of `perturbed_optics`."""
 
 
+def perturbed_family(design: Design) -> PerturbedFamily[Any, Any]:
+    """The family of a design's optics, which computes errors.
+
+    Raises:
+        UsageError: it does not.
+    """
+    family = family_of(design.optics)
+    if isinstance(family, PerturbedFamily):
+        return family
+    raise UsageError(
+        f"optics of the kind {design.optics.kind!r} have no model of their errors",
+        expected="a kind whose family says what errors do",
+        remedy="train without vaccinated = true, and leave tolerancing out",
+    )
+
+
 def perturbed_optics(
     design: Design,
     optics: OpticalSystem,
@@ -70,13 +86,6 @@ def perturbed_optics(
     Raises:
         UsageError: no errors are known of this kind of optics.
     """
-    family = family_of(design.optics)
-    if not isinstance(family, PerturbedFamily):
-        raise UsageError(
-            f"optics of the kind {design.optics.kind!r} have no model of their errors",
-            expected="a kind whose family says what errors do",
-            remedy="train without vaccinated = true, and leave tolerancing out",
-        )
     phases_rad = optics.detached_phases() if phases_rad is None else phases_rad
-    perturbed: PerturbedOptics = family.perturbed(design, optics, process, phases_rad, crossed, ways)
+    perturbed: PerturbedOptics = perturbed_family(design).perturbed(design, optics, process, phases_rad, crossed, ways)
     return perturbed

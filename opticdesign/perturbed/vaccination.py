@@ -17,7 +17,7 @@ from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.hop import Hop
 from opticdesign.perturbed.deviations import deviations_of
 from opticdesign.perturbed.hops import Way
-from opticdesign.perturbed.optics import perturbed_optics
+from opticdesign.perturbed.optics import perturbed_family, perturbed_optics
 from opticdesign.perturbed.sample import Sample
 from opticdesign.perturbed.space import build_space
 from opticdesign.randomness import numpy_stream
@@ -30,9 +30,13 @@ class Vaccine:
 
     Args:
         design: says the errors and the seed.
+
+    Raises:
+        UsageError: no errors are known of its kind of optics.
     """
 
     def __init__(self, design: Design) -> None:
+        perturbed_family(design)  # told before the first step
         self._design, self._space, self._process = design, build_space(design), build_process(design)
         self._ways: dict[Hop, Way] = {}
 
