@@ -31,12 +31,15 @@ class Floor(ABC):
     """Optics that learned nothing, in the place of a design's.
 
     Attributes:
-        title: what they are called in tables.
         drawn: whether they are random, and stand there once for each of `evaluation.random_masks`.
     """
 
-    title: str
     drawn: bool = False
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What they are called in tables."""
 
     @abstractmethod
     def optics(self, design: Design) -> OpticsSpec:
@@ -68,7 +71,8 @@ class ZernikeFilter(Floor):
 class RandomMasks(Floor):
     """Masks, or a filter, of random phase."""
 
-    title, drawn = "random masks", True
+    title = "random masks"
+    drawn = True
 
     def optics(self, design: Design) -> OpticsSpec:
         return design.optics.random()
@@ -77,7 +81,8 @@ class RandomMasks(Floor):
 class RandomCells(Floor):
     """Random masks that repeat as the design's do."""
 
-    title, drawn = "random cells", True
+    title = "random cells"
+    drawn = True
 
     def optics(self, design: Design) -> OpticsSpec:
         return design.optics.random_cells()
