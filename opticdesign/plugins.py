@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
 from typing import Any, Generic, TypeVar
 
 from opticdesign.errors import UsageError
 
-__all__ = ["Plugins", "function", "instance"]
+__all__ = ["Plugins", "function", "instance", "instance_of", "subclass"]
 
 _T = TypeVar("_T")
 
@@ -109,3 +110,22 @@ def instance(*attributes: str) -> Callable[[str, Any], Any]:
         return one
 
     return made
+
+
+def subclass(base: type[_T]) -> Callable[[str, Any], type[_T]]:
+    """What gives the class that an entry names, and raises TypeError where it is of no such base, or abstract."""
+
+    def checked(_name: str, named: Any) -> type[_T]:
+        if not (isinstance(named, type) and issubclass(named, base)):
+            raise TypeError(f"it is no {base.__name__}")
+        if isabstract(named):
+            raise TypeError(f"it leaves out {', '.join(sorted(getattr(named, '__abstractmethods__', ())))}")
+        return named
+
+    return checked
+
+
+def instance_of(base: type[_T]) -> Callable[[str, Any], _T]:
+    """As `subclass`, but gives an instance."""
+    checked = subclass(base)
+    return lambda name, named: checked(name, named)()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from abc import ABC, abstractmethod
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from opticdesign.errors import UsageError
-from opticdesign.plugins import Plugins, function, instance
+from opticdesign.plugins import Plugins, function, instance, instance_of, subclass
 from opticdesign.storage import load_checkpoint
 from tests.support.design_texts import D2NN5
 from tests.support.plugin_install import install_package, name_entry, run_with
@@ -117,9 +118,48 @@ def test_names_are_known_without_an_import(monkeypatch: pytest.MonkeyPatch) -> N
     assert Plugins("any", "thing", function).names() == ["a", "b"]
 
 
+class Shape(ABC):
+    @abstractmethod
+    def area(self) -> float: ...
+
+
+class Square(Shape):
+    def area(self) -> float:
+        return 1.0
+
+
+class Blob(Shape):
+    pass
+
+
+class Unwilling(Square):
+    def __init__(self) -> None:
+        raise ValueError("not today")
+
+
+def test_of_a_class_or_its_instances_there_is_one_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, ("one", f"{__name__}:Square"), ("two", f"{__name__}:Square"))
+    assert Plugins("any", "shape", subclass(Shape)).all() == {"one": Square, "two": Square}  # type: ignore[type-abstract]
+    made = Plugins("any", "shape", instance_of(Shape)).all()  # type: ignore[type-abstract]
+    assert {name: shape.area() for name, shape in made.items()} == {"one": 1.0, "two": 1.0}
+
+
+def test_where_we_have_some_too_none_at_all_is_an_installation_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch)
+    assert Plugins("any", "thing", function).all() == {}
+    with pytest.raises(UsageError, match=r"no thing is installed\n.*pip install"):
+        Plugins("any", "thing", function).installed()
+
+
 @pytest.mark.parametrize(
     ("accept", "value", "why"),
     [
+        (subclass(Shape), f"{__name__}:pytest", "it is no Shape"),
+        (subclass(Shape), f"{__name__}:Plugins", "it is no Shape"),
+        (subclass(Shape), f"{__name__}:Circle", "has no attribute 'Circle'"),
+        (subclass(Shape), f"{__name__}:Blob", "it leaves out area"),
+        (instance_of(Shape), f"{__name__}:Blob", "it leaves out area"),
+        (instance_of(Shape), f"{__name__}:Unwilling", "not today"),
         (function, "math:pi", "it is no function"),
         (function, "math:tau_squared", "no attribute 'tau_squared'"),
         (instance("write"), "fractions:Fraction", "it has no write"),

@@ -17,7 +17,7 @@ from opticdesign.formatting import metric
 
 if TYPE_CHECKING:
     from opticdesign.handover.manifest import Manifest
-    from opticdesign.instrument.checks import Check
+    from opticdesign.instrument.check import Check
     from opticdesign.runs.drc import RuleCheck
     from opticdesign.runs.evaluate import EvaluatedRun
     from opticdesign.runs.export import Verification

@@ -20,6 +20,7 @@ from pydantic_core.core_schema import CoreSchema, literal_schema
 from opticdesign.design.values import check_material, refuse
 from opticdesign.errors import DesignProblem
 from opticdesign.optics.materials import MATERIALS
+from opticdesign.plugins import subclass
 
 __all__ = [
     "NAME",
@@ -40,9 +41,11 @@ __all__ = [
     "kind_of",
     "sequence",
     "usual_unit",
+    "variant",
 ]
 
 _T = TypeVar("_T")
+_Variant = TypeVar("_Variant", bound="Variant")
 
 
 class Table(BaseModel):
@@ -79,6 +82,20 @@ class Variant(Table):
 def kind_of(table: type[BaseModel]) -> str:
     """The word by which a table is told apart from others that may stand in its place."""
     return str(get_args(table.model_fields["kind"].annotation)[0])
+
+
+def variant(base: type[_Variant]) -> Callable[[str, Any], type[_Variant]]:
+    """What gives the kind of a table that an entry names, and raises TypeError where it is none, or of another word."""
+    checked = subclass(base)
+
+    def of_word(name: str, named: Any) -> type[_Variant]:
+        table = checked(name, named)
+        words = get_args(table.model_fields["kind"].annotation)
+        if words != (name,):
+            raise TypeError(f"its kind is {' or '.join(map(repr, words)) or 'any text'}")
+        return table
+
+    return of_word
 
 
 @dataclass(frozen=True)

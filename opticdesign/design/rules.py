@@ -10,41 +10,28 @@ from __future__ import annotations
 import math
 
 from opticdesign.design.exporting import Export
-from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, Optics, SlmPanel
+from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, SlmPanel
 from opticdesign.design.learning import Evaluation, Training
+from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem, UsageError
 from opticdesign.optics.materials import material
 from opticdesign.units import format_length
 
 __all__ = [
-    "check_cell",
-    "check_depth",
     "check_detector",
     "check_doses",
     "check_light",
-    "check_output",
     "check_parts",
     "check_perceptual",
     "check_probe",
+    "check_relief",
     "check_slm",
     "check_tiles",
 ]
 
 
-def check_output(optics: Optics) -> list[DesignProblem]:
-    """An output behind a layer that is there."""
-    if optics.kind != "d2nn" or optics.crossed <= optics.layers:
-        return []
-    message = f"there is no layer {optics.crossed}"
-    key, value = "optics.output_after, optics.layers", f"{optics.crossed}, {optics.layers}"
-    remedy = f"set optics.output_after = {optics.layers}, or leave it out"
-    return [DesignProblem(key, message, value, expected=f"1 to {optics.layers}", remedy=remedy)]
-
-
-def check_parts(
-    optics: Optics, detector: DetectorSpec, decoder: DecoderSpec, training: Training
-) -> list[DesignProblem]:
+def check_parts(detector: DetectorSpec, decoder: DecoderSpec, training: Training) -> list[DesignProblem]:
     """Stages that train what the design has, and a camera that its decoder can read."""
     problems = []
     for name, stage in training.stages.items():
@@ -60,27 +47,12 @@ def check_parts(
             message, remedy = "this decoder has no linear reader to fit", "set decoder.reader = true"
             keys = f"{key}.loss, decoder.reader"
             problems.append(DesignProblem(keys, message, '"ridge", false', "a decoder with a reader", remedy))
-        if optics.kind != "fourier-filter":
-            continue
-        if stage.layerwise:
-            message, remedy = "a filter has no layers to train one by one", "remove layerwise and its keys"
-            problems.append(DesignProblem(f"{key}.layerwise", message, "true", "false for a filter", remedy))
-        if optics.mode == "none" and "optics" in stage.train:
-            value = f'{toml_value(stage.train)}, "none"'
-            remedy = "choose a mode that learns, or train the decoder alone"
-            message = "of this filter nothing is learned"
-            problems.append(DesignProblem(f"{key}.train, optics.mode", message, value, 'train = ["decoder"]', remedy))
     if (detector.binning == 1) != (decoder.kind == "none"):
         value = f"{detector.binning}, {toml_value(decoder.kind)}"
         message = "a decoder puts back what a camera of fewer pixels leaves out; without one, none may be left out"
         expected = 'a binning of 1 with decoder.kind = "none", of 2 or more with another'
         remedy = "change detector.binning or decoder.kind"
         problems.append(DesignProblem("detector.binning, decoder.kind", message, value, expected, remedy))
-    if optics.kind == "fourier-filter" and optics.radius is not None and optics.neurons[0] != optics.neurons[1]:
-        value = f"{optics.radius:g}, {toml_value(optics.neurons)}"
-        message = "a radius in points is that of a circle on a square filter only"
-        remedy = "make optics.neurons square, or leave optics.radius out"
-        problems.append(DesignProblem("optics.radius, optics.neurons", message, value, "square neurons", remedy))
     return problems
 
 
@@ -93,24 +65,6 @@ def check_perceptual(training: Training) -> list[DesignProblem]:
     expected = 'kind = "vgg19" with weights, or kind = "structure"'
     remedy = 'add a table [training.perceptual] with kind = "structure"'
     return [DesignProblem("training.perceptual", message, expected=expected, remedy=remedy)]
-
-
-def check_cell(optics: Optics, detector: DetectorSpec) -> list[DesignProblem]:
-    """Cells that fill the masks with whole camera pixels."""
-    if optics.kind != "d2nn" or optics.cell is None:
-        return []
-    (rows, columns), cell, binning = optics.neurons, optics.cell, detector.binning
-    if not (rows % cell or columns % cell or optics.period % binning):
-        return []
-    return [
-        DesignProblem(
-            "optics.cell, optics.neurons, detector.binning",
-            f"cells of {cell} neurons do not fit {rows} × {columns} neurons and pixels of {binning}",
-            f"{cell}, {toml_value(optics.neurons)}, {binning}",
-            expected="cells of whole camera pixels that divide optics.neurons",
-            remedy=f"set optics.cell = {2 * binning}, or leave it out",
-        )
-    ]
 
 
 def check_probe(training: Training) -> list[DesignProblem]:
@@ -158,26 +112,24 @@ def check_light(light: Light, process: Fabrication) -> list[DesignProblem]:
     ]
 
 
-def check_depth(light: Light, optics: Optics, made: Fabrication) -> list[DesignProblem]:
-    """Gaps behind thick masks that are longer than the masks are deep."""
-    if optics.kind != "d2nn":
+def check_relief(light: Light, made: Fabrication) -> list[DesignProblem]:
+    """Heights of a table that stay below a phase of 2π."""
+    if made.heights is None:
         return []
-    wavelength = light.wavelength
-    depth = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
-    problems = []
-    for key, gap in (("layer_gap", optics.layer_gap), ("detector_gap", optics.detector_gap)):
-        if optics.model == "bpm" and gap <= depth:
-            message = f"the relief of {format_length(depth)} does not fit into this gap"
-            remedy = 'choose a longer gap, or model = "thin"'
-            expected = f"more than {format_length(depth)}"
-            problems.append(DesignProblem(f"optics.{key}", message, format_length(gap), expected, remedy))
-    return problems
+    full = light.wavelength / (
+        material(made.material).index(light.wavelength) - material(made.medium).index(light.wavelength)
+    )
+    if made.heights[-1] < full:
+        return []
+    value, expected = format_length(made.heights[-1]), f"less than {format_length(full)}, the height of 2π"
+    message = "the highest level is a whole turn or more above the lowest"
+    remedy = "take whole turns off the heights, and sort them"
+    return [DesignProblem("fabrication.heights", message, value, expected, remedy)]
 
 
-def check_detector(optics: Optics, detector: DetectorSpec, decoder: DecoderSpec) -> list[DesignProblem]:
+def check_detector(optics: OpticsSpec, detector: DetectorSpec, decoder: DecoderSpec) -> list[DesignProblem]:
     """Whole camera pixels, as many as a decoder that halves them needs."""
-    (rows, columns), binning = optics.neurons, detector.binning
-    samples = optics.shape[0] // rows
+    (rows, columns), binning, samples = _neurons(optics), detector.binning, optics.neuron_samples
     pools = 2**decoder.halvings
     multiple = binning * pools // math.gcd(binning * pools, samples)
     if rows % multiple == 0 and columns % multiple == 0:
@@ -193,21 +145,27 @@ def check_detector(optics: Optics, detector: DetectorSpec, decoder: DecoderSpec)
             "detector.binning, optics.neurons",
             f"{rows} × {columns} neurons binned by {binning} make "
             + (pixels if whole else "no whole number of pixels"),
-            f"{binning}, {toml_value(optics.neurons)}",
+            f"{binning}, {toml_value((rows, columns))}",
             expected=f"neurons that are multiples of {multiple}",
             remedy=f"set optics.neurons = [{near}], or another binning",
         )
     ]
 
 
-def check_tiles(optics: Optics, evaluation: Evaluation) -> list[DesignProblem]:
+def _neurons(optics: OpticsSpec) -> tuple[int, int]:
+    """Rows and columns of neurons in the field of view."""
+    (rows, columns), samples = optics.shape, optics.neuron_samples
+    return rows // samples, columns // samples
+
+
+def check_tiles(optics: OpticsSpec, evaluation: Evaluation) -> list[DesignProblem]:
     """Tiles that advance."""
     side, overlap = min(optics.shape), evaluation.overlap
     if overlap < side:
         return []
     message = f"tiles of {side} neurons that share {overlap} do not advance"
     remedy = f"set evaluation.overlap = {side // 4}"
-    key, value = "evaluation.overlap, optics.neurons", f"{overlap}, {toml_value(optics.neurons)}"
+    key, value = "evaluation.overlap, optics.neurons", f"{overlap}, {toml_value(_neurons(optics))}"
     return [DesignProblem(key, message, value, expected=f"an overlap of less than {side}", remedy=remedy)]
 
 

@@ -14,19 +14,17 @@ from pydantic import Field, model_validator
 
 from opticdesign.design.exporting import Export
 from opticdesign.design.fields import Name, Table
-from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, Optics, SlmPanel
+from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, SlmPanel
 from opticdesign.design.learning import Data, Evaluation, Training
-from opticdesign.design.mask_rules import check_feature, check_relief
+from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.rules import (
-    check_cell,
-    check_depth,
     check_detector,
     check_doses,
     check_light,
-    check_output,
     check_parts,
     check_perceptual,
     check_probe,
+    check_relief,
     check_slm,
     check_tiles,
 )
@@ -59,7 +57,7 @@ class Design(Table):
 
     name: Name = Field(description="letters, digits, - and _, at most 32", examples=["d2nn5"])
     light: Light
-    optics: Optics
+    optics: OpticsSpec
     fabrication: Fabrication
     detector: DetectorSpec
     decoder: DecoderSpec
@@ -80,12 +78,10 @@ class Design(Table):
             *check_tiles(optics, self.evaluation),
             *check_slm(made, self.slm),
             *check_doses(made, self.export),
-            *check_cell(optics, self.detector),
-            *check_output(optics),
-            *([] if light else [*check_depth(self.light, optics, made), *check_relief(self.light, optics, made)]),
-            *check_feature(optics, made, training),
+            *optics.problems(light=self.light, made=made, detector=self.detector, training=training),
+            *([] if light else check_relief(self.light, made)),
             *check_probe(training),
-            *check_parts(optics, self.detector, self.decoder, training),
+            *check_parts(self.detector, self.decoder, training),
             *check_perceptual(training),
             *check_tolerance(optics, made, self.tolerance),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
 from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.instrument.axial_plane import AxialPlane, planes_of
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.cascade import PreparedTransfer, cascade
 from opticdesign.optics.elements import DiffractiveElement, Element, Mask
@@ -137,6 +138,20 @@ class DiffractiveSystem(OpticalSystem):
         rows, columns = (side // self.cell for side in values.shape[-2:])
         first = values[..., : self.cell, : self.cell]
         return first.repeat(*[1] * (values.ndim - 2), rows, columns)
+
+    def check_regular(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
+        if self.cell is not None and not torch.equal(phases_rad, self.alike(phases_rad)):
+            raise UsageError(
+                f"masks that do not repeat every {self.cell} neurons (optics.cell)",
+                expected="masks of equal cells",
+                remedy="remove optics.cell from the design",
+            )
+
+    def planes(self) -> Iterator[AxialPlane]:  # noqa: D102 (documented on the base)
+        hops, elements = self.taken(self.crossed), self.train_of(self.crossed)
+        pairs = [part for pair in zip(hops[:-1], elements, strict=True) for part in pair]
+        yield AxialPlane("object", 0.0, self.object_grid.extent_m[0])
+        yield from planes_of([*pairs, hops[-1]])
 
     @property
     def masks(self) -> list[DiffractiveElement]:

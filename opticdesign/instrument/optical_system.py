@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
+from opticdesign.instrument.axial_plane import AxialPlane
 from opticdesign.optics.detectors import cell_means, intensity_of
 from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.field import Grid
@@ -95,6 +97,17 @@ class OpticalSystem(nn.Module, ABC):
     def alike(self, values: Tensor) -> Tensor:
         """Values (…, y, x), one a neuron, with the same one for all parts of a mask that are to stay alike."""
         return values
+
+    def check_regular(self, phases_rad: Tensor) -> None:
+        """Refuse phases (layers, y, x) in radians that are not alike where these masks are: a decoder relies on it.
+
+        Raises:
+            UsageError: they are not.
+        """
+
+    @abstractmethod
+    def planes(self) -> Iterator[AxialPlane]:
+        """The planes from object to camera, for a picture."""
 
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: ARG002 (a single mask has no choice)
         """The parameters of masks first … last − 1, counted from 0."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.data import PatchSet
-from opticdesign.design import D2NNOptics, Design
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.handover.export import ExporterCheck, Extent, ReadBack
 from opticdesign.instrument.microscope import Microscope
@@ -158,7 +158,7 @@ def _compared(
         intensity_error=_error(independent, trained),
         patches=len(trained),
         how=opinion.how,
-        pointlike=isinstance(design.optics, D2NNOptics) and design.optics.samples == 1,
+        pointlike=design.optics.pointlike,
     )
 
 

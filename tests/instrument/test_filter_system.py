@@ -10,7 +10,8 @@ from torch import Tensor
 from opticdesign.design import Design, Stage, load_design
 from opticdesign.errors import DesignError
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.instrument.building import build_microscope, build_optics, build_process, camera_period, filter_window
+from opticdesign.families.fourier_filter import filter_window
+from opticdesign.instrument.building import build_microscope, build_optics, build_process, camera_period
 from opticdesign.instrument.filter_system import FilterSystem
 from opticdesign.learning.training import Trainer, TrainingPosition, load_weights
 from opticdesign.optics.elements import FourierFilter, ring_means, ring_of_point, zernike_phase

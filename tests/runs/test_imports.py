@@ -227,7 +227,7 @@ def test_a_filter_takes_its_phase_where_it_keeps_one(mode: str, take: Import, tm
     height_m = build_process(design).height_of_level(torch.from_numpy(levels)).numpy()
     path = save_tiff(tmp_path / "filter.tif", height_m)
     if "phase" not in mode:
-        with pytest.raises(UsageError, match=r"the phase of this filter is not kept"):
+        with pytest.raises(UsageError, match=r"the phase of these masks is not kept"):
             take(path, design=design)
         return
     run = take(path, design=design)

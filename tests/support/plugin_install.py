@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,14 @@ from pathlib import Path
 from tests.support.design_texts import ROOT
 
 PACKAGE = ROOT / "tests" / "plugins_package"
+_COMMANDS = """
+import json, sys
+from opticdesign.cli import run_command
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["opticdesign", *arguments]
+    code = run_command()
+    print(f"exit {code}", flush=True)
+"""
 
 
 def install_package(folder: Path) -> Path:
@@ -34,7 +43,31 @@ def name_entry(folder: Path, group: str, entry: str) -> Path:
 
 def run_with(installed: Path, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `opticdesign` with a folder behind the others on Python's path."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"), str(installed))))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
     command = [sys.executable, "-m", "opticdesign", *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=_seeing(installed), cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+def run_commands(installed: Path, *commands: list[str]) -> list[str]:
+    """What each command says, its last line being "exit" and its code, all in one process that sees a folder."""
+    said, lines = [], []
+    for line in run_python(installed, _COMMANDS, json.dumps(commands)).splitlines():
+        lines.append(line)
+        if line.startswith("exit "):
+            said.append("\n".join(lines))
+            lines = []
+    return said
+
+
+def run_python(installed: Path, code: str, *arguments: str) -> str:
+    """What code says that sees a folder."""
+    command = [sys.executable, "-c", code, *arguments]
+    process = subprocess.run(
+        command, env=_seeing(installed), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
+    return process.stdout
+
+
+def _seeing(installed: Path) -> dict[str, str]:
+    """An environment with a folder behind the others on Python's path."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"), str(installed))))
+    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from opticdesign.design import Design, FilterOptics
+from opticdesign.design import Design
 from opticdesign.errors import RunError, VerificationError
 from opticdesign.formatting import quantity_text
 from opticdesign.handover.manifest import MANIFEST_NAME
@@ -78,7 +78,7 @@ def result_of(
 
 
 def _start_note(design: Design) -> Iterator[str]:
-    if isinstance(design.optics, FilterOptics) and "amplitude" in design.optics.mode:
+    if design.optics.absorbs:
         yield (
             "Draws are around masks whose amplitude is as learned; quantised and read back masks have it in the cells "
             "of export.layout.halftone."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from opticdesign.design import D2NNOptics, Tolerance
+from opticdesign.design import Tolerance
 from opticdesign.errors import UsageError
 from opticdesign.perturbed.defaults import tolerance_of
 from opticdesign.runs.run_data import DATA_CHANGED, check_data, data_facts
@@ -101,8 +101,8 @@ class Prepared:
             if parameter.group in widest:
                 widest[parameter.group] = max(widest[parameter.group], width)
         refocus = max(2.0 * widest["gap"], 2.0 * design.light.wavelength)
-        if isinstance(design.optics, D2NNOptics):  # the camera stays behind the last mask
-            refocus = min(refocus, 0.9 * max(design.optics.detector_gap - widest["gap"], 0.0))
+        # the camera stays behind the last mask
+        refocus = min(refocus, 0.9 * max(design.optics.camera_room - widest["gap"], 0.0))
         pixel_m = design.optics.sample_pitch * design.detector.binning
         return {"refocus": refocus, "re-register": max(2.0 * widest["layer_shift"], pixel_m)}
 
