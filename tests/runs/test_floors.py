@@ -110,5 +110,5 @@ def test_a_floor_of_another_package_stands_before_the_random_ones_and_in_studies
 @pytest.mark.parametrize("name", ["clear", "constant"])
 def test_a_floor_with_a_name_of_ours_is_refused(name: str, install_floor) -> None:
     install_floor(name)
-    with pytest.raises(UsageError, match=f"another package names a floor {name}"):
+    with pytest.raises(UsageError, match=f"the floor of .* has the name {name!r}, and so has one of ours"):
         floors()
