@@ -109,7 +109,7 @@ def errors_of(name: str) -> Iterator[tuple[str, float]]:
             for share in (-0.05, 0.01, 0.05):
                 yield f"gap {number}", share * getattr(optics, key)
     for share in (-0.3, 0.05, 0.3):
-        yield shift, share * mask_size_m(design)[1] / optics.neurons[1]
+        yield shift, share * mask_size_m(design)[1] / (optics.shape[1] // optics.neuron_samples)
     for change in (-0.02, -0.005, 0.005, 0.02):
         yield "wavelength", change
 

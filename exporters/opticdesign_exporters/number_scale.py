@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 import numpy as np
 import numpy.typing as npt
 
+from opticdesign.data.pixel_size import length_unit_m
 from opticdesign.errors import DataError
 from opticdesign.handover.importing import ImportJob
 from opticdesign.handover.said import Scale, usual_units
 from opticdesign.handover.source_file import SourceFile
 
-__all__ = ["LENGTHS_M", "full_scale", "heights", "unit_of"]
+__all__ = ["full_scale", "heights", "unit_of"]
 
-LENGTHS_M = MappingProxyType(
-    {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "micron": 1e-6, "microns": 1e-6, "nm": 1e-9}
-    | {"\\u00B5m": 1e-6, "pm": 1e-12, "Å": 1e-10, "inch": 0.0254, "in": 0.0254}
-)
 _UNITS = "nm, um, mm, m, rad or waves"
 
 
@@ -26,7 +21,8 @@ def unit_of(text: object) -> Scale | None:
     name = str(text).strip().rstrip(".")
     if name in ("rad", "radian", "radians"):
         return Scale(1.0, phase=True)
-    return Scale(LENGTHS_M[name]) if name in LENGTHS_M else None
+    length_m = length_unit_m(name)
+    return None if length_m is None else Scale(length_m)
 
 
 def heights(

@@ -39,6 +39,7 @@ def export(
 ) -> None:
     """Write the trained masks of RUN as files, the usual formats when none is named, with a manifest of hashes."""
     from opticdesign.cli.tables import manifest_table, print_table
+    from opticdesign.handover.export import TwoWayExporter, exporters
     from opticdesign.runs.export import export as export_run
     from opticdesign.runs.export import exports_folder
     from opticdesign.runs.run_folder import changed_run
@@ -51,6 +52,10 @@ def export(
         print_json(manifest.model_dump(mode="json"))
     else:
         print_table(manifest_table(manifest, exports_folder(opened, to), opened.quick))
+    known = exporters()
+    for record in manifest.exports:
+        if record.exporter in known and not isinstance(known[record.exporter], TwoWayExporter):
+            typer.echo(f"{record.exporter} is only written: verify and import cannot read it back", err=True)
     following = f"opticdesign verify {quoted(run or opened.folder)}{'' if to is None else f' --to {quoted(to)}'}"
     typer.echo(f"next: {following}", err=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -20,6 +20,9 @@ from opticdesign.cli.options import (
     read_design,
 )
 from opticdesign.errors import UsageError
+
+if TYPE_CHECKING:
+    from opticdesign.runs.run_folder import Run
 
 __all__ = ["drc", "import_masks"]
 
@@ -139,15 +142,19 @@ def import_masks(
     except Stopped as stopped:
         typer.echo(f"stopped safely; continue with\n  {resume_command(stopped.run.folder)}")
         raise typer.Exit(130) from None
+    _tell_imported(run, as_json)
+
+
+def _tell_imported(run: Run, as_json: bool) -> None:
+    """Print where the run is, what was assumed of its files and what comes next."""
+    imported, decoder = run.info["imported"], run.info["decoder"]
     if as_json:
-        print_json(
-            {"folder": str(run.folder), "quick": run.quick, **run.info["imported"], "decoder": run.info["decoder"]}
-        )
+        print_json({"folder": str(run.folder), "quick": run.quick, **imported, "decoder": decoder})
         return
     typer.echo(str(run.folder))
-    for note in run.info["imported"]["notes"]:
+    for note in imported["notes"]:
         typer.echo(note, err=True)
-    typer.echo(f"decoder: {run.info['decoder']}; next: opticdesign evaluate {quoted(run.folder)}", err=True)
+    typer.echo(f"decoder: {decoder}; next: opticdesign evaluate {quoted(run.folder)}", err=True)
 
 
 def _choice(option: str, text: str | None, known: tuple[_Word, ...]) -> _Word | None:

@@ -17,9 +17,9 @@ from opticdesign.formatting import metric
 
 if TYPE_CHECKING:
     from opticdesign.handover.manifest import Manifest
-    from opticdesign.instrument.checks import Check
+    from opticdesign.instrument.check import Check
     from opticdesign.runs.drc import RuleCheck
-    from opticdesign.runs.evaluate import Evaluation
+    from opticdesign.runs.evaluate import EvaluatedRun
     from opticdesign.runs.export import Verification
     from opticdesign.runs.planning import Plan
     from opticdesign.studies.files import StudyResult
@@ -124,7 +124,7 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def evaluation_table(result: Evaluation) -> Table:
+def evaluation_table(result: EvaluatedRun) -> Table:
     """The design beside its floors."""
     from opticdesign.learning.evaluation import METRICS
 
@@ -166,7 +166,8 @@ def verification_table(result: Verification, agree_db: float) -> Table:
         table.add_row(stage.name, *(f"{stage.metrics[name]:.4f}" for name in METRICS), state)
     for check in result.checks:
         if check.readback is None:
-            table.add_row(f"read back, {check.exporter}", *("–" for _ in METRICS), "[red]unreadable[/red]")
+            state = "[yellow]only written[/yellow]" if check.one_way else "[red]unreadable[/red]"
+            table.add_row(f"read back, {check.exporter}", *("–" for _ in METRICS), state)
     for model in result.independent:
         patches = f"{model.patches} {'patch' if model.patches == 1 else 'patches'}"
         names = ", ".join(model.exporters)
@@ -208,6 +209,7 @@ def verification_json(result: Verification) -> dict[str, Any]:
                 "ok": check.ok,
                 "problems": list(check.problems),
                 "phase_error_rad": check.phase_error_rad,
+                "one_way": check.one_way,
             }
             for check in result.checks
         ],

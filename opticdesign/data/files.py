@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from opticdesign.data.readers import SUFFIXES, remedy_for
+from opticdesign.data.readers import remedy_for, suffixes
 from opticdesign.errors import DataError
 
 __all__ = ["data_files", "left_out"]
@@ -23,7 +24,8 @@ def data_files(path: Path) -> list[Path]:
             return [path]
         if not path.is_dir():
             raise DataError(path, "no file and no folder", expected="a file on a disk", remedy="check data.path")
-        files = sorted(item for item in path.iterdir() if _is_data(item))
+        known = suffixes()
+        files = sorted(item for item in path.iterdir() if _is_data(item, known))
     except OSError as problem:
         raise DataError(path, f"cannot be opened: {problem.strerror}", remedy="check data.path") from problem
     if not files:
@@ -32,7 +34,7 @@ def data_files(path: Path) -> list[Path]:
         raise DataError(
             path,
             "no data file in the folder",
-            expected=f"files of type {', '.join(SUFFIXES)}" + (f"; there is {', '.join(others[:4])}" if others else ""),
+            expected=f"files of type {', '.join(known)}" + (f"; there is {', '.join(others[:4])}" if others else ""),
             remedy=f"name one of its folders: {', '.join(folders[:4])}"
             if folders
             else remedy_for(Path(others[0]))
@@ -42,13 +44,14 @@ def data_files(path: Path) -> list[Path]:
     return files
 
 
-def _is_data(item: Path) -> bool:
-    return item.suffix.lower() in SUFFIXES and not item.name.startswith(".") and item.is_file()
+def _is_data(item: Path, known: Collection[str]) -> bool:
+    return item.suffix.lower() in known and not item.name.startswith(".") and item.is_file()
 
 
 def left_out(path: Path) -> list[str]:
     """Names of what a folder holds beside data, subfolders with a slash behind them."""
     if not path.is_dir():
         return []
-    others = (item for item in path.iterdir() if not item.name.startswith(".") and not _is_data(item))
+    known = suffixes()
+    others = (item for item in path.iterdir() if not item.name.startswith(".") and not _is_data(item, known))
     return sorted(item.name + "/" * item.is_dir() for item in others)

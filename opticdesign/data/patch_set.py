@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_waves
 from opticdesign.optics.field import middle
 
 __all__ = ["PatchSet"]
@@ -28,7 +28,7 @@ class PatchSet(NamedTuple):
     @classmethod
     def of(cls, fields: Tensor, phase_rad: Tensor, patch: tuple[int, int]) -> PatchSet:
         """Fields and phases with their margin around patches of `patch` rows and columns."""
-        return cls(fields, phase_rad, middle(phase_rad, patch) / (2.0 * math.pi))
+        return cls(fields, phase_rad, in_waves(middle(phase_rad, patch)))
 
     @property
     def objects(self) -> Tensor:

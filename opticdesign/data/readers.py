@@ -17,8 +17,9 @@ from opticdesign.data.matfile import read_mat5
 from opticdesign.data.pixel_size import Mark
 from opticdesign.data.tiff import open_tiff, print_resolution
 from opticdesign.errors import DataError
+from opticdesign.plugins import Plugins, function
 
-__all__ = ["SUFFIXES", "open_contents", "remedy_for"]
+__all__ = ["open_contents", "remedy_for", "suffixes"]
 
 _MOST_OBJECTS = 100_000  # of an HDF5 file
 _SMALL = 64  # numbers of an array that may say something about the others
@@ -42,19 +43,13 @@ def remedy_for(path: Path) -> str:
 
 @contextmanager
 def open_contents(path: Path) -> Iterator[Contents]:
-    """The contents of one npy, npz, tif, png, mat or h5 file, open as long as the context is.
+    """The contents of one npy, npz, tif, png, mat or h5 file, or one of another package's, open as long as the context.
 
     Raises:
         DataError: a file that is missing, of another format or damaged; whatever goes wrong inside counts as damage.
+        UsageError: another package's reader cannot be loaded.
     """
-    opener = _OPENERS.get(path.suffix.lower())
-    if opener is None:
-        raise DataError(
-            path,
-            f"a file of type {path.suffix or '(none)'}",
-            expected=f"one of {', '.join(SUFFIXES)}",
-            remedy=remedy_for(path),
-        )
+    opener = _opener(path)
     try:
         with ExitStack() as stack:
             yield opener(path, stack)
@@ -65,6 +60,21 @@ def open_contents(path: Path) -> Iterator[Contents]:
     except Exception as problem:  # the parsers of six formats raise whatever a damaged file leads them to
         reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:160]
         raise DataError(path, f"cannot be read: {reason}", expected=f"a whole {path.suffix} file") from problem
+
+
+def _opener(path: Path) -> Opener:
+    """What opens a file of this type."""
+    suffix = path.suffix.lower()
+    if opener := _OPENERS.get(suffix):
+        return opener
+    if suffix in suffixes():
+        return _MORE.load(suffix.removeprefix("."))
+    raise DataError(
+        path,
+        f"a file of type {path.suffix or '(none)'}",
+        expected=f"one of {', '.join(suffixes())}",
+        remedy=remedy_for(path),
+    )
 
 
 def _held(name: str, array: NDArray[Any]) -> Stored:
@@ -199,7 +209,10 @@ def _dataset(path: Path, name: str, item: Any) -> Stored:
     return Stored(name, tuple(item.shape), dtype, read)
 
 
-_OPENERS: dict[str, Callable[[Path, ExitStack], Contents]] = {
+Opener = Callable[[Path, ExitStack], Contents]
+"""Gives the arrays of a file, not read yet; what the stack holds stays open as long as they are used."""
+
+_OPENERS: dict[str, Opener] = {
     ".npy": _open_npy,
     ".npz": _open_npz,
     ".tif": open_tiff,
@@ -209,4 +222,15 @@ _OPENERS: dict[str, Callable[[Path, ExitStack], Contents]] = {
     ".h5": _open_h5,
     ".hdf5": _open_h5,
 }
-SUFFIXES = tuple(_OPENERS)
+_MORE: Plugins[Opener] = Plugins(
+    "opticdesign.readers", "reader", function, [suffix.removeprefix(".") for suffix in _OPENERS]
+)
+
+
+def suffixes() -> tuple[str, ...]:
+    """How files end that can be read, by us or by another package, whose entry has the name of one without its dot.
+
+    Raises:
+        UsageError: two packages name the same one.
+    """
+    return (*_OPENERS, *(f".{name}" for name in _MORE.names()))

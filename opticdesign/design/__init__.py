@@ -1,11 +1,12 @@
 """Designs: the schema of a design file, reading one with overrides, and errors that say where and what."""
 
+from opticdesign.design.d2nn import D2NNOptics
 from opticdesign.design.exporting import Export, GreyScale, Layout, Print
+from opticdesign.design.fourier_filter import FilterOptics
 from opticdesign.design.instrument import (
-    D2NNOptics,
+    DecoderSpec,
     DetectorSpec,
     Fabrication,
-    FilterOptics,
     Light,
     NoDecoder,
     SlmPanel,
@@ -25,6 +26,7 @@ from opticdesign.design.learning import (
     Vgg19Spec,
 )
 from opticdesign.design.loading import check_tables, load_design
+from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.schema import Design, design_schema
 from opticdesign.design.tolerancing import Tolerance
 
@@ -33,6 +35,7 @@ __all__ = [
     "D2NNOptics",
     "Data",
     "DataTables",
+    "DecoderSpec",
     "Design",
     "DetectorSpec",
     "Evaluation",
@@ -44,6 +47,7 @@ __all__ = [
     "Layout",
     "Light",
     "NoDecoder",
+    "OpticsSpec",
     "Print",
     "SlmPanel",
     "Stage",

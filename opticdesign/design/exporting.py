@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from opticdesign.design.fields import Table, sequence
-from opticdesign.design.rules import check_contrast
+from opticdesign.design.values import check_contrast
 from opticdesign.units import Length
 
 __all__ = ["Export", "GreyScale", "Layout", "Print"]

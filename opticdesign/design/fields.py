@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core.core_schema import CoreSchema, literal_schema
 
-from opticdesign.design.rules import check_material, refuse
+from opticdesign.design.values import check_material, refuse
 from opticdesign.errors import DesignProblem
 from opticdesign.optics.materials import MATERIALS
+from opticdesign.plugins import subclass
 
 __all__ = [
     "NAME",
@@ -18,23 +30,86 @@ __all__ = [
     "MaterialName",
     "Name",
     "NeuronPair",
+    "OneOf",
     "Part",
     "StepNumber",
     "Table",
     "Temperature",
+    "Variant",
     "automatic",
     "distinct",
+    "kind_of",
     "sequence",
     "usual_unit",
+    "variant",
 ]
 
 _T = TypeVar("_T")
+_Variant = TypeVar("_Variant", bound="Variant")
 
 
 class Table(BaseModel):
-    """A table of the design file: unknown keys, other types and changes are refused."""
+    """A table of the design file: unknown keys, other types and changes are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    Its schema is made when it is first used: by then what other packages add to it can be imported.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+
+
+class Variant(Table):
+    """A table of one of several kinds: in a design that names no other, any of `kinds`.
+
+    Attributes:
+        kind: the word by which it is told apart from the others.
+    """
+
+    kind: str
+
+    @classmethod
+    def kinds(cls) -> tuple[type[Variant], ...]:
+        """The kinds of table that may stand where this one is named: itself, unless it says others."""
+        return (cls,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        kinds = cls.kinds()
+        if kinds == (cls,):
+            return handler(source)
+        return handler.generate_schema(Annotated[Union[kinds], Field(discriminator="kind")])  # noqa: UP007 (of a tuple)
+
+
+def kind_of(table: type[BaseModel]) -> str:
+    """The word by which a table is told apart from others that may stand in its place."""
+    return str(get_args(table.model_fields["kind"].annotation)[0])
+
+
+def variant(base: type[_Variant]) -> Callable[[str, Any], type[_Variant]]:
+    """What gives the kind of a table that an entry names, and raises TypeError where it is none, or of another word."""
+    checked = subclass(base)
+
+    def of_word(name: str, named: Any) -> type[_Variant]:
+        table = checked(name, named)
+        words = get_args(table.model_fields["kind"].annotation)
+        if words != (name,):
+            raise TypeError(f"its kind is {' or '.join(map(repr, words)) or 'any text'}")
+        return table
+
+    return of_word
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotation of a text that is one of several words.
+
+    Args:
+        words: gives them when the schema is made.
+    """
+
+    words: Callable[[], Sequence[str]]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return literal_schema(list(self.words()))
 
 
 def pair(value: object) -> object:

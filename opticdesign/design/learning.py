@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -11,6 +12,7 @@ from opticdesign.design.fields import (
     Factor,
     Fraction,
     Name,
+    OneOf,
     Part,
     StepNumber,
     Table,
@@ -18,19 +20,24 @@ from opticdesign.design.fields import (
     sequence,
     usual_unit,
 )
-from opticdesign.design.mask_rules import check_masks, check_temperature
-from opticdesign.design.rules import (
+from opticdesign.design.toml_text import toml_value
+from opticdesign.design.values import (
     check_data_split,
     check_milestones,
     check_phase_range,
     check_scale,
-    check_stage,
+    check_temperature,
     refuse,
 )
-from opticdesign.design.tolerance_rules import check_vaccinated
+from opticdesign.errors import DesignProblem
+from opticdesign.plugins import Plugins, function
 from opticdesign.units import Angle, Length
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = [
+    "MORE_LOSSES",
     "Augmentation",
     "Data",
     "DataTables",
@@ -43,6 +50,13 @@ __all__ = [
     "Training",
     "Vgg19Spec",
 ]
+
+
+_PARTS = 'one or both of "optics", "decoder"'
+_BEFORE_DECODER = ("intensity-l1", "linear-probe")  # losses of the light alone
+_LOSSES = ("intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge")
+MORE_LOSSES: Plugins[Callable[[Tensor, Tensor], Tensor]] = Plugins("opticdesign.losses", "loss", function, _LOSSES)
+"""Losses of other packages: a scalar of a decoder's image and its target, both phase over 2π (batch, y, x)."""
 
 
 class SyntheticData(Table):
@@ -141,9 +155,7 @@ class Stage(Table):
         examples=[["optics", "decoder"]],
         json_schema_extra={"minItems": 1, "uniqueItems": True},
     )
-    loss: Literal["intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge"] = Field(
-        description="loss", examples=["l1"]
-    )
+    loss: Annotated[str, OneOf(lambda: (*_LOSSES, *MORE_LOSSES.names()))] = Field(description="loss", examples=["l1"])
     steps: int = Field(ge=1, le=10_000_000, description="optimiser steps, 1 to 10 million", examples=[100])
     optics_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.01])
     decoder_rate: float | None = Field(default=None, gt=0, le=100, description="learning rate", examples=[0.002])
@@ -174,8 +186,108 @@ class Stage(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
-        refuse([*check_stage(self), *check_masks(self), *check_vaccinated(self)])
+        refuse([*_check_stage(self), *_check_masks(self), *_check_vaccinated(self)])
         return self
+
+
+def _check_stage(stage: Stage) -> list[DesignProblem]:
+    """Parts named once, a rate for each trained part, a loss that reaches them."""
+    problems = []
+    if not stage.train:
+        problems.append(DesignProblem("train", "this stage trains nothing", "[]", _PARTS, 'write train = ["optics"]'))
+    if len(set(stage.train)) < len(stage.train):
+        problems.append(
+            DesignProblem("train", "a part is named twice", toml_value(stage.train), _PARTS, "name it once")
+        )
+    for part, rate in (("optics", stage.optics_rate), ("decoder", stage.decoder_rate)):
+        if part in stage.train and rate is None and stage.loss != "ridge":
+            key = f"{part}_rate"
+            message = f"missing key {key!r}: this stage trains the {part}"
+            problems.append(DesignProblem(key, message, expected="a number above 0", remedy=f"add {key} = 0.001"))
+        if rate is not None and (part not in stage.train or stage.loss == "ridge"):
+            key = f"{part}_rate"
+            closed = "a linear reader is fitted in closed form"
+            message = closed if stage.loss == "ridge" else f"this stage does not train the {part}"
+            problems.append(
+                DesignProblem(key, message, f"{rate:g}", f"no {key}", "remove it, or change train and loss")
+            )
+    if stage.loss in _BEFORE_DECODER and "decoder" in stage.train:
+        message = "this loss compares light in front of the decoder, which learns nothing from it"
+        expected, remedy = (
+            '"l1", "ssim", "l1+ssim" or "gan" where the decoder is trained',
+            'change loss, or train = ["optics"]',
+        )
+        value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
+        problems.append(DesignProblem("loss, train", message, value, expected, remedy))
+    if stage.loss == "ridge" and tuple(stage.train) != ("decoder",):
+        value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
+        message = "ridge regression fits the decoder's linear reader and nothing else"
+        problems.append(DesignProblem("loss, train", message, value, 'train = ["decoder"]', "change loss or train"))
+    if stage.layerwise and tuple(stage.train) != ("optics",):
+        message = "a layerwise stage trains the optics alone"
+        value = f"true, {toml_value(stage.train)}"
+        remedy = "change train, or remove layerwise"
+        problems.append(DesignProblem("layerwise, train", message, value, 'train = ["optics"]', remedy))
+    return [*problems, *_check_dependent_keys(stage)]
+
+
+def _check_dependent_keys(stage: Stage) -> list[DesignProblem]:
+    """Keys that stand only, and always, beside a certain value of another."""
+    gan = stage.loss == "gan"
+    if gan and "decoder" not in stage.train:
+        value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
+        message = "a discriminator judges what the decoder learns to make"
+        expected, remedy = '"decoder" in train', "change loss, or train the decoder"
+        return [DesignProblem("loss, train", message, value, expected, remedy)]
+    rules = [
+        ("discriminator_rate", stage.discriminator_rate, gan, 'loss = "gan"', "discriminator_rate = 0.0001"),
+        ("milestones", stage.milestones, stage.decay == "milestones", 'decay = "milestones"', "milestones = [400]"),
+        (
+            "temperature",
+            stage.temperature,
+            stage.rounding != "straight-through",
+            'rounding = "soft" or "gumbel"',
+            "temperature = [1.0, 0.005]",
+        ),
+        ("joint_steps", stage.joint_steps, stage.layerwise, "layerwise = true", "joint_steps = 100"),
+        ("joint_rate", stage.joint_rate, stage.layerwise, "layerwise = true", "joint_rate = 0.00005"),
+    ]
+    problems = []
+    for key, given, wanted, beside, example in rules:
+        if wanted and not given:
+            message = f"missing key {key!r}: it belongs to {beside}"
+            problems.append(DesignProblem(key, message, expected="a value", remedy=f"add {example}"))
+        if given and not wanted:
+            message = f"{key} says nothing without {beside}"
+            problems.append(DesignProblem(key, message, toml_value(given), beside, f"remove it, or set {beside}"))
+    return problems
+
+
+def _check_masks(stage: Stage) -> list[DesignProblem]:
+    """Keys about how masks learn, in stages that train masks."""
+    problems = []
+    trains = "optics" in stage.train
+    if stage.rounding != "straight-through" and not (stage.quantised and trains):
+        value = f"{toml_value(stage.rounding)}, {toml_value(stage.quantised)}, {toml_value(stage.train)}"
+        message = "this rounding is for optics that learn to be quantised"
+        expected, remedy = 'quantised = true and "optics" in train', "remove rounding, or change quantised and train"
+        problems.append(DesignProblem("rounding, quantised, train", message, value, expected, remedy))
+    for key, weight in (("variation", stage.variation), ("feature", stage.feature)):
+        if weight is not None and not trains:
+            message = f"{key} is a weight on masks, which this stage does not train"
+            value = f"{weight:g}, {toml_value(stage.train)}"
+            remedy = f"remove {key}, or change train"
+            problems.append(DesignProblem(f"{key}, train", message, value, '"optics" in train', remedy))
+    return problems
+
+
+def _check_vaccinated(stage: Stage) -> list[DesignProblem]:
+    """Errors of making for masks that are seen as made."""
+    if not stage.vaccinated or stage.quantised:
+        return []
+    message = "errors befall masks as the process makes them"
+    key, value = "vaccinated, quantised", "true, false"
+    return [DesignProblem(key, message, value, "quantised = true beside it", "set quantised = true")]
 
 
 class Augmentation(Table):

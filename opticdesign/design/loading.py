@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from opticdesign.design.problems import kind_of, line_numbers, models_of, problems_of
+from opticdesign.design.fields import kind_of
+from opticdesign.design.problems import line_numbers, models_of, problems_of
 from opticdesign.design.schema import Design
 from opticdesign.design.toml_text import one_line, printable, toml_value
 from opticdesign.errors import DesignError, DesignProblem

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from opticdesign.design.fields import NAME
-from opticdesign.design.rules import PROBLEMS
+from opticdesign.design.fields import NAME, Variant, kind_of
 from opticdesign.design.toml_text import one_line, toml_value
+from opticdesign.design.values import PROBLEMS
 from opticdesign.errors import DesignProblem
 
-__all__ = ["kind_of", "line_numbers", "models_of", "problems_of"]
+__all__ = ["line_numbers", "models_of", "problems_of"]
 
 _MISSING = object()
 _MOST_ERRORS = 200  # nobody reads more, and a file that is no design at all can have one a line
@@ -95,13 +95,8 @@ def _path(dotted: str) -> tuple[str, ...]:
 def models_of(annotation: Any) -> list[type[BaseModel]]:
     """The tables an annotation allows: none for a plain value, several for a choice of kinds."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+        return list(annotation.kinds()) if issubclass(annotation, Variant) else [annotation]
     return [model for part in get_args(annotation) for model in models_of(part)]
-
-
-def kind_of(model: type[BaseModel]) -> str:
-    """The word by which a table is told apart from others that may stand in its place."""
-    return str(get_args(model.model_fields["kind"].annotation)[0])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-from opticdesign.design.rules import refuse
+from opticdesign.design.values import refuse
 from opticdesign.errors import DesignProblem, UnitError
 from opticdesign.units import Dimension, quantity
 

@@ -14,26 +14,24 @@ from pydantic import Field, model_validator
 
 from opticdesign.design.exporting import Export
 from opticdesign.design.fields import Name, Table
-from opticdesign.design.instrument import Decoder, DetectorSpec, Fabrication, Light, Optics, SlmPanel
+from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, SlmPanel
 from opticdesign.design.learning import Data, Evaluation, Training
-from opticdesign.design.mask_rules import check_feature, check_relief
+from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.rules import (
-    check_cell,
-    check_depth,
     check_detector,
     check_doses,
     check_light,
-    check_output,
     check_parts,
     check_perceptual,
     check_probe,
+    check_relief,
     check_slm,
     check_tiles,
-    refuse,
 )
 from opticdesign.design.tolerance_rules import check_tolerance
 from opticdesign.design.tolerancing import Tolerance
 from opticdesign.design.toml_text import to_toml
+from opticdesign.design.values import refuse
 from opticdesign.errors import DesignProblem
 
 __all__ = ["Design", "design_schema"]
@@ -59,10 +57,10 @@ class Design(Table):
 
     name: Name = Field(description="letters, digits, - and _, at most 32", examples=["d2nn5"])
     light: Light
-    optics: Optics
+    optics: OpticsSpec
     fabrication: Fabrication
     detector: DetectorSpec
-    decoder: Decoder
+    decoder: DecoderSpec
     data: Data
     training: Training
     evaluation: Evaluation = Evaluation()
@@ -72,21 +70,20 @@ class Design(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Design:
-        light = check_light(self)
+        optics, made, training = self.optics, self.fabrication, self.training
+        light = check_light(self.light, made)
         problems: list[DesignProblem] = [
             *light,
-            *check_detector(self),
-            *check_tiles(self),
-            *check_slm(self),
-            *check_doses(self),
-            *check_cell(self),
-            *check_output(self),
-            *([*check_depth(self), *check_relief(self)] if not light else []),
-            *check_feature(self),
-            *check_probe(self),
-            *check_parts(self),
-            *check_perceptual(self),
-            *check_tolerance(self),
+            *check_detector(optics, self.detector, self.decoder),
+            *check_tiles(optics, self.evaluation),
+            *check_slm(made, self.slm),
+            *check_doses(made, self.export),
+            *optics.problems(light=self.light, made=made, detector=self.detector, training=training),
+            *([] if light else check_relief(self.light, made)),
+            *check_probe(training),
+            *check_parts(self.detector, self.decoder, training),
+            *check_perceptual(training),
+            *check_tolerance(optics, made, self.tolerance),
         ]
         refuse(problems)
         return self

@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 
 from opticdesign.design.fields import Table
 from opticdesign.design.ranges import AngleRange, LengthRange, NumberRange
-from opticdesign.design.rules import refuse
-from opticdesign.design.tolerance_rules import check_blur, check_spread, check_target
-from opticdesign.units import Angle, Length
+from opticdesign.design.values import refuse
+from opticdesign.errors import DesignProblem
+from opticdesign.units import Angle, Length, format_length
 
 __all__ = [
     "AngleError",
@@ -36,7 +36,7 @@ class _Error(Table):
 
     @model_validator(mode="after")
     def _one_spread(self) -> _Error:
-        refuse(check_spread(self))
+        refuse(_check_spread(self))
         return self
 
 
@@ -97,7 +97,7 @@ class BlurError(Table):
 
     @model_validator(mode="after")
     def _no_sharpening(self) -> BlurError:
-        refuse(check_blur(self))
+        refuse(_check_blur(self))
         return self
 
     @property
@@ -196,7 +196,7 @@ class Tolerance(Table):
 
     @model_validator(mode="after")
     def _one_target(self) -> Tolerance:
-        refuse(check_target(self))
+        refuse(_check_target(self))
         return self
 
     @property
@@ -214,3 +214,34 @@ class Tolerance(Table):
         if self.spec is not None:
             return self.spec
         return nominal + self.allowed_drop if self.metric.startswith("mae") else nominal - self.allowed_drop
+
+
+def _check_spread(error: Table) -> list[DesignProblem]:
+    """One spread, and not two."""
+    given = [key for key in ("sigma", "range") if getattr(error, key) is not None]
+    if len(given) == 1:
+        return []
+    message = "this error has two spreads" if given else "this error has no spread"
+    remedy = "remove one of them" if given else "add sigma or range, or remove the table"
+    expected = "sigma of a normal distribution, or range of a uniform one"
+    return [DesignProblem("sigma, range" if given else "sigma", message, expected=expected, remedy=remedy)]
+
+
+def _check_blur(error: BlurError) -> list[DesignProblem]:
+    """Widths from 0 on: one value is from 0 to it, two may not start below."""
+    low, high = error.range
+    if low >= 0 or low == -high:
+        return []
+    message = "no blur is narrower than nothing"
+    remedy = 'for example range = ["50 nm", "100 nm"]'
+    value = f"{format_length(low)} to {format_length(high)}"
+    return [DesignProblem("range", message, value, "a range from 0 or more", remedy)]
+
+
+def _check_target(tolerance: Tolerance) -> list[DesignProblem]:
+    """A limit, or a largest loss."""
+    if tolerance.spec is None or tolerance.drop is None:
+        return []
+    message = "a limit of the metric leaves nothing for a loss against nominal to say"
+    value = f"{tolerance.spec:g}, {tolerance.drop:g}"
+    return [DesignProblem("spec, drop", message, value, "spec or drop", "remove one of them")]

@@ -37,7 +37,7 @@ __all__ = [
     "show",
 ]
 
-TURN = 2.0 * math.pi  # radians in one wave, the unit of every phase that comes in
+TURN = 2.0 * math.pi  # radians
 SMALL = 8  # points, of captions and bars
 _BLANK = "0.85"  # grey where a picture has no value
 _COUNTABLE = 128  # samples along an axis; no more than these are drawn with sharp edges

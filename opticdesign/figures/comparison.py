@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.errors import UsageError
-from opticdesign.figures.canvas import TURN, check_images, check_pitch, save_figure
+from opticdesign.figures.canvas import check_images, check_pitch, save_figure
 from opticdesign.figures.picture_grid import Column, draw_grid, phase_scale, quality
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def comparison_figure(targets: Tensor, systems: Mapping[str, Tensor], pitch_m: f
     if not systems:
         raise UsageError("no reconstructions to compare", expected="one system or more")
     scale = phase_scale(targets)
-    columns = [Column("true phase", targets * TURN, scale)]
+    columns = [Column("true phase", in_radians(targets), scale)]
     for name, images in systems.items():
         check_images(f"reconstructions by {name}", images, targets.shape)
-        columns.append(Column(textwrap.fill(name, _TITLE), images * TURN, scale, quality(images, targets)))
+        columns.append(Column(textwrap.fill(name, _TITLE), in_radians(images), scale, quality(images, targets)))
     return draw_grid(columns, title, pitch_m)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.errors import UsageError
-from opticdesign.figures.canvas import TURN, Scale, check_images, check_pitch, error_scale, save_figure
+from opticdesign.figures.canvas import Scale, check_images, check_pitch, error_scale, save_figure
 from opticdesign.figures.picture_grid import Column, draw_grid, phase_scale, quality
 from opticdesign.learning.metrics import mae_rad
 
@@ -60,12 +61,12 @@ def _columns(targets: Tensor, readings: Tensor, images: Tensor, captions: Sequen
         raise UsageError(
             f"{len(targets)} targets, {len(readings)} readings and {len(captions)} captions", expected="equal numbers"
         )
-    phase, error_rad = phase_scale(targets), (images - targets) * TURN
+    phase, error_rad = phase_scale(targets), in_radians(images - targets)
     pixels = f"camera, {readings.shape[-2]} × {readings.shape[-1]} pixels"
     misses = [f"mean |error| {value:.3f} rad" for value in mae_rad(images, targets).tolist()]
     return [
-        Column("true phase", targets * TURN, phase),
+        Column("true phase", in_radians(targets), phase),
         Column(pixels, readings, Scale.over(readings, "gray", "reading / full count")),
-        Column("reconstruction", images * TURN, phase, captions),
+        Column("reconstruction", in_radians(images), phase, captions),
         Column("error", error_rad, error_scale(error_rad), misses),
     ]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.errors import UsageError
-from opticdesign.figures.canvas import TURN, Scale, add_colour_bar, add_scale_bar, new_figure, show
+from opticdesign.figures.canvas import Scale, add_colour_bar, add_scale_bar, new_figure, show
 from opticdesign.learning.metrics import psnr_db, ssim
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def draw_grid(columns: Sequence[Column], title: str, bar_pitch_m: float | None =
 
 def phase_scale(targets: Tensor) -> Scale:
     """From the least to the greatest true phase, of phases over 2π."""
-    return Scale.over(targets * TURN, "viridis", "phase / rad")
+    return Scale.over(in_radians(targets), "viridis", "phase / rad")
 
 
 def quality(images: Tensor, targets: Tensor) -> list[str]:

@@ -5,7 +5,7 @@ Units stand on the colour bars, and a scale bar in the picture says how large it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,10 +15,9 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.figures.canvas import SMALL, TURN, Scale, add_scale_bar, add_side_bar, check_pitch, show
-from opticdesign.instrument.diffractive_system import DiffractiveSystem
-from opticdesign.instrument.filter_system import FilterSystem
+from opticdesign.instrument.axial_plane import planes_of
 from opticdesign.instrument.optical_system import OpticalSystem
-from opticdesign.optics.elements import DiffractiveElement, Element, FourierFilter, ThinLens
+from opticdesign.optics.elements import Element
 from opticdesign.optics.field import Grid
 from opticdesign.optics.hop import Hop
 from opticdesign.optics.propagation import Propagator
@@ -86,15 +85,16 @@ def system(
     Raises:
         UsageError: nothing to draw.
     """
-    planes = list(_planes(optics))
+    planes = list(optics.planes() if isinstance(optics, OpticalSystem) else planes_of(optics))
     if not planes:
         raise UsageError("a system of no elements", expected="one element or more")
     axes = _new_axes(_WIDE) if axes is None else axes
-    along, unit = _suited(max(abs(plane[1]) for plane in planes))
-    across, wide = _suited(max(plane[2] for plane in planes))
-    most = max(plane[2] for plane in planes) / across
-    for number, (name, place_m, extent_m) in enumerate(planes):
-        at, half = place_m / along, extent_m / across / 2.0
+    along, unit = _suited(max(abs(plane.place_m) for plane in planes))
+    tallest_m = max(plane.height_m for plane in planes)
+    across, wide = _suited(tallest_m)
+    most = tallest_m / across
+    for number, (name, place_m, height_m) in enumerate(planes):
+        at, half = place_m / along, height_m / across / 2.0
         axes.plot([at, at], [-half, half], color=f"C{number % 10}", linewidth=2.0)
         up = 0.54 + 0.07 * (number % 2)  # neighbours stand side by side
         axes.annotate(name, (at, up * most), ha="center", fontsize=SMALL, color=f"C{number % 10}", parse_math=False)
@@ -103,49 +103,6 @@ def system(
     axes.margins(x=0.08)
     axes.set_title(title, fontsize=9, parse_math=False)
     return axes
-
-
-def _planes(optics: OpticalSystem | Sequence[Element | Propagator | Hop]) -> Iterator[tuple[str, float, float]]:
-    """Name, place along the axis and height of each plane, metres."""
-    if isinstance(optics, FilterSystem):
-        focal_m, sample_m = optics.element.focal_m, optics.object_grid.extent_m[0]
-        pupil_m = optics.element.pitch_m[0] * optics.element.window.shape[0]
-        yield from (("object", 0.0, sample_m), ("lens", focal_m, pupil_m), ("filter", 2.0 * focal_m, pupil_m))
-        yield from (("lens", 3.0 * focal_m, pupil_m), ("camera", 4.0 * focal_m, optics.camera_grid.extent_m[0]))
-        return
-    parts: list[Element | Propagator | Hop] = []
-    if isinstance(optics, DiffractiveSystem):
-        hops, elements = optics.taken(optics.crossed), optics.train_of(optics.crossed)
-        for hop, element in zip(hops[:-1], elements, strict=True):
-            parts += [hop, element]
-        parts.append(hops[-1])
-        yield "object", 0.0, optics.object_grid.extent_m[0]
-    elif isinstance(optics, OpticalSystem):
-        raise UsageError(f"a {type(optics).__name__}", expected="layers, a filter, or a list of elements and ways")
-    else:
-        parts += optics
-    yield from _train(parts)
-    if parts and isinstance(parts[-1], Propagator | Hop):
-        yield "camera", _length(parts), _extent(parts[-1])
-
-
-def _train(parts: Sequence[Element | Propagator | Hop]) -> Iterator[tuple[str, float, float]]:
-    masks = 0
-    for place, part in enumerate(parts):
-        if isinstance(part, Element):
-            masks += isinstance(part, DiffractiveElement)
-            names = {ThinLens: "lens", FourierFilter: "4-f filter", DiffractiveElement: f"mask {masks}"}
-            yield names.get(type(part), type(part).__name__), _length(parts[:place]), part.extent_m[0]
-
-
-def _length(parts: Sequence[Element | Propagator | Hop]) -> float:
-    """How far light has come, metres."""
-    ways = [part.propagator if isinstance(part, Hop) else part for part in parts]
-    return sum(float(way.distance_m) for way in ways if isinstance(way, Propagator))
-
-
-def _extent(way: Propagator | Hop) -> float:
-    return (way.target_grid if isinstance(way, Hop) else way.grid).extent_m[0]
 
 
 def _picture(image: Tensor | NDArray[np.generic]) -> Tensor:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.errors import UsageError
 from opticdesign.figures.canvas import (
     SMALL,
-    TURN,
     add_legend,
     add_scale_bar,
     add_side_bar,
@@ -79,7 +79,7 @@ def _picture(axes: Axes, target: Tensor, row: int, pitch_m: float) -> None:
     from matplotlib.patheffects import withStroke
 
     scale = phase_scale(target)
-    show(axes, target * TURN, scale, "true phase")
+    show(axes, in_radians(target), scale, "true phase")
     axes.axhline(
         row, color="white", linestyle="--", linewidth=1.2, path_effects=[withStroke(linewidth=2.2, foreground="black")]
     )
@@ -90,10 +90,10 @@ def _picture(axes: Axes, target: Tensor, row: int, pitch_m: float) -> None:
 def _lines(axes: Axes, target: Tensor, systems: Sequence[Tensor], pitch_m: float) -> None:
     """The phase in radians against the place in micrometres, from the left edge of the picture."""
     place_um = (np.arange(len(target)) + 0.5) * pitch_m * 1e6
-    axes.plot(place_um, target.numpy() * TURN, color="black", linewidth=1.8)
+    axes.plot(place_um, in_radians(target).numpy(), color="black", linewidth=1.8)
     for index, values in enumerate(systems):
         turn, colour = divmod(index, len(_COLOURS))
-        axes.plot(place_um, values.numpy() * TURN, _STYLES[turn], color=_COLOURS[colour], linewidth=1.2)
+        axes.plot(place_um, in_radians(values).numpy(), _STYLES[turn], color=_COLOURS[colour], linewidth=1.2)
     axes.set(xlim=(0.0, len(target) * pitch_m * 1e6))
     axes.set_xlabel("x / µm", fontsize=9)
     axes.set_ylabel("phase / rad", fontsize=9)

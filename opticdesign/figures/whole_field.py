@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.errors import UsageError
 from opticdesign.figures.canvas import (
-    TURN,
     Scale,
     add_scale_bar,
     add_side_bar,
@@ -68,7 +68,8 @@ def field_figure(
     if not bool(valid.any()):
         raise UsageError("a field without valid samples", expected="a mask that is True somewhere")
     true_rad, image_rad, error_rad, similar = (
-        layer.where(valid, torch.nan) for layer in (target * TURN, image * TURN, (image - target) * TURN, similarity)
+        layer.where(valid, torch.nan)
+        for layer in (in_radians(target), in_radians(image), in_radians(image - target), similarity)
     )
     weight = valid.to(image)
     decibels, miss_rad = float(psnr_db(image, target, weight)), float(mae_rad(image, target, weight))

@@ -1,1 +1,1 @@
-"""Files for those who make masks: the protocols of exporters and importers, manifests, plug-ins."""
+"""Files for those who make masks: the protocols of exporters and importers, manifests."""

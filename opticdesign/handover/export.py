@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ from opticdesign.handover.manifest import (
     read_exported,
     sha256,
 )
-from opticdesign.handover.plugins import load_plugins
+from opticdesign.plugins import Plugins, instance
 from opticdesign.storage import sha256_file
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "ExporterCheck",
     "Extent",
     "ReadBack",
+    "TwoWayExporter",
     "WrittenFiles",
     "export_design",
     "exporters",
@@ -160,7 +161,7 @@ class WrittenFiles(NamedTuple):
 
 
 class Exporter(Protocol):
-    """A file format: writes a job, and reads it back without the code that wrote it.
+    """A file format: writes a job. Only one that is a `TwoWayExporter` too can be verified and imported.
 
     Attributes:
         name: what it is called on the command line, and the folder of its files.
@@ -178,6 +179,11 @@ class Exporter(Protocol):
         Raises:
             UsageError: the format cannot hold this job.
         """
+
+
+@runtime_checkable
+class TwoWayExporter(Exporter, Protocol):
+    """A file format that is read back, without the code that wrote it."""
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:
         """Read the files back, from the files and the manifest alone.
@@ -197,17 +203,22 @@ class ExporterCheck:
         readback: what the files hold, or None when they cannot be read.
         phase_error_rad: largest difference between the phase the files realise and the phase of the levels they hold;
             0.0 means equal bits. A panel whose greys do not divide 2π by the number of levels has a small one.
+        one_way: whether the format is only written, so that nothing but the hashes of its files could be compared.
     """
 
     exporter: str
     problems: tuple[str, ...]
     readback: ReadBack | None = None
     phase_error_rad: float | None = None
+    one_way: bool = False
 
     @property
     def ok(self) -> bool:
         """Whether every file is unchanged and holds what was designed."""
         return not self.problems
+
+
+_EXPORTERS: Plugins[Exporter] = Plugins("opticdesign.exporters", "exporter", instance("summary", "usual", "write"))
 
 
 def exporters() -> dict[str, Exporter]:
@@ -216,7 +227,7 @@ def exporters() -> dict[str, Exporter]:
     Raises:
         UsageError: none is installed, or one cannot be loaded.
     """
-    return load_plugins("opticdesign.exporters", "exporter")
+    return _EXPORTERS.installed()
 
 
 def export_design(job: ExportJob, names: Sequence[str], folder: Path, provenance: Mapping[str, JsonValue]) -> Manifest:
@@ -327,7 +338,10 @@ def _check(
 ) -> ExporterCheck:
     problems = _changed_files(folder, record)
     try:
-        readback = _reader(record.exporter).read(folder, manifest)
+        exporter = _installed(record.exporter)
+        if not isinstance(exporter, TwoWayExporter):
+            return ExporterCheck(record.exporter, tuple(problems), one_way=True)
+        readback = exporter.read(folder, manifest)
     except OpticDesignError as error:
         if error.message not in problems:
             problems.append(error.message)
@@ -341,7 +355,7 @@ def _check(
     return ExporterCheck(record.exporter, tuple(problems), readback, phase_error)
 
 
-def _reader(name: str) -> Exporter:
+def _installed(name: str) -> Exporter:
     known = exporters()
     if name not in known:
         raise VerificationError(f"the exporter {name!r} is not installed", remedy="install its package")

@@ -17,9 +17,9 @@ from opticdesign.design import Layout
 from opticdesign.errors import DataError, UsageError, VerificationError
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.handover.mask_levels import check_levels
-from opticdesign.handover.plugins import load_plugins
 from opticdesign.handover.said import Said
 from opticdesign.handover.source_file import SourceFile
+from opticdesign.plugins import Plugins, instance
 from opticdesign.units import format_length
 
 __all__ = [
@@ -115,13 +115,18 @@ class Importer(Protocol):
         """
 
 
+_IMPORTERS: Plugins[Importer] = Plugins(
+    "opticdesign.importers", "importer", instance("summary", "suffixes", "options", "read")
+)
+
+
 def importers() -> dict[str, Importer]:
     """All installed importers by name.
 
     Raises:
         UsageError: none is installed, or one cannot be loaded.
     """
-    return load_plugins("opticdesign.importers", "importer")
+    return _IMPORTERS.installed()
 
 
 def read_masks(job: ImportJob) -> tuple[Masks, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
 from opticdesign.fabrication.process import FabricationProcess
+from opticdesign.instrument.axial_plane import AxialPlane, planes_of
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.cascade import PreparedTransfer, cascade
 from opticdesign.optics.elements import DiffractiveElement, Element, Mask
@@ -65,14 +67,14 @@ class DiffractiveSystem(OpticalSystem):
         return self._crossed
 
     def forward(  # noqa: D102 (documented on the base)
-        self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None
+        self, field: Tensor, quantiser: Quantiser | None = None, crossed: int | None = None
     ) -> Tensor:
         self.check_field(field)
         passed = crossed or self.crossed
         hops, elements = self.taken(passed), self.train_of(passed)
-        masks = [_multiplier(element, process, field) for element in elements]
+        masks = [_multiplier(element, quantiser, field) for element in elements]
         if self.thick is not None or any(mask is None for mask in masks) or any(hop.learned for hop in hops):
-            return self._one_by_one(field, process, hops)
+            return self._one_by_one(field, quantiser, hops)
         transmissions = [mask for mask in masks if mask is not None]
         output = cascade(field.reshape(-1, *self.object_grid.shape), transmissions, self.ready(hops))
         return output.reshape(*field.shape[:-2], *self.camera_grid.shape)
@@ -92,25 +94,25 @@ class DiffractiveSystem(OpticalSystem):
         self._ready = {hop.transfer: kept.get(hop.transfer) or hop.ready() for hop in dict.fromkeys(hops)}
         return [self._ready[hop.transfer] for hop in hops]
 
-    def _one_by_one(self, field: Tensor, process: Quantiser | None, hops: Sequence[Hop]) -> Tensor:
+    def _one_by_one(self, field: Tensor, quantiser: Quantiser | None, hops: Sequence[Hop]) -> Tensor:
         """As `forward`, hop by hop: for thick masks, elements that do not multiply, and distances that are learned."""
         wave: Tensor = hops[0](field)
         for layer, hop in enumerate(hops[1:]):
-            wave = hop(self.behind(layer, wave, process))
+            wave = hop(self.behind(layer, wave, quantiser))
         return wave
 
-    def behind(self, layer: int, field: Tensor, process: Quantiser | None = None) -> Tensor:
+    def behind(self, layer: int, field: Tensor, quantiser: Quantiser | None = None) -> Tensor:
         """The field (…, y, x) behind one element, counted from 0, of the field in front of it."""
         element = self.train_of(layer + 1)[layer]
         result: Tensor
         if not isinstance(element, DiffractiveElement):
             result = element(field)
         else:
-            result = element(field, process) if self.thick is None else self.thick(field, element, process)
+            result = element(field, quantiser) if self.thick is None else self.thick(field, element, quantiser)
         return result
 
-    def phases(self, process: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
-        return torch.stack([element.phase(process) for element in self.masks])
+    def phases(self, quantiser: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
+        return torch.stack([element.phase(quantiser) for element in self.masks])
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
         for element, phase in zip(self.masks, phases_rad, strict=True):
@@ -118,7 +120,7 @@ class DiffractiveSystem(OpticalSystem):
 
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: D102 (documented on the base)
         elements = self.train_of(len(self.elements))[first:last]
-        return [*(parameter for element in elements for parameter in element.parameters()), self.powers]
+        return [parameter for element in elements for parameter in element.parameters()]
 
     def average_gradients(self) -> None:
         """Replace each mask's gradient by its mean over all its cells."""
@@ -137,16 +139,30 @@ class DiffractiveSystem(OpticalSystem):
         first = values[..., : self.cell, : self.cell]
         return first.repeat(*[1] * (values.ndim - 2), rows, columns)
 
+    def check_regular(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
+        if self.cell is not None and not torch.equal(phases_rad, self.alike(phases_rad)):
+            raise UsageError(
+                f"masks that do not repeat every {self.cell} neurons (optics.cell)",
+                expected="masks of equal cells",
+                remedy="remove optics.cell from the design",
+            )
+
+    def planes(self) -> Iterator[AxialPlane]:  # noqa: D102 (documented on the base)
+        hops, elements = self.taken(self.crossed), self.train_of(self.crossed)
+        pairs = [part for pair in zip(hops[:-1], elements, strict=True) for part in pair]
+        yield AxialPlane("object", 0.0, self.object_grid.extent_m[0])
+        yield from planes_of([*pairs, hops[-1]])
+
     @property
     def masks(self) -> list[DiffractiveElement]:
         """The diffractive elements that light passes."""
         return [element for element in self.train_of(self.crossed) if isinstance(element, DiffractiveElement)]
 
 
-def _multiplier(element: Element, process: Quantiser | None, field: Tensor) -> Tensor | None:
+def _multiplier(element: Element, quantiser: Quantiser | None, field: Tensor) -> Tensor | None:
     """What an element multiplies light by, as a cascade takes it; None where it does something else."""
     if isinstance(element, DiffractiveElement):
-        return element.multiplier(process)
+        return element.multiplier(quantiser)
     return element.transmission().to(field.dtype) if isinstance(element, Mask) else None
 
 
@@ -184,19 +200,18 @@ class ThickMasks(nn.Module):
         super().__init__()
         self.relief, self.process = relief, process
 
-    def forward(self, field: Tensor, element: DiffractiveElement, process: Quantiser | None) -> Tensor:
+    def forward(self, field: Tensor, element: DiffractiveElement, quantiser: Quantiser | None) -> Tensor:
         """The field (…, y, x) at the top of an element's relief, of the field on its base plane.
 
         Args:
             field: complex field on the base plane.
             element: gives the phases.
-            process: given, the relief is as this process makes it.
+            quantiser: given, the relief is as it makes it.
         """
-        shares = self.relief.shares(self.process.height_of_phase(element.phase(process)))
+        height_m = self.process.height_of_phase(element.phase(quantiser))
         square, samples = element.square, element.samples
         if square is None:
-            material, wave = element.sampled(shares), field
-        else:
-            material, wave = square.spread(shares, samples), field * square.clear(shares[0], samples)
-        result: Tensor = self.relief(wave, material, self.relief.mean_indices(shares))
-        return result
+            return self.relief.behind(field, height_m, element.sampled)
+        return self.relief.behind(
+            field * square.clear(height_m, samples), height_m, partial(square.spread, samples=samples)
+        )

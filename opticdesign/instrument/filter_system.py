@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
+from opticdesign.errors import UsageError
+from opticdesign.instrument.axial_plane import AxialPlane
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.band import Plane
 from opticdesign.optics.elements import FourierFilter, ring_means, ring_of_point
@@ -73,11 +77,11 @@ class FilterSystem(OpticalSystem):
     def forward(  # noqa: D102 (documented on the base)
         self,
         field: Tensor,
-        process: Quantiser | None = None,
+        quantiser: Quantiser | None = None,
         crossed: int | None = None,  # noqa: ARG002 (there is one)
     ) -> Tensor:
         self.check_field(field)
-        return self.filtered(field, self.element.filter(process))
+        return self.filtered(field, self.element.filter(quantiser))
 
     def filtered(self, field: Tensor, transmission: Tensor) -> Tensor:
         """The image (…, y, x) on `camera_grid` of a field on `object_grid`, through a filter (…, wy, wx) of points."""
@@ -126,8 +130,23 @@ class FilterSystem(OpticalSystem):
         """One of the values, another for each ring, in the place of all values in that ring."""
         return values.flatten(-2)[..., self._ring.to(values.device)] if self.rings else values
 
-    def phases(self, process: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
-        return self.element.phase(process)[None]
+    def check_regular(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
+        if self.rings and not torch.allclose(ring_means(phases_rad[0], self._ring), phases_rad[0], atol=1e-5):
+            raise UsageError(
+                "a filter that is not made of rings (optics.rings)",
+                expected="equal phases at equal distance from the axis",
+                remedy="add --set optics.rings=false",
+            )
+
+    def planes(self) -> Iterator[AxialPlane]:  # noqa: D102 (documented on the base)
+        focal_m, pupil_m = self.element.focal_m, self.element.pitch_m[0] * self.element.window.shape[0]
+        yield AxialPlane("object", 0.0, self.object_grid.extent_m[0])
+        for name, place in (("lens", 1.0), ("filter", 2.0), ("lens", 3.0)):
+            yield AxialPlane(name, place * focal_m, pupil_m)
+        yield AxialPlane("camera", 4.0 * focal_m, self.camera_grid.extent_m[0])
+
+    def phases(self, quantiser: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
+        return self.element.phase(quantiser)[None]
 
     def set_phases_rad(self, phases_rad: Tensor) -> None:  # noqa: D102 (documented on the base)
         with torch.no_grad():

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.data import PhaseField, Window
+from opticdesign.decoders.waves import in_waves
 from opticdesign.errors import DataError, UsageError
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.microscope import Microscope
@@ -101,6 +102,7 @@ def reconstruct_field(
     field: PhaseField,
     window: Window,
     process: FabricationProcess | None,
+    *,
     overlap: int,
     seed: int,
     tiling: Tiling = "blend",
@@ -143,7 +145,7 @@ def reconstruct_field(
         total[layout.part(tile)] += offset * share
         weight[layout.part(tile)] += share
     whole = (total / weight)[: field.shape[0], : field.shape[1]].to(torch.float32)
-    target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
+    target = in_waves(torch.from_numpy(field.phase_rad))
     return FullField(field.name, whole, target, torch.from_numpy(field.valid))
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from opticdesign.errors import UsageError
 from opticdesign.optics.cascade import cascade
-from opticdesign.optics.detectors import cell_means, mean_bins
+from opticdesign.optics.detectors import cell_means, intensity_of, mean_bins
 from opticdesign.optics.elements import RIM, Square
 from opticdesign.optics.elements.squares import means_along
 from opticdesign.optics.field import Grid, phasor
@@ -276,9 +276,8 @@ def _difference(ours: Tensor, right: Tensor) -> float:
 
 def _reading(layers: Layers, field: Tensor, masks: list[Tensor], hops: list[Hop]) -> Tensor:
     output = cascade(field, masks, [hop.ready() for hop in hops])
-    intensity = output.real**2 + output.imag**2
     rows, columns = (fine // coarse for fine, coarse in zip(output.shape[-2:], layers.image.shape, strict=True))
-    return mean_bins(cell_means(intensity, (rows, columns)), layers.binning)
+    return mean_bins(cell_means(intensity_of(output), (rows, columns)), layers.binning)
 
 
 @lru_cache(maxsize=2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from opticdesign.decoders import Brightness
+from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.detectors import Detector
 from opticdesign.optics.elements.element import Quantiser
@@ -18,7 +20,9 @@ class Microscope(nn.Module):
     Args:
         optics: the optical system.
         detector: the camera.
-        decoder: network from camera readings to phase over 2π; without one, the light on the camera is the image.
+        decoder: network from camera readings to phase over 2π; without one, the light on the camera is the image, but
+            for its brightness.
+        process: makes the masks.
         precision: number type in which the decoder computes; its weights and its image are float32.
     """
 
@@ -27,15 +31,18 @@ class Microscope(nn.Module):
         optics: OpticalSystem,
         detector: Detector,
         decoder: nn.Module | None,
+        process: FabricationProcess,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.optics, self.detector, self.decoder, self.precision = optics, detector, decoder, precision
+        self.optics, self.detector, self.decoder = optics, detector, decoder
+        self.brightness = Brightness(optics.mask_count)
+        self.process, self.precision = process, precision
 
     def read(
         self,
         field: Tensor,
-        process: Quantiser | None = None,
+        quantiser: Quantiser | None = None,
         noise: torch.Generator | None = None,
         crossed: int | None = None,
     ) -> Tensor:
@@ -43,17 +50,20 @@ class Microscope(nn.Module):
 
         The other arguments are those of `OpticalSystem.forward`.
         """
-        reading: Tensor = self.detector(self.optics.intensity(field, process, crossed), noise)
+        reading: Tensor = self.detector(self.optics.intensity(field, quantiser, crossed), noise)
         return reading
 
     def decode(self, reading: Tensor) -> Tensor:
         """Phase over 2π, (batch, y, x), of camera readings (batch, y/b, x/b)."""
         if self.decoder is None:
-            return self.optics.power() * reading
+            image: Tensor = self.brightness(reading, self.optics.crossed)
+            return image
         with torch.autocast(reading.device.type, self.precision, enabled=self.precision != torch.float32):
-            image: Tensor = self.decoder(reading)
+            image = self.decoder(reading)
         return image.float()
 
-    def forward(self, field: Tensor, process: Quantiser | None = None, noise: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, field: Tensor, quantiser: Quantiser | None = None, noise: torch.Generator | None = None
+    ) -> Tensor:
         """Reconstructed phase over 2π, (batch, y, x), of complex fields (batch, y, x)."""
-        return self.decode(self.read(field, process, noise))
+        return self.decode(self.read(field, quantiser, noise))

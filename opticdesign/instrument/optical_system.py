@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.detectors import cell_means
+from opticdesign.instrument.axial_plane import AxialPlane
+from opticdesign.optics.detectors import cell_means, intensity_of
 from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.field import Grid
 
@@ -24,14 +25,14 @@ class OpticalSystem(nn.Module, ABC):
         camera_grid: samples of the light on the camera, over the field of view; a whole number of them in one of the
             image.
         mask_pitch_m: height and width of the smallest part of a mask, metres.
-        layers: number of masks.
+        mask_count: number of masks.
 
     Raises:
         UsageError: grids that do not fit together.
     """
 
     def __init__(
-        self, grid: Grid, object_grid: Grid, camera_grid: Grid, mask_pitch_m: tuple[float, float], layers: int
+        self, grid: Grid, object_grid: Grid, camera_grid: Grid, mask_pitch_m: tuple[float, float], mask_count: int
     ) -> None:
         super().__init__()
         self.grid, self.object_grid, self.camera_grid, self.mask_pitch_m = grid, object_grid, camera_grid, mask_pitch_m
@@ -45,9 +46,7 @@ class OpticalSystem(nn.Module, ABC):
                 expected="as many more samples of the object on both sides, and whole numbers of the light's in one",
                 remedy="choose other grids",
             )
-        # scale of the all-optical image against phase over 2π, one for each number of layers that light may pass; it
-        # belongs to that objective, not to the hardware
-        self.powers = nn.Parameter(torch.ones(layers))
+        self.mask_count = mask_count
 
     @property
     @abstractmethod
@@ -55,21 +54,21 @@ class OpticalSystem(nn.Module, ABC):
         """Masks that light passes."""
 
     @abstractmethod
-    def forward(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
+    def forward(self, field: Tensor, quantiser: Quantiser | None = None, crossed: int | None = None) -> Tensor:
         """Complex field (…, y, x) on `camera_grid` of a complex field (…, y, x) on `object_grid`.
 
         Args:
             field: field in the sample plane, dark beyond.
-            process: given, the masks act as this process makes them.
+            quantiser: given, the masks act as it makes them.
             crossed: masks that light passes, the first ones; left out, as many as the design says.
         """
 
     @abstractmethod
-    def phases(self, process: Quantiser | None = None) -> Tensor:
+    def phases(self, quantiser: Quantiser | None = None) -> Tensor:
         """Phases of all masks that light passes with their gradient, (layers, y, x), radians, one a neuron.
 
         Args:
-            process: given, as this process makes them; else as they are learned, not wrapped.
+            quantiser: given, as it makes them; else as they are learned, not wrapped.
         """
 
     def detached_phases(self) -> Tensor:
@@ -99,13 +98,24 @@ class OpticalSystem(nn.Module, ABC):
         """Values (…, y, x), one a neuron, with the same one for all parts of a mask that are to stay alike."""
         return values
 
+    def check_regular(self, phases_rad: Tensor) -> None:
+        """Refuse phases (layers, y, x) in radians that are not alike where these masks are: a decoder relies on it.
+
+        Raises:
+            UsageError: they are not.
+        """
+
+    @abstractmethod
+    def planes(self) -> Iterator[AxialPlane]:
+        """The planes from object to camera, for a picture."""
+
     def learned(self, first: int, last: int) -> list[nn.Parameter]:  # noqa: ARG002 (a single mask has no choice)
-        """The parameters of masks first … last − 1, counted from 0, and the output powers."""
+        """The parameters of masks first … last − 1, counted from 0."""
         return list(self.parameters())
 
-    def intensity(self, field: Tensor, process: Quantiser | None = None, crossed: int | None = None) -> Tensor:
+    def intensity(self, field: Tensor, quantiser: Quantiser | None = None, crossed: int | None = None) -> Tensor:
         """|A_out|² in the image, real (…, y, x) on `grid`, of a field on `object_grid`; arguments as in `forward`."""
-        return self.seen(self(field, process, crossed))
+        return self.seen(self(field, quantiser, crossed))
 
     def check_field(self, field: Tensor) -> None:
         """Refuse a field that is not one of the object with what surrounds it.
@@ -122,10 +132,5 @@ class OpticalSystem(nn.Module, ABC):
 
     def seen(self, output: Tensor) -> Tensor:
         """Mean of |A_out|² over each sample of the image, real (…, y, x), of a field (…, y, x) on `camera_grid`."""
-        intensity = output.real**2 + output.imag**2
         fine = [of // by for of, by in zip(self.camera_grid.shape, self.grid.shape, strict=True)]
-        return cell_means(intensity, (fine[0], fine[1]))
-
-    def power(self, crossed: int | None = None) -> Tensor:
-        """Square of the learned output power P: what the all-optical image is |A_out|² times."""
-        return self.powers[(crossed or self.crossed) - 1] ** 2
+        return cell_means(intensity_of(output), (fine[0], fine[1]))

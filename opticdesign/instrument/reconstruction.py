@@ -11,9 +11,14 @@ from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.randomness import torch_stream
 
-__all__ = ["BATCH", "reconstruct", "reconstruct_batches"]
+__all__ = ["BATCH", "evaluation_noise", "reconstruct", "reconstruct_batches"]
 
 BATCH = 8  # fields at once: enough to keep a GPU busy, few enough for its memory
+
+
+def evaluation_noise(seed: int, first: int) -> torch.Generator:
+    """The camera's noise wherever a microscope is judged, for a batch whose first image has this number."""
+    return torch_stream(seed, "evaluation noise", first)
 
 
 def reconstruct(
@@ -46,7 +51,7 @@ def reconstruct_batches(
     start = 0
     for batch in batches:
         with torch.no_grad():
-            reading = microscope.read(batch.to(device), process, torch_stream(seed, "evaluation noise", start))
+            reading = microscope.read(batch.to(device), process, evaluation_noise(seed, start))
             image = microscope.decode(reading)
         yield reading.cpu(), image.cpu()
         start += len(batch)

@@ -5,11 +5,11 @@ Targets are phases over 2π, so that 1.0 is one wave; images are (batch, y, x).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from opticdesign.decoders.waves import in_radians
 
 __all__ = ["mae_free_rad", "mae_rad", "psnr_db", "rescale", "ssim", "ssim_map", "ssim_terms"]
 
@@ -23,13 +23,13 @@ def psnr_db(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tens
 
 def mae_rad(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute phase error in radians of images in waves: (batch,)."""
-    return 2.0 * math.pi * _mean((image - target).abs(), weight)
+    return in_radians(_mean((image - target).abs(), weight))
 
 
 def mae_free_rad(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean absolute phase error in radians after the mean offset, which no intensity shows, is taken out: (batch,)."""
     error = image - target
-    return 2.0 * math.pi * _mean((error - _mean(error, weight)[..., None, None]).abs(), weight)
+    return in_radians(_mean((error - _mean(error, weight)[..., None, None]).abs(), weight))
 
 
 def ssim(image: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

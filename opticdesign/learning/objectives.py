@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from torch import Tensor
 
+from opticdesign.design.learning import MORE_LOSSES
 from opticdesign.learning.metrics import ssim
 
-__all__ = ["OBJECTIVES", "Objective", "has_diverged", "l1", "l1_ssim", "negative_ssim"]
+__all__ = ["OBJECTIVES", "Objective", "has_diverged", "l1", "l1_ssim", "negative_ssim", "objectives"]
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 _MOST_GROWTH = 1e6  # a loss in waves is at most a few; no training comes back from so far
@@ -41,3 +42,12 @@ def has_diverged(loss: float, first: float) -> bool:
 
 
 OBJECTIVES: dict[str, Objective] = {"l1": l1, "ssim": negative_ssim, "l1+ssim": l1_ssim}
+
+
+def objectives(named: Collection[str]) -> dict[str, Objective]:
+    """Losses by name: ours, and of those of other packages the ones that are named.
+
+    Raises:
+        UsageError: one cannot be loaded.
+    """
+    return OBJECTIVES | {name: MORE_LOSSES.load(name) for name in MORE_LOSSES.names() if name in named}

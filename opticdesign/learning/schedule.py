@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opticdesign.design import D2NNOptics, Design, Stage
+from opticdesign.design import Design, Stage
 
 __all__ = ["Leg", "legs_of", "rate_factor", "temperature"]
 
@@ -34,8 +34,8 @@ def legs_of(design: Design) -> list[Leg]:
     """The legs of all stages in their order."""
     legs: list[Leg] = []
     for name, stage in design.training.stages.items():
-        if stage.layerwise and isinstance(design.optics, D2NNOptics):
-            legs += _layer_by_layer(name, stage, design.optics.layers)
+        if stage.layerwise:
+            legs += _layer_by_layer(name, stage, design.optics.masks)
         else:
             legs.append(Leg(name, stage))
     return legs

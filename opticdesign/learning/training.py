@@ -16,11 +16,11 @@ from opticdesign.design import Design
 from opticdesign.errors import DivergenceError, UsageError
 from opticdesign.fabrication.penalties import narrow_parts, total_variation
 from opticdesign.fabrication.rounding import GumbelRounding, SoftRounding
-from opticdesign.instrument.building import build_process, camera_period
+from opticdesign.instrument.building import camera_period
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.learning.adversary import Adversary, build_perceptual
 from opticdesign.learning.distributed import ALONE, Workers
-from opticdesign.learning.objectives import OBJECTIVES, has_diverged, l1
+from opticdesign.learning.objectives import has_diverged, l1, objectives
 from opticdesign.learning.probe import linear_probe_error
 from opticdesign.learning.schedule import Leg, legs_of, rate_factor, temperature
 from opticdesign.optics.elements.element import Quantiser
@@ -86,7 +86,7 @@ class Trainer:
 
     Raises:
         DataError: the weights of the perceptual loss cannot be read.
-        UsageError: the processes cannot share the batches of a step.
+        UsageError: the processes cannot share the batches of a step, or another package's loss cannot be loaded.
     """
 
     def __init__(
@@ -104,13 +104,14 @@ class Trainer:
         self._first_loss: float | None = None  # of the present leg, or since training was continued in it
         self._draw_batch, self._workers = draw_batch, workers
         self._shared = workers.share(design.training.accumulate)
-        self._process = build_process(design)
+        self._process = microscope.process
         self._legs = legs_of(design)
-        self._vaccine = Vaccine(design) if any(leg.stage.vaccinated for leg in self._legs) else None
+        self._vaccine = Vaccine(design, microscope.process) if any(leg.stage.vaccinated for leg in self._legs) else None
         self._optimiser: torch.optim.Adam | None = None
         self._adversary: Adversary | None = None
-        generative = any(leg.stage.loss == "gan" for leg in self._legs)
-        self.perceptual = build_perceptual(design) if generative else None
+        losses = {leg.stage.loss for leg in self._legs}
+        self._objectives = objectives(losses)
+        self.perceptual = build_perceptual(design) if "gan" in losses else None
         self._average: AveragedModel | None = None
         if design.training.ema and microscope.decoder is not None:
             mean = get_ema_multi_avg_fn(design.training.ema)  # type: ignore[no-untyped-call]  # as torch leaves it
@@ -126,7 +127,7 @@ class Trainer:
         if self._average is None:
             return self.microscope
         kept = self.microscope
-        return Microscope(kept.optics, kept.detector, self._average.module, kept.precision)
+        return Microscope(kept.optics, kept.detector, self._average.module, kept.process, kept.precision)
 
     def steps(self) -> Iterator[StepReport]:
         """Train from the present position to the end, yielding after each step.
@@ -250,7 +251,8 @@ class Trainer:
         microscope, stage = self.microscope, leg.stage
         if stage.loss == "intensity-l1":
             patches = self._batch(batch)
-            image = microscope.optics.power(leg.crossed) * self._intensity(leg, patches, batch)
+            crossed = leg.crossed or microscope.optics.crossed
+            image = microscope.brightness(self._intensity(leg, patches, batch), crossed)
             return l1(image, patches.targets), image, patches.targets
         reading, target = self._reading(leg, batch)
         if stage.loss == "linear-probe":
@@ -258,7 +260,7 @@ class Trainer:
         image = microscope.decode(reading)
         if self._adversary is not None:
             return self._adversary.loss(image, target), image, target
-        return OBJECTIVES[stage.loss](image, target), image, target
+        return self._objectives[stage.loss](image, target), image, target
 
     def _batch(self, batch: int) -> PatchSet:
         """The patches of a batch, on the device."""
@@ -286,7 +288,8 @@ class Trainer:
         learned: list[tuple[list[nn.Parameter], float | None]] = []
         if "optics" in stage.train:
             last = leg.last or leg.crossed or optics.crossed
-            learned.append((optics.learned(leg.first, last), stage.optics_rate))
+            brightness = self.microscope.brightness.parameters()
+            learned.append(([*optics.learned(leg.first, last), *brightness], stage.optics_rate))
         if "decoder" in stage.train and decoder is not None:
             learned.append((list(decoder.parameters()), stage.decoder_rate))
         for parameters, _ in learned:

@@ -21,6 +21,7 @@ __all__ = [
     "Detector",
     "cell_means",
     "converted",
+    "intensity_of",
     "mean_bins",
     "poisson_quantile",
     "poisson_reading",
@@ -28,6 +29,11 @@ __all__ = [
 ]
 
 _FEW = 100.0  # counts on average below which each one matters
+
+
+def intensity_of(field: Tensor) -> Tensor:
+    """Intensity |A|² of a complex field of any shape."""
+    return field.real**2 + field.imag**2
 
 
 def mean_bins(intensity: Tensor, binning: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from opticdesign.errors import UsageError
+from opticdesign.optics.detectors import intensity_of
 from opticdesign.optics.field import Grid, Spectrum, phasor
 
 __all__ = ["SourcePoints", "condenser", "partially_coherent_intensity", "plane_wave", "polychromatic_intensity"]
@@ -102,7 +103,7 @@ def partially_coherent_intensity(
     def part(field: Tensor, sines: Tensor, weights: Tensor) -> Tensor:
         tilts = plane_wave(grid, wavelength_m, sines).to(field)
         tilts = tilts.reshape(len(sines), *(1,) * (field.ndim - 2), *grid.shape)
-        return torch.einsum("p...,p->...", _intensity(system(field * tilts)), weights.to(field.real))
+        return torch.einsum("p...,p->...", intensity_of(system(field * tilts)), weights.to(field.real))
 
     parts = zip(torch.split(source.sines, together), torch.split(source.weights, together), strict=True)
     return _summed([_recomputed(part, field, *each) for each in parts])
@@ -121,11 +122,7 @@ def polychromatic_intensity(field: Tensor, spectrum: Spectrum, system_at: Callab
     """
     fields = field.expand(*field.shape[:-3], len(spectrum.weights), *field.shape[-2:]).unbind(-3)
     lines = zip(fields, spectrum.wavelengths_m, spectrum.weights, strict=True)
-    return _summed([weight * _intensity(system_at(wavelength)(part)) for part, wavelength, weight in lines])
-
-
-def _intensity(field: Tensor) -> Tensor:
-    return field.real**2 + field.imag**2
+    return _summed([weight * intensity_of(system_at(wavelength)(part)) for part, wavelength, weight in lines])
 
 
 def _recomputed(part: Callable[..., Tensor], *arguments: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ Limits
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -109,6 +110,18 @@ class ThickRelief(nn.Module):
         """Index of each slice, the mean over the mask, of its shares (slices, y, x)."""
         means = shares.detach().mean((-2, -1), dtype=torch.float64)
         return (self.medium_index + (self.index - self.medium_index) * means).tolist()
+
+    def behind(self, field: Tensor, height_m: Tensor, drawn: Callable[[Tensor], Tensor]) -> Tensor:
+        """The field behind a relief, complex (…, y, x).
+
+        Args:
+            field: complex field on the base plane (…, y, x), through the mask's outlines.
+            height_m: heights above the base plane in metres, one a neuron or one a sample (rows, columns).
+            drawn: gives what shares (slices, rows, columns) are at the samples of the field (slices, y, x).
+        """
+        shares = self.shares(height_m)
+        result: Tensor = self(field, drawn(shares), self.mean_indices(shares))
+        return result
 
     def forward(self, field: Tensor, shares: Tensor, indices: list[float]) -> Tensor:
         """The field behind the mask, at z = depth.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from opticdesign.design import D2NNOptics, Design, Tolerance
+from opticdesign.design import Design, Tolerance
+from opticdesign.instrument.building import medium_wavelength_m
 
 __all__ = ["default_tolerance", "tolerance_of"]
 
@@ -29,14 +30,15 @@ def default_tolerance(design: Design) -> Tolerance:
         "height_noise": {"sigma": "6 nm", "correlation": "300 nm"},
         "layer_shift": {"range": "0.1 um"},
         "gap": {"range": "1 um"},
+        "tilt": {"range": "1 mrad"},
         "rotation": {"range": "1 mrad"},
         "wavelength": {"range": 0.02},
         "index": {"range": 0.005 if design.fabrication.material in _POLYMERS else 0.001},
         **_writing(design),
     }
-    if isinstance(design.optics, D2NNOptics):
-        errors["tilt"] = {"range": "1 mrad"}
-    return Tolerance.model_validate(errors)
+    return Tolerance.model_validate(
+        {name: error for name, error in errors.items() if design.optics.error_problem(name) is None}
+    )
 
 
 def _writing(design: Design) -> dict[str, Any]:
@@ -50,16 +52,8 @@ def _writing(design: Design) -> dict[str, Any]:
         if made.levels > 2:
             # turn and scale move the rim of a mask as far as the shift moves all of it
             shift_m = 20e-9 if fine else 300e-9
-            ratio = 2.0 * shift_m / _mask_side_m(design)
+            ratio = 2.0 * shift_m / max(design.optics.mask_size(medium_wavelength_m(design)))
             errors["overlay_shift"] = {"sigma": f"{shift_m!r} m"}
             errors["overlay_rotation"] = {"sigma": f"{ratio!r} rad"}
             errors["overlay_scale"] = {"sigma": ratio}
     return errors
-
-
-def _mask_side_m(design: Design) -> float:
-    """Longer side of a mask in metres."""
-    optics = design.optics
-    if isinstance(optics, D2NNOptics):
-        return max(optics.neurons) * optics.pitch
-    return design.light.wavelength * optics.focal / optics.pitch

@@ -183,11 +183,9 @@ class PerturbedLayers:
         """The field behind one relief, of heights of samples."""
         # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
         inside = height_m.clamp(0.0, relief.depth_m)
-        shares = relief.shares(inside)
         outside = (height_m - inside) * phase_per_m
         wave = wave * (self._masks.transmissions(outside) if bool(outside.any()) else self._masks.outlines)
-        behind: Tensor = relief(wave, self._masks.material(shares), relief.mean_indices(shares))
-        return behind
+        return relief.behind(wave, inside, self._masks.material)
 
     def _perturbed_hops(self, dev: Deviations, first: int, order: int) -> list[PerturbedHop]:
         """The hops from number `first` on, with tilts to an order."""

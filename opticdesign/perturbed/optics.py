@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import abstractmethod
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from opticdesign.design import Design
+from opticdesign.errors import UsageError
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.instrument.diffractive_system import DiffractiveSystem
-from opticdesign.instrument.filter_system import FilterSystem
+from opticdesign.instrument.family import Family, Spec, System, family_of
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.hop import Hop
 from opticdesign.perturbed.deviations import Deviations
-from opticdesign.perturbed.filters import PerturbedFilter
 from opticdesign.perturbed.hops import Way
-from opticdesign.perturbed.layers import PerturbedLayers
 from opticdesign.perturbed.sample import Sample
 
-__all__ = ["PerturbedOptics", "perturbed_optics"]
+__all__ = ["PerturbedFamily", "PerturbedOptics", "perturbed_family", "perturbed_optics"]
 
 
 class PerturbedOptics(Protocol):
@@ -32,6 +31,38 @@ class PerturbedOptics(Protocol):
 
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
+
+
+class PerturbedFamily(Family[Spec, System]):
+    """A kind of optics whose errors of making and aligning can be computed."""
+
+    @abstractmethod
+    def perturbed(
+        self,
+        design: Design,
+        system: System,
+        process: FabricationProcess,
+        phases_rad: Tensor,
+        crossed: int | None,
+        ways: dict[Hop, Way] | None,
+    ) -> PerturbedOptics:
+        """A system of this kind with errors; arguments as of `perturbed_optics`."""
+
+
+def perturbed_family(design: Design) -> PerturbedFamily[Any, Any]:
+    """The family of a design's optics, which computes errors.
+
+    Raises:
+        UsageError: it does not.
+    """
+    family = family_of(design.optics)
+    if isinstance(family, PerturbedFamily):
+        return family
+    raise UsageError(
+        f"optics of the kind {design.optics.kind!r} have no model of their errors",
+        expected="a kind whose family says what errors do",
+        remedy="train without vaccinated = true, and leave tolerancing out",
+    )
 
 
 def perturbed_optics(
@@ -51,10 +82,10 @@ def perturbed_optics(
         phases_rad: of the masks that it makes, (layers, y, x); those of the optics when left out.
         crossed: masks that light passes; left out, as many as the design says.
         ways: what is known of the hops, as `PerturbedLayers` takes it.
+
+    Raises:
+        UsageError: no errors are known of this kind of optics.
     """
     phases_rad = optics.detached_phases() if phases_rad is None else phases_rad
-    if isinstance(optics, DiffractiveSystem):
-        return PerturbedLayers(design, optics, process, phases_rad, crossed, ways)
-    if isinstance(optics, FilterSystem):
-        return PerturbedFilter(design, optics, process, phases_rad)
-    raise TypeError(f"{type(optics).__name__} has no errors")
+    perturbed: PerturbedOptics = perturbed_family(design).perturbed(design, optics, process, phases_rad, crossed, ways)
+    return perturbed

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opticdesign.design import D2NNOptics, Design
+from opticdesign.design import Design
 from opticdesign.design.fields import Table
 from opticdesign.design.tolerancing import (
     AngleError,
@@ -204,8 +204,7 @@ def group_axes(design: Design, group: str) -> tuple[tuple[str, int], ...]:
     distance of the camera from the image.
     """
     optics = design.optics
-    count = optics.crossed if isinstance(optics, D2NNOptics) else 1
-    layer, bit, axis = ("layer", count), ("bit", etch_steps(design)), ("axis", 2)
+    layer, bit, axis = ("layer", optics.crossed), ("bit", etch_steps(design)), ("axis", 2)
     return {
         "etch_depth": (bit,),
         "overlay_shift": (layer, bit, axis),
@@ -213,7 +212,7 @@ def group_axes(design: Design, group: str) -> tuple[tuple[str, int], ...]:
         "overlay_scale": (layer, bit),
         "cd_bias": (bit,),
         "layer_shift": (layer, axis),
-        "gap": (("gap", count + 1 if isinstance(optics, D2NNOptics) else 1),),
+        "gap": (("gap", optics.distances),),
         "tilt": (layer, axis),
         "rotation": (layer,),
         "lut": (layer,),

@@ -11,13 +11,13 @@ import numpy as np
 from torch import Tensor
 
 from opticdesign.design import Design
-from opticdesign.instrument.building import build_process
+from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.hop import Hop
 from opticdesign.perturbed.deviations import deviations_of
 from opticdesign.perturbed.hops import Way
-from opticdesign.perturbed.optics import perturbed_optics
+from opticdesign.perturbed.optics import perturbed_family, perturbed_optics
 from opticdesign.perturbed.sample import Sample
 from opticdesign.perturbed.space import build_space
 from opticdesign.randomness import numpy_stream
@@ -30,10 +30,15 @@ class Vaccine:
 
     Args:
         design: says the errors and the seed.
+        process: makes the masks.
+
+    Raises:
+        UsageError: no errors are known of its kind of optics.
     """
 
-    def __init__(self, design: Design) -> None:
-        self._design, self._space, self._process = design, build_space(design), build_process(design)
+    def __init__(self, design: Design, process: FabricationProcess) -> None:
+        perturbed_family(design)  # told before the first step
+        self._design, self._space, self._process = design, build_space(design), process
         self._ways: dict[Hop, Way] = {}
 
     def intensity(

@@ -20,7 +20,7 @@ from opticdesign.data import PatchSet, Split
 from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
 from opticdesign.figures import draw_comparison, draw_field, draw_panel, draw_profiles
-from opticdesign.instrument.building import build_microscope, build_process
+from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.evaluation import METRICS, Score, interval
@@ -34,7 +34,7 @@ from opticdesign.runs.score import ImageScores, Judged, judge, score_constant
 from opticdesign.runs.start import load_trained
 from opticdesign.storage import json_sha256, newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
 
-__all__ = ["Evaluation", "Row", "evaluate", "fit_power"]
+__all__ = ["EvaluatedRun", "Row", "evaluate", "fit_power"]
 
 _SHOWN = 3  # patches that figures show
 _PACKAGES = ("opticdesign", "torch", "numpy")
@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluatedRun:
     """All rows, the design first, and what they were measured on.
 
     Args:
@@ -78,7 +78,7 @@ def evaluate(
     on_step: Callable[[str, int, int], None],
     stop_asked: Callable[[], bool],
     data_changed: bool = False,
-) -> Evaluation:
+) -> EvaluatedRun:
     """Score a run and its floors on the test data, and write table and figures to RUN/evaluation.
 
     The floors' decoders see the same batches, noise, objectives and rates for as many steps as the design's decoder
@@ -109,7 +109,7 @@ def _evaluate(
     on_step: Callable[[str, int, int], None],
     stop_asked: Callable[[], bool],
     data_changed: bool,
-) -> Evaluation:
+) -> EvaluatedRun:
     design, seed = run.design, run.design.training.seed
     microscope, _ = load_trained(run, device)
     data = run_data(run, data_changed)
@@ -125,7 +125,7 @@ def _evaluate(
     start = run.info["environment"].get("start_from", {"parts": []})
     source = start["run"] if "decoder" in start["parts"] and microscope.decoder is not None else None
     counts = len(test.targets), len(split.test)
-    result = Evaluation(tuple(rows), *counts, run.quick, source, data.changed, data.notes)
+    result = EvaluatedRun(tuple(rows), *counts, run.quick, source, data.changed, data.notes)
     _write(run, result)
     _draw(run, microscope, test.first(_SHOWN), judged)
     return result
@@ -198,12 +198,12 @@ def _trained_floor(
 
 
 def fit_power(microscope: Microscope, design: Design, split: Split) -> None:
-    """Give optics without a decoder the output power whose image P²I of the training data is nearest to φ/2π."""
+    """Give a microscope without a decoder the brightness whose image P²I of the training data is nearest to φ/2π."""
     patches = patch_set(split.train, design, TEST_PATCHES)
-    readings, _ = reconstruct(microscope, patches.fields, build_process(design), design.training.seed)
+    readings, _ = reconstruct(microscope, patches.fields, microscope.process, design.training.seed)
     scale = (readings * patches.targets).sum() / readings.square().sum()
     with torch.no_grad():
-        microscope.optics.powers.fill_(scale.clamp(min=0.0).sqrt())
+        microscope.brightness.powers.fill_(scale.clamp(min=0.0).sqrt())
 
 
 def _row(name: str, scores: ImageScores, seed: int) -> Row:
@@ -211,7 +211,7 @@ def _row(name: str, scores: ImageScores, seed: int) -> Row:
     return Row(name, {metric: interval(values, seed) for metric, values in scores.patches.items()}, fields)
 
 
-def _write(run: Run, result: Evaluation) -> None:
+def _write(run: Run, result: EvaluatedRun) -> None:
     folder = run.folder / "evaluation"
     write_json(folder / "evaluation.json", asdict(result))
     text = io.StringIO()
@@ -230,7 +230,7 @@ def _write(run: Run, result: Evaluation) -> None:
 def _draw(run: Run, microscope: Microscope, shown: PatchSet, judged: dict[str, Judged]) -> None:
     title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}: test"
     folder, pitch_m = run.folder / "evaluation", run.design.optics.sample_pitch
-    readings, images = reconstruct(microscope, shown.fields, build_process(run.design), run.design.training.seed)
+    readings, images = reconstruct(microscope, shown.fields, microscope.process, run.design.training.seed)
     draw_panel(folder / "patches.png", shown.objects, shown.targets, readings, images, pitch_m, f"{title} patches")
     systems = {name: found.images[: len(images)] for name, found in judged.items()}
     draw_comparison(folder / "comparison.png", shown.targets, systems, pitch_m, f"{title} patches")

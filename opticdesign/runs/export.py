@@ -15,10 +15,8 @@ from torch import Tensor
 
 from opticdesign.data import PatchSet
 from opticdesign.errors import RunError, StorageError, UsageError
-from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.handover.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.handover.manifest import Manifest, load_manifest
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.evaluation import image_scores
@@ -31,7 +29,7 @@ from opticdesign.verification.agreement import IndependentModel, independent_mod
 __all__ = [
     "AGREE_DB",
     "INDEPENDENT_PATCHES",
-    "Stage",
+    "MaskScores",
     "Verification",
     "export",
     "export_job",
@@ -47,7 +45,7 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Stage:
+class MaskScores:
     """The test metrics, name → value for each patch, of the masks at one point of the way from design to file."""
 
     name: str
@@ -59,7 +57,7 @@ class Stage:
         return {metric: fmean(values) for metric, values in self.patches.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verification:
     """What reading the files back showed.
 
@@ -74,7 +72,7 @@ class Verification:
     """
 
     checks: tuple[ExporterCheck, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[MaskScores, ...]
     problems: tuple[str, ...]
     quick: bool
     independent: tuple[IndependentModel, ...] = ()
@@ -92,8 +90,8 @@ def exports_folder(run: Run, to: Path | None) -> Path:
     return to or run.folder / "exports"
 
 
-def _levels(microscope: Microscope, process: FabricationProcess) -> Tensor:
-    return process.level_of_phase(microscope.optics.detached_phases().cpu())
+def _levels(microscope: Microscope) -> Tensor:
+    return microscope.process.level_of_phase(microscope.optics.detached_phases().cpu())
 
 
 def _openings(microscope: Microscope, halftone: int) -> Tensor | None:
@@ -108,12 +106,12 @@ def export_job(run: Run) -> tuple[ExportJob, str]:
     Raises:
         UsageError: an unfinished run, or masks that no format can hold.
     """
-    process, spec = build_process(run.design), run.design.export
     microscope, digest = load_trained(run, _CPU)
+    process, spec = microscope.process, run.design.export
     openings = _openings(microscope, spec.layout.halftone)
     job = ExportJob(
         name=run.design.name,
-        levels=_levels(microscope, process).numpy().astype(np.uint8),
+        levels=_levels(microscope).numpy().astype(np.uint8),
         process=process,
         pitch_m=microscope.optics.mask_pitch_m,
         two_pi_grey=run.design.slm.two_pi_grey,
@@ -150,14 +148,13 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
 
 def made_stages(
     run: Run, device: torch.device, patches: int = TEST_PATCHES, data_changed: bool = False
-) -> tuple[Stage, Stage]:
+) -> tuple[MaskScores, MaskScores]:
     """The trained masks as they are, and as they are to be made, on at most so many test patches.
 
     Raises:
         UsageError: an unfinished run.
         RunError: other data files than it was trained on, unless `data_changed` says so.
     """
-    process = build_process(run.design)
     microscope, _ = load_trained(run, device)
     phases, amplitudes = microscope.optics.detached_phases(), microscope.optics.amplitudes()
     halftone = run.design.export.layout.halftone
@@ -165,19 +162,21 @@ def made_stages(
     fields = run_data(run, data_changed).split.test
     measure = _measurement(run, microscope, patch_set(fields, run.design, patches))
     made = None if openings is None else (openings / halftone**2).float()
-    quantised = process.phase_of_level(_levels(microscope, process))
+    quantised = microscope.process.phase_of_level(_levels(microscope))
     return measure("float", phases, amplitudes), measure("quantised", quantised, made)
 
 
-def _measurement(run: Run, microscope: Microscope, shown: PatchSet) -> Callable[[str, Tensor, Tensor | None], Stage]:
+def _measurement(
+    run: Run, microscope: Microscope, shown: PatchSet
+) -> Callable[[str, Tensor, Tensor | None], MaskScores]:
     """What makes a stage of its name, phases and amplitudes on test patches of a run."""
 
-    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> Stage:
+    def measure(name: str, masks_rad: Tensor, amplitudes: Tensor | None) -> MaskScores:
         microscope.optics.set_phases_rad(masks_rad)
         if amplitudes is not None:
             microscope.optics.set_amplitudes(amplitudes)
         _, images = reconstruct(microscope, shown.fields, None, run.design.training.seed)
-        return Stage(name, {key: value.tolist() for key, value in image_scores(images, shown.targets).items()})
+        return MaskScores(name, {key: value.tolist() for key, value in image_scores(images, shown.targets).items()})
 
     return measure
 
@@ -211,10 +210,8 @@ def verify(
         VerificationError: the manifest is damaged or is of another shape or process.
     """
     folder = exports_folder(run, to)
-    process = build_process(run.design)
     microscope, digest = load_trained(run, device)
-    phases = microscope.optics.detached_phases()
-    levels = _levels(microscope, process)
+    process, phases, levels = microscope.process, microscope.optics.detached_phases(), _levels(microscope)
     manifest = load_manifest(folder)
     halftone = manifest.halftone or run.design.export.layout.halftone
     amplitudes, openings = microscope.optics.amplitudes(), _openings(microscope, halftone)
@@ -226,6 +223,8 @@ def verify(
     checks = verify_files(folder, levels.numpy(), process, None if openings is None else openings.numpy())
     if openings is not None and all(check.readback is None or check.readback.openings is None for check in checks):
         problems.append("manifest.json: no exported file holds the learned amplitude; export a layout (--gds) as well")
+    if all(check.one_way for check in checks):
+        problems.append("manifest.json: no exported format is ever read back; export one that is as well (--gds)")
     data = run_data(run, data_changed)
     measure = _measurement(run, microscope, patch_set(data.split.test, run.design, patches))
     made = None if openings is None else (openings / halftone**2).float()
@@ -236,7 +235,12 @@ def verify(
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
     problems += size_problems(run.design, checks)
-    notes = [*data.notes, *(f"{name}: no size was read, the design's is taken" for name in unscaled(checks))]
+    one_way = [check for check in checks if check.one_way]
+    notes = [
+        *data.notes,
+        *(f"{check.exporter}: a format that is never read back; only its hashes were compared" for check in one_way),
+        *(f"{name}: no size was read, the design's is taken" for name in unscaled(checks)),
+    ]
     opinions: list[IndependentModel] = []
     if independent > 0:
         shown = patch_set(data.split.test, run.design, independent)
@@ -246,5 +250,11 @@ def verify(
             notes.append(f"no independent model: {error.message}")
     problems += filter(None, (opinion.problem(agree_db) for opinion in opinions))
     return Verification(
-        tuple(checks), tuple(stages), tuple(problems), run.quick, tuple(opinions), tuple(notes), data.changed
+        checks=tuple(checks),
+        stages=tuple(stages),
+        problems=tuple(problems),
+        quick=run.quick,
+        independent=tuple(opinions),
+        notes=tuple(notes),
+        data_changed=data.changed,
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Literal, get_args
 
-from opticdesign.design import D2NNOptics, Design, FilterOptics, Stage
+from opticdesign.design import Design, FilterOptics, OpticsSpec, Stage
+from opticdesign.plugins import Plugins, instance_of
 
-__all__ = ["FLOORS", "Floor", "decoder_stages", "floor_design", "floors_of"]
+__all__ = ["CONSTANT", "Floor", "decoder_stages", "floor_design", "floors", "floors_of"]
 
-Floor = Literal["clear", "random", "cells", "zernike"]
-FLOORS: tuple[Floor, ...] = get_args(Floor)
+CONSTANT = "constant"
+"""Name of the floor that has no optics: one image for all objects."""
 _DECODER_ALONE = MappingProxyType(
     {
         "train": ("decoder",),
@@ -23,53 +24,101 @@ _DECODER_ALONE = MappingProxyType(
         "feature": None,
     }
 )
-_FOCAL = "10 mm"  # of the 4-f system that holds Zernike's filter; the image does not depend on it
 
 
-def floor_design(design: Design, floor: Floor, seed: int) -> Design:
+class Floor(ABC):
+    """Optics that learned nothing, in the place of a design's.
+
+    Attributes:
+        drawn: whether they are random, and stand there once for each of `evaluation.random_masks`.
+    """
+
+    drawn: bool = False
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What they are called in tables."""
+
+    @abstractmethod
+    def optics(self, design: Design) -> OpticsSpec:
+        """The optics, which see the object with the surroundings that the design names, in as many samples."""
+
+    def stands_beside(self, design: Design) -> bool:  # noqa: ARG002 (most do)
+        """Whether an evaluation of a design shows this floor."""
+        return True
+
+
+class ClearAperture(Floor):
+    """A clear aperture at the same distances, without gaps."""
+
+    title = "clear aperture"
+
+    def optics(self, design: Design) -> OpticsSpec:
+        return design.optics.clear()
+
+
+class ZernikeFilter(Floor):
+    """A 4-f system with Zernike's phase-contrast filter."""
+
+    title = "Zernike filter"
+
+    def optics(self, design: Design) -> OpticsSpec:
+        return FilterOptics.zernike(design.optics)
+
+
+class RandomMasks(Floor):
+    """Masks, or a filter, of random phase."""
+
+    title = "random masks"
+    drawn = True
+
+    def optics(self, design: Design) -> OpticsSpec:
+        return design.optics.random()
+
+
+class RandomCells(Floor):
+    """Random masks that repeat as the design's do."""
+
+    title = "random cells"
+    drawn = True
+
+    def optics(self, design: Design) -> OpticsSpec:
+        return design.optics.random_cells()
+
+    def stands_beside(self, design: Design) -> bool:
+        return design.optics.period > 1
+
+
+_FLOORS = {"clear": ClearAperture(), "zernike": ZernikeFilter(), "random": RandomMasks(), "cells": RandomCells()}
+_MORE_FLOORS = Plugins(
+    "opticdesign.floors",
+    "floor",
+    instance_of(Floor),  # type: ignore[type-abstract]  # none of those that are found is
+    [CONSTANT, *_FLOORS],
+)
+
+
+@cache
+def floors() -> Mapping[str, Floor]:
+    """Our own floors by name, and behind them those of other packages, from the entry-point group `opticdesign.floors`.
+
+    Raises:
+        UsageError: one cannot be loaded, or has the name of one of ours.
+    """
+    return _FLOORS | _MORE_FLOORS.all()
+
+
+def floor_design(design: Design, floor: str, seed: int) -> Design:
     """A design with the same camera and decoder, trained as long, behind optics that are not learned.
 
-    "clear" is a clear aperture at the same distances, without gaps, "random" are masks (or a filter) of random phase,
-    "cells" are random masks that repeat as the design's do, "zernike" is a 4-f system with Zernike's phase-contrast
-    filter. All see the object with the surroundings that the design names.
-
     Args:
-        design: what the floor is for; its optics may be layers or a filter.
-        floor: which optics.
+        design: what the floor is for.
+        floor: its name.
         seed: of all draws.
     """
-    optics = design.optics
-    new: D2NNOptics | FilterOptics
-    start: dict[str, object] = {"start": "clear", "fill_factor": 1.0} if floor == "clear" else {"start": "random"}
-    if isinstance(optics, FilterOptics):
-        changes = {"start": "zernike", "rings": False} if floor == "zernike" else start
-        new = optics.model_copy(update={**changes, "mode": "none"})
-    elif floor == "zernike":
-        new = _zernike_filter(optics)
-    else:
-        new = optics.model_copy(update={**start, "cell": optics.cell if floor == "cells" else None})
     training = design.training.model_copy(update={"seed": seed, "stages": decoder_stages(design)})
-    return design.model_copy(update={"optics": new, "training": training})
-
-
-def _zernike_filter(optics: D2NNOptics) -> FilterOptics:
-    """Zernike's filter for the object, the camera and the surroundings of layers, as accurate.
-
-    Its margin is its own, since light spreads in it otherwise than between layers.
-    """
-    return FilterOptics.model_validate(
-        {
-            "kind": "fourier-filter",
-            "neurons": optics.shape,
-            "pitch": f"{optics.sample_pitch!r} m",
-            "focal": _FOCAL,
-            "mode": "none",
-            "start": "zernike",
-            "samples": None if optics.samples is None else math.ceil(optics.samples / optics.image_samples),
-            "surroundings": optics.surroundings,
-            "accuracy": optics.accuracy,
-        }
-    )
+    return design.model_copy(update={"optics": floors()[floor].optics(design), "training": training})
 
 
 def decoder_stages(design: Design) -> dict[str, Stage]:
@@ -82,12 +131,14 @@ def decoder_stages(design: Design) -> dict[str, Stage]:
 
 
 def floors_of(design: Design) -> Iterator[tuple[str, Design]]:
-    """Name and design of every floor of a design."""
+    """Title and design of every floor of a design, those that are drawn at last."""
     seed = design.training.seed
     behind = "" if design.decoder.kind == "none" else " + decoder"
-    yield f"clear aperture{behind}", floor_design(design, "clear", seed)
-    yield f"Zernike filter{behind}", floor_design(design, "zernike", seed)
+    beside = {name: floor for name, floor in floors().items() if floor.stands_beside(design)}
+    for name, floor in beside.items():
+        if not floor.drawn:
+            yield f"{floor.title}{behind}", floor_design(design, name, seed)
     for index in range(design.evaluation.random_masks):
-        yield f"random masks {index + 1}{behind}", floor_design(design, "random", seed + index)
-        if isinstance(design.optics, D2NNOptics) and design.optics.cell is not None:
-            yield f"random cells {index + 1}{behind}", floor_design(design, "cells", seed + index)
+        for name, floor in beside.items():
+            if floor.drawn:
+                yield f"{floor.title} {index + 1}{behind}", floor_design(design, name, seed + index)

@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from opticdesign.data.source import load_split
-from opticdesign.design import Design, FilterOptics
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.handover.importing import ImportJob, read_masks
 from opticdesign.handover.said import Said
 from opticdesign.handover.source_file import SourceFile
-from opticdesign.instrument.building import build_microscope, build_process
-from opticdesign.instrument.diffractive_system import DiffractiveSystem
-from opticdesign.instrument.filter_system import FilterSystem
+from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.microscope import Microscope
-from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.learning.distributed import ALONE
 from opticdesign.learning.training import Trainer
-from opticdesign.optics.elements import ring_means, ring_of_point
 from opticdesign.runs.evaluate import fit_power
 from opticdesign.runs.floors import decoder_stages
 from opticdesign.runs.optimise import Progress, finish_run, train_run
@@ -97,11 +92,11 @@ def import_run(request: ImportRequest, on_progress: Callable[[Progress], None], 
 
 def _place_masks(microscope: Microscope, design: Design, request: ImportRequest) -> dict[str, Any]:
     """Give a microscope the masks of files; says what they are from."""
-    optics, kind = microscope.optics, design.optics
-    if isinstance(kind, FilterOptics) and "phase" not in kind.mode:
+    optics = microscope.optics
+    if not design.optics.keeps_phase:
         raise UsageError(
-            f'the phase of this filter is not kept in a run (optics.mode = "{kind.mode}")',
-            expected="a filter that learns its phase",
+            "the phase of these masks is not kept in a run, as it is not learned",
+            expected="masks that learn their phase",
             remedy="add --set optics.mode=phase",
         )
     masks, rows, columns = optics.detached_phases().shape
@@ -109,14 +104,14 @@ def _place_masks(microscope: Microscope, design: Design, request: ImportRequest)
         files=tuple(SourceFile.read(path) for path in request.files),
         shape=(masks, rows, columns),
         pitch_m=optics.mask_pitch_m,
-        process=build_process(design),
+        process=microscope.process,
         layout=design.export.layout,
         halftone=None if optics.amplitudes() is None else design.export.layout.halftone,
         said=request.said,
     )
     found, importer = own_masks(job) or read_masks(job)
     phases = torch.from_numpy(found.phase_rad)
-    _check_regular(optics, phases)
+    optics.check_regular(phases)
     optics.set_phases_rad(phases)
     notes = list(found.notes)
     if found.amplitudes is not None:
@@ -126,25 +121,3 @@ def _place_masks(microscope: Microscope, design: Design, request: ImportRequest)
     tables = [job.said.layers] if job.said.layers else []
     files = [{"name": file.path.name, "sha256": file.sha256} for file in (*job.files, *tables)]
     return {"importer": importer, "files": files, "said": request.said.record(), "notes": notes}
-
-
-def _check_regular(optics: OpticalSystem, phases: Tensor) -> None:
-    """Refuse masks that do not repeat, or are not made of rings, where the design says so: its decoder relies on it."""
-    if isinstance(optics, DiffractiveSystem) and optics.cell is not None:
-        first = phases[:, : optics.cell, : optics.cell]
-        rows, columns = phases.shape[1] // optics.cell, phases.shape[2] // optics.cell
-        if not torch.equal(phases, first.repeat(1, rows, columns)):
-            raise UsageError(
-                f"masks that do not repeat every {optics.cell} neurons (optics.cell)",
-                expected="masks of equal cells",
-                remedy="remove optics.cell from the design",
-            )
-    if isinstance(optics, FilterSystem) and optics.rings:
-        means = ring_means(phases[0], ring_of_point(optics.element.window))
-        if torch.allclose(means, phases[0], atol=1e-5):
-            return
-        raise UsageError(
-            "a filter that is not made of rings (optics.rings)",
-            expected="equal phases at equal distance from the axis",
-            remedy="add --set optics.rings=false",
-        )

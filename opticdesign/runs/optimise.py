@@ -17,7 +17,7 @@ from opticdesign.data.source import LoadedData, load_data
 from opticdesign.design import Design, SyntheticData
 from opticdesign.errors import RunError
 from opticdesign.figures import draw_history, draw_masks, draw_panel
-from opticdesign.instrument.building import build_microscope, build_process
+from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.distributed import ALONE, Workers
@@ -202,7 +202,7 @@ def train_run(
     Raises:
         Stopped: `stop_asked` became true; a checkpoint was written first.
     """
-    design, process = run.design, build_process(run.design)
+    design, process = run.design, trainer.microscope.process
     patches = patch_set(split.val, design, VALIDATION_PATCHES)
     begun = saved = time.monotonic()
     pace: deque[float] = deque(maxlen=20)  # seconds of the last steps; their median leaves out saving and validation
@@ -239,7 +239,7 @@ def train_run(
 def finish_run(run: Run, microscope: Microscope, split: Split) -> None:
     """Figures, the table of metrics, and the mark that the run is complete."""
     title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}"
-    process = build_process(run.design)
+    process = microscope.process
     run.write_csv()
     draw_history(run.folder / "figures" / "training.png", run.records(), title)
     made = process.phase_of_level(process.level_of_phase(microscope.optics.detached_phases().cpu()))

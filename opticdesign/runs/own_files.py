@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from opticdesign.errors import DataError, VerificationError
-from opticdesign.handover.export import ReadBack, exporters
+from opticdesign.handover.export import ReadBack, TwoWayExporter, exporters
 from opticdesign.handover.importing import ImportJob, Masks
 from opticdesign.handover.manifest import (
     MANIFEST_NAME,
@@ -49,15 +49,23 @@ def own_masks(job: ImportJob) -> tuple[Masks, str] | None:
         UsageError: something is said that the manifest does not.
     """
     export = _find(job.files)
-    if export is None or export.record.exporter not in exporters():
+    exporter = exporters().get(export.record.exporter) if export else None
+    if export is None or exporter is None:
         return None
+    if not isinstance(exporter, TwoWayExporter):
+        raise DataError(
+            job.files[0].path,
+            f"written by {export.record.exporter}, by {MANIFEST_NAME}, a format that is never read back",
+            expected="files of a format that is read back",
+            remedy="import those of another format, or a copy of the file in a folder without a manifest",
+        )
     _check_said(export, job)
     _check_design(export.manifest, job)
     path = job.files[0].path
     try:
         with tempfile.TemporaryDirectory(prefix="opticdesign-") as folder:
             _restore(export, job.files, Path(folder))
-            found = exporters()[export.record.exporter].read(Path(folder), export.manifest)
+            found = exporter.read(Path(folder), export.manifest)
     except VerificationError as error:
         remedy = "export again, or import a copy of it in a folder without a manifest"
         raise DataError(path, error.message, expected=error.expected, remedy=remedy) from None

@@ -10,7 +10,7 @@ import torch
 
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
-from opticdesign.instrument.building import build_microscope, build_process
+from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.schedule import legs_of
 from opticdesign.learning.training import Trainer
@@ -83,7 +83,7 @@ def plan_optimisation(design: Design, device: torch.device, start_from: Path | N
     legs = legs_of(design)
     fields = patch_set(split.val, design, VALIDATION_PATCHES).fields
     start = time.perf_counter()
-    reconstruct(microscope, fields, build_process(design), design.training.seed)
+    reconstruct(microscope, fields, microscope.process, design.training.seed)
     validation = (time.perf_counter() - start) * VALIDATIONS_PER_STAGE * len(took)
     parts: dict[str, torch.nn.Module | None] = {"optics": microscope.optics, "decoder": microscope.decoder}
     parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items() if part is not None}

@@ -48,7 +48,7 @@ __all__ = [
     "resume_command",
 ]
 
-_FORMAT = 2  # of a run folder, and of the optical model that trained it
+_FORMAT = 3  # of a run folder, of its checkpoints, and of the optical model that trained it
 _LATEST = "latest"
 _PACKAGES = ("opticdesign", "torch", "numpy", "scipy", "gdstk", "pydantic", "pint", "safetensors")
 
@@ -251,8 +251,8 @@ def open_run(path: Path) -> Run:
         )
     if info.get("format") != _FORMAT:
         raise RunError(
-            f"{folder}: trained by another optical model than the present one (format {info.get('format')!r})",
-            expected=f"a run of format {_FORMAT}, whose neurons are squares and whose patches have surroundings",
+            f"{folder}: its model or its checkpoints are of another version (format {info.get('format')!r})",
+            expected=f"a run of format {_FORMAT}",
             remedy="optimise its design again, or judge it by the version that made it",
         )
     return Run(folder, design, info)

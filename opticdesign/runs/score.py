@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor
 
 from opticdesign.data import PhaseField, Split
+from opticdesign.decoders.waves import in_waves
 from opticdesign.design import Design
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.full_field import FullField, reconstruct_field
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
@@ -63,11 +62,12 @@ def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) 
 
     The patches lie at the same places for all designs of one shape; what surrounds them is cut for this one.
     """
-    process, seed, judged = build_process(design), design.training.seed, design.evaluation
+    process, seed, judged = microscope.process, design.training.seed, design.evaluation
     patches, window = patch_set(fields, design, TEST_PATCHES), object_window(design)
     _, images = reconstruct(microscope, patches.fields, process, seed)
     whole = [
-        reconstruct_field(microscope, field, window, process, judged.overlap, seed, judged.tiling) for field in fields
+        reconstruct_field(microscope, field, window, process, overlap=judged.overlap, seed=seed, tiling=judged.tiling)
+        for field in fields
     ]
     return Judged(_scores(images, patches.targets, whole), images, whole)
 
@@ -75,10 +75,10 @@ def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) 
 def score_constant(split: Split, design: Design) -> ImageScores:
     """Scores on a design's test data of the image that is everywhere the mean phase of the training fields."""
     total = sum(float(field.phase_rad[field.valid].sum(dtype="float64")) for field in split.train)
-    mean = total / sum(int(field.valid.sum()) for field in split.train) / (2.0 * math.pi)
+    mean = in_waves(total / sum(int(field.valid.sum()) for field in split.train))
     whole = []
     for field in split.test:
-        target = torch.from_numpy(field.phase_rad) / (2.0 * math.pi)
+        target = in_waves(torch.from_numpy(field.phase_rad))
         whole.append(FullField(field.name, torch.full_like(target, mean), target, torch.from_numpy(field.valid)))
     targets = patch_set(split.test, design, TEST_PATCHES).targets
     return _scores(torch.full_like(targets, mean), targets, whole)

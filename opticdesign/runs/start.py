@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from opticdesign.design import D2NNOptics, Design, FilterOptics
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.microscope import Microscope
@@ -31,7 +31,7 @@ def check_start(ours: OpticalSystem, design: Design, theirs: OpticalSystem, sour
         message = f"{name}: its optics are not of the kind and size of this design's"
         expected = "the same optics.kind, layers, neurons, padding and mode"
         raise UsageError(message, expected=expected, remedy=remedy)
-    if not _as_regular(source.optics, design.optics):
+    if not design.optics.regular_as(source.optics):
         message = f"{name}: its masks do not repeat as this design's do"
         raise UsageError(message, expected="the same optics.cell, or optics.rings", remedy=remedy)
     for key, first, second in (
@@ -61,6 +61,7 @@ def take_over(ours: Microscope, design: Design, theirs: Microscope, source: Desi
     """
     check_start(ours.optics, design, theirs.optics, source, name)
     ours.optics.load_state_dict(theirs.optics.state_dict())
+    ours.brightness.load_state_dict(theirs.brightness.state_dict())
     if ours.decoder is None or theirs.decoder is None or not _same_shapes(ours.decoder, theirs.decoder):
         return ["optics"]
     ours.decoder.load_state_dict(theirs.decoder.state_dict())
@@ -71,15 +72,6 @@ def _same_shapes(ours: nn.Module, theirs: nn.Module) -> bool:
     """Whether the states of two modules have the same names and sizes, as those of one kind and size do."""
     first, second = ({key: value.shape for key, value in part.state_dict().items()} for part in (ours, theirs))
     return first == second
-
-
-def _as_regular(theirs: D2NNOptics | FilterOptics, ours: D2NNOptics | FilterOptics) -> bool:
-    """Whether what is alike in our masks is alike in theirs: training keeps cells and rings, but makes none."""
-    if isinstance(ours, FilterOptics):
-        return not ours.rings or (isinstance(theirs, FilterOptics) and theirs.rings)
-    if ours.cell is None:
-        return True
-    return isinstance(theirs, D2NNOptics) and theirs.cell is not None and ours.cell % theirs.cell == 0
 
 
 def take_over_run(folder: Path, design: Design, microscope: Microscope) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from opticdesign.decoders.waves import in_radians
 from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import BATCH
 from opticdesign.runs.run_folder import Run
@@ -47,10 +46,10 @@ class TrainedRun:
         """The resolved design."""
         return self.run.design
 
-    @cached_property
+    @property
     def process(self) -> FabricationProcess:
         """What makes the masks."""
-        return build_process(self.design)
+        return self._microscope.process
 
     @cached_property
     def _microscope(self) -> Microscope:
@@ -87,7 +86,7 @@ class TrainedRun:
         with torch.no_grad():
             parts = torch.split(given.reshape(-1, *pixels), BATCH)
             waves = torch.cat([self._microscope.decode(part).cpu() for part in parts])
-        return 2.0 * math.pi * waves.reshape(*given.shape[:-2], *waves.shape[-2:])
+        return in_radians(waves).reshape(*given.shape[:-2], *waves.shape[-2:])
 
 
 def open_run(path: Path | str, device: str | torch.device = "cpu") -> TrainedRun:

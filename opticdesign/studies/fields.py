@@ -9,8 +9,8 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from opticdesign.design.fields import Table, distinct, sequence
-from opticdesign.design.rules import refuse
 from opticdesign.design.toml_text import one_line
+from opticdesign.design.values import refuse
 from opticdesign.errors import DesignProblem
 
 __all__ = ["DesignFile", "Quick", "Seeds", "Settings", "study_kind"]

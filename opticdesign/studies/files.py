@@ -13,7 +13,7 @@ from opticdesign.errors import RunError
 from opticdesign.learning.evaluation import Score
 from opticdesign.storage import write_json, write_text
 
-__all__ = ["FAILED", "StudyResult", "StudyRow", "refuse_other_files", "score_cells", "study_stem", "write_study"]
+__all__ = ["FAILED", "StudyResult", "TableRow", "refuse_other_files", "score_cells", "study_stem", "write_study"]
 
 FAILED = "Failed"
 """Heading of the remarks on what failed."""
@@ -22,7 +22,7 @@ Record: TypeAlias = Mapping[str, Any]
 """Column → value of a row, None for an empty cell."""
 
 
-class StudyRow(Protocol):
+class TableRow(Protocol):
     """A row of a table."""
 
     @property
@@ -46,7 +46,7 @@ class StudyResult(Protocol):
         """Whether all rows are from the smoke budget, which is no result."""
 
     @property
-    def rows(self) -> Sequence[StudyRow]:
+    def rows(self) -> Sequence[TableRow]:
         """The rows."""
 
     def table(self) -> tuple[list[str], list[list[str]]]:

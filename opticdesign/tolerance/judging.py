@@ -13,15 +13,13 @@ from torch import Tensor
 from opticdesign.data import PatchSet
 from opticdesign.design import Design
 from opticdesign.errors import OpticDesignError, UsageError
-from opticdesign.instrument.building import build_process
 from opticdesign.instrument.microscope import Microscope
-from opticdesign.instrument.reconstruction import BATCH
+from opticdesign.instrument.reconstruction import BATCH, evaluation_noise
 from opticdesign.learning.evaluation import METRICS, image_scores
 from opticdesign.perturbed.deviations import Deviations, deviations_of
 from opticdesign.perturbed.optics import perturbed_optics
 from opticdesign.perturbed.sample import Sample
 from opticdesign.perturbed.space import Space
-from opticdesign.randomness import torch_stream
 from opticdesign.tolerance.retuning import Retuning
 
 __all__ = ["OpticalBench", "build_bench"]
@@ -52,6 +50,7 @@ class OpticalBench:
         design: Design,
         microscope: Microscope,
         space: Space,
+        *,
         sample: Sample,
         targets: Tensor,
         seed: int,
@@ -63,7 +62,7 @@ class OpticalBench:
         device = sample.fields.device
         parts = zip(torch.split(sample.fields, BATCH), torch.split(sample.phase_rad, BATCH), strict=True)
         self._samples = [Sample(fields, phase) for fields, phase in parts]
-        self._process = build_process(design)
+        self._process = microscope.process
         self._optics = perturbed_optics(design, microscope.optics, self._process)
         needed = self._optics.bytes_per_draw(min(BATCH, len(targets)))
         # on a CPU one draw at a time stays in the cache
@@ -169,7 +168,7 @@ class OpticalBench:
         for sample in self._samples:
             intensity = self._light(sample, dev)
             for draw, light in zip(found, intensity, strict=True):
-                noise = torch_stream(self._design.training.seed, "evaluation noise", start)
+                noise = evaluation_noise(self._design.training.seed, start)
                 draw.append(self._microscope.detector(light, noise))
             start += len(sample.fields)
         return found
@@ -205,6 +204,7 @@ def build_bench(
     microscope: Microscope,
     space: Space,
     test: PatchSet,
+    *,
     seed: int,
     memory_gib: float | None = None,
     calibration: PatchSet | None = None,
@@ -233,11 +233,11 @@ def build_bench(
         design,
         microscope,
         space,
-        Sample(test.fields.to(device), test.phase_rad.to(device)),
-        test.targets,
-        seed,
-        int(memory_gib * _GIB),
-        Retuning(design, _samples(calibration, device)),
+        sample=Sample(test.fields.to(device), test.phase_rad.to(device)),
+        targets=test.targets,
+        seed=seed,
+        memory_bytes=int(memory_gib * _GIB),
+        retuning=Retuning(design, _samples(calibration, device)),
     )
 
 

@@ -46,15 +46,15 @@ from opticdesign.tolerance.summary import (
 )
 from opticdesign.tolerance.yields import yield_curve, yield_of
 
-__all__ = ["Plan", "Study", "drawn_values", "plan_of"]
+__all__ = ["Study", "StudyPlan", "drawn_values", "plan_of"]
 
 _QUICK_SAMPLES = 59  # the fewest draws whose worst bounds 95 % of all devices with 95 % confidence
 _WORST = 10
 _USUAL_YIELD = 0.95  # share of devices that a budget is for, where the design asks for no yield
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, kw_only=True)
+class StudyPlan:
     """How much of everything a study does.
 
     Args:
@@ -84,14 +84,14 @@ class Plan:
     budget_steps: int = 3
 
 
-def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> Plan:
+def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, quick: bool) -> StudyPlan:
     """The plan of a study: the design's number of draws unless another is asked for; less of everything if quick."""
     if quick:
-        return Plan(
-            samples or _QUICK_SAMPLES,
-            seed,
-            tolerance.sampler,
-            sobol,
+        return StudyPlan(
+            samples=samples or _QUICK_SAMPLES,
+            seed=seed,
+            sampler=tolerance.sampler,
+            sobol=sobol,
             deviations=(-2, 2),
             effect_draws=3,
             inverse_draws=0,
@@ -99,10 +99,10 @@ def plan_of(tolerance: Tolerance, seed: int, samples: int | None, sobol: int, qu
             budget_draws=8,
             budget_steps=2,
         )
-    return Plan(samples or tolerance.samples, seed, tolerance.sampler, sobol)
+    return StudyPlan(samples=samples or tolerance.samples, seed=seed, sampler=tolerance.sampler, sobol=sobol)
 
 
-def drawn_values(space: Space, plan: Plan, first: int, count: int) -> NDArray[np.float64]:
+def drawn_values(space: Space, plan: StudyPlan, first: int, count: int) -> NDArray[np.float64]:
     """Values of draws first … first + count − 1, (count, d); a draw depends on the seed and its number only."""
     unit = unit_points(plan.sampler, len(space.names), plan.seed, first, count, plan.samples)
     return space.values(unit)
@@ -123,7 +123,7 @@ class Study:
     runner: Runner
     space: Space
     tolerance: Tolerance
-    plan: Plan
+    plan: StudyPlan
     reaches: Mapping[str, float]
 
     @property

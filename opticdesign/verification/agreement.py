@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from opticdesign.data import PatchSet
-from opticdesign.design import D2NNOptics, Design
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.handover.export import ExporterCheck, Extent, ReadBack
 from opticdesign.instrument.microscope import Microscope
-from opticdesign.instrument.reconstruction import BATCH
+from opticdesign.instrument.reconstruction import BATCH, evaluation_noise
 from opticdesign.learning.evaluation import image_scores
-from opticdesign.randomness import torch_stream
 from opticdesign.units import format_length
 from opticdesign.verification.second_opinion import MaskInFile, SecondOpinion, mask_size_m, second_opinion
 
@@ -159,7 +158,7 @@ def _compared(
         intensity_error=_error(independent, trained),
         patches=len(trained),
         how=opinion.how,
-        pointlike=isinstance(design.optics, D2NNOptics) and design.optics.samples == 1,
+        pointlike=design.optics.pointlike,
     )
 
 
@@ -179,8 +178,8 @@ def _seen(
     """Mean metrics of light on the camera (n, y, x), with the noise of an evaluation, and the reading without noise."""
     microscope.eval()
     images = []
-    for start, part in enumerate(torch.split(intensity, BATCH)):
-        noise = torch_stream(design.training.seed, "evaluation noise", start * BATCH)
+    for number, part in enumerate(torch.split(intensity, BATCH)):
+        noise = evaluation_noise(design.training.seed, number * BATCH)
         images.append(microscope.decode(microscope.detector(part, noise)).cpu())
     scores = image_scores(torch.cat(images), shown.targets)
     return {name: float(values.mean()) for name, values in scores.items()}, microscope.detector(intensity)

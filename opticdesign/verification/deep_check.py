@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from opticdesign.design import D2NNOptics, Design
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.instrument.building import build_microscope
-from opticdesign.instrument.checks import Check
+from opticdesign.instrument.check import Check
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.detectors import mean_bins
 from opticdesign.randomness import torch_stream
@@ -53,11 +53,10 @@ def _compared(design: Design, optics: OpticalSystem, objects: Tensor, what: str)
         intensities = optics.intensity(objects), torch.from_numpy(opinion.intensity)
     ours, theirs = (mean_bins(intensity.double(), design.detector.binning) for intensity in intensities)
     smooth, random = ((ours - theirs).square().sum((1, 2)) / theirs.square().sum((1, 2))).sqrt().tolist()
-    points = isinstance(design.optics, D2NNOptics) and design.optics.samples == 1
     found = f"readings differ by {smooth:.2%} for a smooth object, {random:.2%} for one of random phases; {opinion.how}"
     if max(smooth, random) <= limit:
         return Check(name, "pass", found, text)
-    if points:
+    if design.optics.pointlike:
         found += "; the design is of points (optics.samples = 1), what is made are squares"
     remedy = "leave optics.samples and optics.padding to the program, or lower optics.accuracy"
     return Check(name, "warn", found, text, remedy)

@@ -12,7 +12,15 @@ from scipy import fft
 from opticdesign.design import D2NNOptics, Design
 from opticdesign.errors import UsageError
 from opticdesign.optics.materials import material
-from opticdesign.verification.mask_in_file import Fields, MaskInFile, Reals, SecondOpinion, medium_wavelength, places_of
+from opticdesign.verification.mask_in_file import (
+    Effort,
+    Fields,
+    MaskInFile,
+    Reals,
+    SecondOpinion,
+    medium_wavelength,
+    places_of,
+)
 from opticdesign.verification.relief import Heights, Relief
 from opticdesign.verification.window import Axis, series
 
@@ -29,18 +37,25 @@ _THINNEST = 6  # slices of a relief in a wavelength in vacuum, at least
 
 
 class Layers:
-    """Layers in a common window."""
+    """Layers in a common window.
+
+    Args:
+        design: the instrument.
+        optics: its layers.
+        masks: those that light passes.
+        fields: shape of the fields in the object plane (n, y, x).
+        effort: what it may cost.
+    """
 
     def __init__(
         self,
         design: Design,
         optics: D2NNOptics,
         masks: Sequence[MaskInFile],
-        shape: tuple[int, ...],
-        samples: int | None,
-        memory_bytes: int,
-        fields: int,
+        fields: tuple[int, ...],
+        effort: Effort,
     ) -> None:
+        count, *shape = fields
         self.design, self.optics, self.masks = design, optics, masks
         self.wavelength, self.width = medium_wavelength(design), math.sqrt(optics.fill_factor)
         self.heights = _heights(design)
@@ -57,7 +72,7 @@ class Layers:
         self.halves.append((optics.shape[0] * pitch / 2.0, optics.shape[1] * pitch / 2.0))
         widths = [self._width(axis) for axis in (0, 1)]
         self.short = False
-        self.fine = self._suitable(samples, memory_bytes, fields, widths)
+        self.fine = self._suitable(effort.samples, effort.memory_bytes, count, widths)
         self.axes = [Axis.of(optics.shape[axis], pitch, self.fine, widths[axis]) for axis in (0, 1)]
 
     def opinion(self, fields: Fields) -> SecondOpinion:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from opticdesign.design import Design, FilterOptics
+from opticdesign.design import Design
 from opticdesign.optics.materials import material
 
 __all__ = [
+    "Effort",
     "Fields",
     "MaskInFile",
     "Pair",
@@ -49,6 +50,18 @@ class MaskInFile(NamedTuple):
         return turned if self.amplitude is None else turned * self.amplitude
 
 
+class Effort(NamedTuple):
+    """What an opinion may cost.
+
+    Args:
+        samples: least samples across a neuron; None for as many as steep light needs, and as memory holds.
+        memory_bytes: what may be used.
+    """
+
+    samples: int | None
+    memory_bytes: int
+
+
 class SecondOpinion(NamedTuple):
     """What the camera gets.
 
@@ -64,16 +77,8 @@ class SecondOpinion(NamedTuple):
 
 
 def mask_size_m(design: Design) -> Pair:
-    """How large a mask of a design is along y and x, metres: neurons times their pitch, or λf over that of the image.
-
-    A filter's points lie λf over the extent of the image's window apart, and the window has as many samples as it has
-    points: so their number drops out.
-    """
-    optics = design.optics
-    if isinstance(optics, FilterOptics):
-        side = medium_wavelength(design) * optics.focal / optics.pitch
-        return side, side
-    return optics.neurons[0] * optics.pitch, optics.neurons[1] * optics.pitch
+    """How large a mask of a design is along y and x, metres."""
+    return design.optics.mask_size(medium_wavelength(design))
 
 
 def masks_of_design(

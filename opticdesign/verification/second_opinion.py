@@ -27,20 +27,44 @@ Relief
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from opticdesign.design import Design, FilterOptics
+from opticdesign.design import Design
 from opticdesign.errors import UsageError
-from opticdesign.verification.filter import behind_filter
-from opticdesign.verification.layers import Layers
-from opticdesign.verification.mask_in_file import MaskInFile, SecondOpinion, mask_size_m, masks_of_design
+from opticdesign.instrument.family import Family, Spec, System, family_of
+from opticdesign.verification.mask_in_file import (
+    Effort,
+    Fields,
+    MaskInFile,
+    SecondOpinion,
+    mask_size_m,
+    masks_of_design,
+)
 
-__all__ = ["MaskInFile", "SecondOpinion", "mask_size_m", "masks_of_design", "second_opinion"]
+__all__ = [
+    "MaskInFile",
+    "SecondOpinion",
+    "VerifiedFamily",
+    "mask_size_m",
+    "masks_of_design",
+    "second_opinion",
+]
 
 _MEMORY = 1_500_000_000  # bytes
+
+
+class VerifiedFamily(Family[Spec, System]):
+    """A kind of optics that has a second model, which shares nothing with the one that trains."""
+
+    @abstractmethod
+    def second_opinion(
+        self, design: Design, optics: Spec, masks: Sequence[MaskInFile], fields: Fields, effort: Effort
+    ) -> SecondOpinion:
+        """The light on the camera; arguments as of `second_opinion`, the masks as many as light passes."""
 
 
 def second_opinion(
@@ -61,13 +85,18 @@ def second_opinion(
         memory_bytes: what may be used.
 
     Raises:
-        UsageError: planes that do not fit that memory, or another number of masks than light passes.
+        UsageError: planes that do not fit that memory, another number of masks than light passes, or a kind of optics
+            that has no second model.
     """
-    optics = design.optics
-    light = np.asarray(fields, np.complex128)
-    expected = 1 if isinstance(optics, FilterOptics) else optics.crossed
+    family, expected = family_of(design.optics), design.optics.crossed
+    if not isinstance(family, VerifiedFamily):
+        raise UsageError(
+            f"optics of the kind {design.optics.kind!r} have no second model",
+            expected="a kind whose family has one",
+            remedy="trust the one that trains, or take another kind",
+        )
     if len(masks) != expected:
         raise UsageError(f"{len(masks)} masks", expected=f"the {expected} that light passes")
-    if isinstance(optics, FilterOptics):
-        return behind_filter(design, optics, masks[0], light)
-    return Layers(design, optics, masks, light.shape[1:], samples, memory_bytes, len(light)).opinion(light)
+    light, effort = np.asarray(fields, np.complex128), Effort(samples, memory_bytes)
+    opinion: SecondOpinion = family.second_opinion(design, design.optics, masks, light, effort)
+    return opinion

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from opticdesign.cli.tables import check_table
-from opticdesign.instrument.checks import Check
+from opticdesign.instrument.check import Check
 
 
 def power(place: str, percent: str) -> Check:

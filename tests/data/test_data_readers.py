@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from opticdesign.data import Asked, Conventions, load_fields
 from opticdesign.data.choice import choose
-from opticdesign.data.readers import SUFFIXES, open_contents
+from opticdesign.data.readers import open_contents, suffixes
 from opticdesign.errors import DataError
 
 
@@ -93,7 +93,7 @@ def test_damaged_file_gives_fields_or_a_data_error(tmp_path, name):
             assert np.isfinite(field.phase_rad).all()
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", suffixes())
 def test_file_of_another_kind_is_refused(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     for content in (b"", b"hello\n" * 50, b"\x00" * 400):
@@ -102,7 +102,7 @@ def test_file_of_another_kind_is_refused(tmp_path, suffix):
             read_images(path)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", suffixes())
 def test_missing_file_is_named(tmp_path, suffix):
     with pytest.raises(DataError, match=rf"gone{suffix}: no such file\n.*data.path"):
         read_images(tmp_path / f"gone{suffix}")

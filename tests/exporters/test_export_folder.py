@@ -241,7 +241,7 @@ def test_no_exporter_at_all_is_refused(make_job, tmp_path):
 
 
 def test_an_uninstalled_checkout_says_how_to_install(monkeypatch):
-    monkeypatch.setattr("opticdesign.handover.plugins.entry_points", lambda group: ())
+    monkeypatch.setattr("opticdesign.plugins.entry_points", lambda group: ())
     with pytest.raises(UsageError, match=r"install with pip install -e \."):
         exporters()
 
@@ -250,7 +250,7 @@ def test_an_exporter_that_does_not_load_is_named(monkeypatch):
     from importlib.metadata import EntryPoint
 
     broken = EntryPoint("lab", "no_such_module:Writer", "opticdesign.exporters")
-    monkeypatch.setattr("opticdesign.handover.plugins.entry_points", lambda group: (broken,))
+    monkeypatch.setattr("opticdesign.plugins.entry_points", lambda group: (broken,))
     with pytest.raises(UsageError, match=r"the exporter 'lab' .* cannot be loaded"):
         exporters()
 

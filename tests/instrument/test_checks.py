@@ -8,7 +8,9 @@ import torch
 
 from opticdesign.design import load_design
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.instrument.checks import Check, blazed_efficiency, check_design, power_lost_per_hop
+from opticdesign.families.d2nn import power_lost_per_hop
+from opticdesign.instrument.check import Check
+from opticdesign.instrument.checks import blazed_efficiency, check_design
 from tests.support.design_texts import D2NN5, ROOT
 
 SMALL = ("optics.neurons=64", "evaluation.overlap=16")

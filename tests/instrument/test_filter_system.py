@@ -10,7 +10,8 @@ from torch import Tensor
 from opticdesign.design import Design, Stage, load_design
 from opticdesign.errors import DesignError
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.instrument.building import build_microscope, build_optics, build_process, camera_period, filter_window
+from opticdesign.families.fourier_filter import filter_window
+from opticdesign.instrument.building import build_microscope, build_optics, build_process, camera_period
 from opticdesign.instrument.filter_system import FilterSystem
 from opticdesign.learning.training import Trainer, TrainingPosition, load_weights
 from opticdesign.optics.elements import FourierFilter, ring_means, ring_of_point, zernike_phase
@@ -297,7 +298,7 @@ def test_power_scales_the_image_of_a_microscope_without_decoder(base: Path) -> N
     microscope = build_microscope(load_design(base, settings))
     fields, _ = draw_batch(0)
     with torch.no_grad():
-        microscope.optics.powers.fill_(0.5)
+        microscope.brightness.powers.fill_(0.5)
         torch.testing.assert_close(microscope(fields), 0.25 * microscope.optics.intensity(fields))
 
 

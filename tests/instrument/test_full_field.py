@@ -31,7 +31,7 @@ def noise_field(shape: tuple[int, int], seed: int = 3) -> PhaseField:
 )
 def test_tiles_put_a_whole_field_together_exactly(shape: tuple[int, int], overlap: int, tiling: Tiling) -> None:
     field = noise_field(shape)
-    result = reconstruct_field(IdealMicroscope(TILE), field, Window(TILE), None, overlap, seed=0, tiling=tiling)
+    result = reconstruct_field(IdealMicroscope(TILE), field, Window(TILE), None, overlap=overlap, seed=0, tiling=tiling)
     torch.testing.assert_close(result.image, result.target, atol=2e-7, rtol=0.0)
     torch.testing.assert_close(result.target, torch.from_numpy(field.phase_rad) / (2.0 * torch.pi))
     assert torch.equal(result.valid, torch.from_numpy(field.valid))
@@ -46,7 +46,13 @@ def test_tiles_put_a_whole_field_together_exactly(shape: tuple[int, int], overla
 )
 def test_every_field_is_covered(rows: int, columns: int, overlap: int, tiling: Tiling) -> None:
     result = reconstruct_field(
-        IdealMicroscope((8, 12)), noise_field((rows, columns)), Window((8, 12)), None, overlap, 0, tiling
+        IdealMicroscope((8, 12)),
+        noise_field((rows, columns)),
+        Window((8, 12)),
+        None,
+        overlap=overlap,
+        seed=0,
+        tiling=tiling,
     )
     torch.testing.assert_close(result.image, result.target, atol=2e-7, rtol=0.0)
 
@@ -55,7 +61,9 @@ def test_every_field_is_covered(rows: int, columns: int, overlap: int, tiling: T
 def test_field_of_789_is_rebuilt_from_tiles_of_256(tiling: Tiling, tiles: int) -> None:
     """The case of the microscopy paper, 3.08 tiles a side, at the designs' overlap."""
     microscope = IdealMicroscope((256, 256))
-    result = reconstruct_field(microscope, noise_field((789, 789)), Window((256, 256)), None, 64, seed=0, tiling=tiling)
+    result = reconstruct_field(
+        microscope, noise_field((789, 789)), Window((256, 256)), None, overlap=64, seed=0, tiling=tiling
+    )
     assert sum(len(batch) for batch in microscope.seen) == tiles
     assert result.image.shape == (789, 789)
     torch.testing.assert_close(result.image, result.target, atol=2e-7, rtol=0.0)
@@ -65,7 +73,7 @@ def test_one_tile_is_the_whole_field_once() -> None:
     microscope, field = IdealMicroscope(TILE), noise_field(TILE)
     for tiling in ("blend", "crop", "pad"):
         microscope.seen.clear()
-        reconstruct_field(microscope, field, Window(TILE), None, 7, seed=0, tiling=tiling)
+        reconstruct_field(microscope, field, Window(TILE), None, overlap=7, seed=0, tiling=tiling)
         assert [len(batch) for batch in microscope.seen] == [1]
         expected = torch.polar(torch.from_numpy(field.amplitude), torch.from_numpy(field.phase_rad))
         torch.testing.assert_close(microscope.seen[0][0], expected)
@@ -80,7 +88,7 @@ def two_tiles(overlap: int, tiling: Tiling) -> torch.Tensor:
 
     field = noise_field((16, 48 - overlap))
     return reconstruct_field(
-        IdealMicroscope(TILE, checkerboard), field, Window(TILE), None, overlap, 0, tiling
+        IdealMicroscope(TILE, checkerboard), field, Window(TILE), None, overlap=overlap, seed=0, tiling=tiling
     ).image.abs()
 
 
@@ -101,7 +109,7 @@ def test_cropped_tiles_meet_in_the_middle_of_what_they_share(overlap: int, seam:
 
 def test_padded_tiles_see_the_field_continued_by_reflection() -> None:
     microscope, field = IdealMicroscope(TILE), noise_field((20, 30))
-    reconstruct_field(microscope, field, Window(TILE), None, 0, seed=0, tiling="pad")
+    reconstruct_field(microscope, field, Window(TILE), None, overlap=0, seed=0, tiling="pad")
     beyond = ((0, 12), (0, 18))
     amplitude, phase = (np.pad(part, beyond, mode="reflect") for part in (field.amplitude, field.phase_rad))
     tiles = torch.cat(microscope.seen).reshape(2, 2, *TILE).transpose(1, 2).reshape(32, 48)
@@ -114,7 +122,7 @@ def test_tiles_see_their_neighbours_in_the_field_and_put_it_together_exactly(
     tiling: Tiling, margin: tuple[int, int]
 ) -> None:
     microscope, field, (my, mx) = IdealMicroscope(TILE), noise_field((37, 50)), margin
-    result = reconstruct_field(microscope, field, Window(TILE, margin), None, 5, seed=0, tiling=tiling)
+    result = reconstruct_field(microscope, field, Window(TILE, margin), None, overlap=5, seed=0, tiling=tiling)
     torch.testing.assert_close(result.image, result.target, atol=2e-7, rtol=0.0)
     rows, columns = ([0, 16, 32], [0, 24, 48]) if tiling == "pad" else ([0, 11, 21], [0, 19, 26])
     beyond = ((my, my + 11), (mx, mx + 22))  # a padded field has 48 × 72 samples
@@ -128,7 +136,7 @@ def test_tiles_see_their_neighbours_in_the_field_and_put_it_together_exactly(
 
 def test_repeated_tiles_see_themselves() -> None:
     microscope, field = IdealMicroscope(TILE), noise_field((16, 30))
-    reconstruct_field(microscope, field, Window(TILE, (9, 40), repeated=True), None, 4, seed=0, tiling="pad")
+    reconstruct_field(microscope, field, Window(TILE, (9, 40), repeated=True), None, overlap=4, seed=0, tiling="pad")
     phase = np.pad(field.phase_rad, ((0, 0), (0, 18)), mode="reflect")
     for tile, part in zip(microscope.seen[0], (phase[:, :24], phase[:, 24:]), strict=True):
         expected = torch.from_numpy(np.pad(part, ((9, 9), (40, 40)), mode="wrap"))
@@ -137,10 +145,10 @@ def test_repeated_tiles_see_themselves() -> None:
 
 def test_field_smaller_than_a_tile_is_padded_only() -> None:
     field = noise_field((5, 40))
-    result = reconstruct_field(IdealMicroscope(TILE), field, Window(TILE), None, 4, seed=0, tiling="pad")
+    result = reconstruct_field(IdealMicroscope(TILE), field, Window(TILE), None, overlap=4, seed=0, tiling="pad")
     torch.testing.assert_close(result.image, result.target, atol=2e-7, rtol=0.0)
     with pytest.raises(DataError, match=r"noise: 5 × 40 samples are less than a tile"):
-        reconstruct_field(IdealMicroscope(TILE), field, Window(TILE), None, 4, seed=0, tiling="crop")
+        reconstruct_field(IdealMicroscope(TILE), field, Window(TILE), None, overlap=4, seed=0, tiling="crop")
 
 
 def guesses(count: int) -> torch.Tensor:
@@ -157,7 +165,9 @@ def guessing(reading: torch.Tensor, first: int) -> torch.Tensor:
 def test_tiles_that_guess_different_offsets_are_made_to_agree(tiling: Tiling, overlap: int) -> None:
     """The whole field is off by one constant, the mean of the guesses."""
     microscope = IdealMicroscope(TILE, guessing)
-    result = reconstruct_field(microscope, noise_field((45, 60)), Window(TILE), None, overlap, seed=0, tiling=tiling)
+    result = reconstruct_field(
+        microscope, noise_field((45, 60)), Window(TILE), None, overlap=overlap, seed=0, tiling=tiling
+    )
     given = guesses(sum(len(batch) for batch in microscope.seen))
     error = result.image - result.target
     assert given.std() > 0.2
@@ -166,7 +176,9 @@ def test_tiles_that_guess_different_offsets_are_made_to_agree(tiling: Tiling, ov
 
 @pytest.mark.parametrize("tiling", ["crop", "pad"])
 def test_tiles_that_share_nothing_keep_their_offsets(tiling: Tiling) -> None:
-    result = reconstruct_field(IdealMicroscope(TILE, guessing), noise_field((32, 48)), Window(TILE), None, 0, 0, tiling)
+    result = reconstruct_field(
+        IdealMicroscope(TILE, guessing), noise_field((32, 48)), Window(TILE), None, overlap=0, seed=0, tiling=tiling
+    )
     error = result.image - result.target
     expected = guesses(4).reshape(2, 2).repeat_interleave(16, 0).repeat_interleave(24, 1)
     torch.testing.assert_close(error, expected, atol=1e-6, rtol=0.0)
@@ -174,7 +186,9 @@ def test_tiles_that_share_nothing_keep_their_offsets(tiling: Tiling) -> None:
 
 def test_groups_of_tiles_that_do_not_touch_are_made_to_agree_each_by_itself() -> None:
     """Without overlap only the last column of tiles, moved inward, shares samples with the one before it."""
-    result = reconstruct_field(IdealMicroscope(TILE, guessing), noise_field((16, 60)), Window(TILE), None, 0, 0, "crop")
+    result = reconstruct_field(
+        IdealMicroscope(TILE, guessing), noise_field((16, 60)), Window(TILE), None, overlap=0, seed=0, tiling="crop"
+    )
     error, given = result.image - result.target, guesses(3)
     torch.testing.assert_close(error[:, :24], torch.full((16, 24), float(given[0])), atol=1e-6, rtol=0.0)
     torch.testing.assert_close(error[:, 24:], torch.full((16, 36), float(given[1:].mean())), atol=1e-6, rtol=0.0)
@@ -191,7 +205,7 @@ def test_one_batch_of_tiles_is_in_memory_at_a_time() -> None:
         return image
 
     microscope = IdealMicroscope((8, 8), counting)
-    reconstruct_field(microscope, noise_field((64, 64)), Window((8, 8)), None, 2, seed=0)
+    reconstruct_field(microscope, noise_field((64, 64)), Window((8, 8)), None, overlap=2, seed=0)
     assert len(made) == -(-121 // BATCH)
     assert max(alive) <= 1
 
@@ -199,8 +213,8 @@ def test_one_batch_of_tiles_is_in_memory_at_a_time() -> None:
 def test_impossible_requests_are_refused() -> None:
     microscope, field = IdealMicroscope(TILE), noise_field((45, 60))
     with pytest.raises(UsageError, match=r"unknown tiling 'mosaic'\n  expected: blend, crop, pad"):
-        reconstruct_field(microscope, field, Window(TILE), None, 4, 0, "mosaic")  # type: ignore[arg-type]
+        reconstruct_field(microscope, field, Window(TILE), None, overlap=4, seed=0, tiling="mosaic")  # type: ignore[arg-type]
     for overlap in (-1, 16):
         with pytest.raises(UsageError, match=re.escape(f"tiles of 16 × 24 that share {overlap}\n  expected: 0 to 15")):
-            reconstruct_field(microscope, field, Window(TILE), None, overlap, 0)
+            reconstruct_field(microscope, field, Window(TILE), None, overlap=overlap, seed=0)
     assert not microscope.seen

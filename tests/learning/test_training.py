@@ -281,7 +281,7 @@ def test_layerwise_stage_trains_each_layer_alone_and_then_with_all_before() -> N
         moved = {i for i, mask in enumerate(masks) if not torch.equal(mask, before[i])}
         changed[report.stage] = changed.get(report.stage, set()) | moved
         before = [mask.detach().clone() for mask in masks]
-        powers[report.stage] = training.microscope.optics.powers.detach().tolist()
+        powers[report.stage] = training.microscope.brightness.powers.detach().tolist()
     assert changed == {"optics, layer 1": {0}, "optics, layer 2": {1}, "optics, layers 1 to 2": {0, 1}}
     assert powers["optics, layer 1"][0] != 1.0
     assert powers["optics, layer 1"][1] == 1.0

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from opticdesign.errors import UsageError
+from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.diffractive_system import DiffractiveSystem
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.optics.detectors import (
@@ -68,7 +69,8 @@ def test_detector_does_not_square_twice() -> None:
     grid = Grid.square(4, 1e-6)
     stay = AngularSpectrum(grid, 632.8e-9, 0.0, padding=1.0)  # zero distance leaves the field alone
     optics = DiffractiveSystem([DiffractiveElement(grid)], [stay, stay])
-    microscope = Microscope(optics, Detector(2, 1e4, 0.0), torch.nn.Identity())
+    process = FabricationProcess(8, 632.8e-9, 1.457)
+    microscope = Microscope(optics, Detector(2, 1e4, 0.0), torch.nn.Identity(), process)
     field = torch.tensor([[3.0 + 4.0j, 1.0, 2.0j, 0.0]] * 4, dtype=torch.complex64)[None]
     # |3 + 4i|² = 25, 1, 4, 0: means of the two halves by hand
     torch.testing.assert_close(microscope.read(field), torch.tensor([[[13.0, 2.0], [13.0, 2.0]]]), rtol=1e-5, atol=1e-5)

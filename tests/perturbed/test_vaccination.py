@@ -24,7 +24,7 @@ def gradients(design: Design, vaccinated: bool) -> tuple[torch.Tensor, torch.Ten
     """Intensity, and gradient of a weighted sum of it with the phases."""
     optics, process, sample = build_optics(design), build_process(design), sample_of(design)
     if vaccinated:
-        light = Vaccine(design).intensity(optics, process, sample.fields, sample.phase_rad, 4)
+        light = Vaccine(design, process).intensity(optics, process, sample.fields, sample.phase_rad, 4)
     else:
         light = optics.intensity(sample.fields, process)
     weights = torch.rand(light.shape, generator=torch.Generator().manual_seed(0))
@@ -54,7 +54,7 @@ def test_each_batch_has_a_draw_of_its_own_and_always_the_same() -> None:
 
     def light(batch: int) -> torch.Tensor:
         with torch.no_grad():
-            return Vaccine(design).intensity(optics, process, sample.fields, sample.phase_rad, batch)
+            return Vaccine(design, process).intensity(optics, process, sample.fields, sample.phase_rad, batch)
 
     assert torch.equal(light(1), light(1))
     assert not torch.allclose(light(1), light(2), rtol=1e-3)
@@ -63,7 +63,7 @@ def test_each_batch_has_a_draw_of_its_own_and_always_the_same() -> None:
 def test_errors_befall_the_levels_of_what_stands_for_the_process() -> None:
     design = layered(layers=2, etch_depth={"sigma": 0.02})
     optics, process, sample = build_optics(design), build_process(design), sample_of(design)
-    vaccine = Vaccine(design)
+    vaccine = Vaccine(design, process)
     soft = SoftRounding(process, 0.01)
     light = vaccine.intensity(optics, soft, sample.fields, sample.phase_rad, 1)
     hard = vaccine.intensity(optics, process, sample.fields, sample.phase_rad, 1)
@@ -75,7 +75,7 @@ def test_errors_befall_the_levels_of_what_stands_for_the_process() -> None:
 def test_the_first_layers_alone_can_be_vaccinated() -> None:
     design = layered(layers=3).model_copy(update={"tolerance": Tolerance()})
     optics, process, sample = build_optics(design), build_process(design), sample_of(design)
-    light = Vaccine(design).intensity(optics, process, sample.fields, sample.phase_rad, 1, crossed=1)
+    light = Vaccine(design, process).intensity(optics, process, sample.fields, sample.phase_rad, 1, crossed=1)
     light.sum().backward()
     grads = [element.phase_rad.grad for element in optics.elements]  # type: ignore[union-attr]
     assert grads[0] is not None and grads[0].any()

@@ -14,18 +14,18 @@ from opticdesign.cli.tables import evaluation_table
 from opticdesign.design import load_design
 from opticdesign.errors import RunError, StorageError, StudyStopped
 from opticdesign.learning.training import Trainer
-from opticdesign.runs.evaluate import Evaluation, evaluate
+from opticdesign.runs.evaluate import EvaluatedRun, evaluate
 from opticdesign.runs.optimise import Options, optimise
 from opticdesign.runs.run_folder import Run, open_run
 from tests.support.design_texts import D2NN5, TINY
 
 
-def evaluated(run: Run, stop: Callable[[], bool] = lambda: False) -> Evaluation:
+def evaluated(run: Run, stop: Callable[[], bool] = lambda: False) -> EvaluatedRun:
     return evaluate(run, torch.device("cpu"), lambda name, step, steps: None, stop)
 
 
 @pytest.fixture(scope="module")
-def evaluation(trained_run: Run) -> Evaluation:
+def evaluation(trained_run: Run) -> EvaluatedRun:
     return evaluated(trained_run)
 
 
@@ -51,7 +51,7 @@ def steps_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_stopped_evaluation_goes_on_where_it_was_to_the_same_rows(
-    evaluation: Evaluation, run_copy: Run, steps_taken: list[int]
+    evaluation: EvaluatedRun, run_copy: Run, steps_taken: list[int]
 ) -> None:
     begun = open_run(run_copy.folder)
     steps = sum(stage.steps for stage in begun.design.training.stages.values() if "decoder" in stage.train)
@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(
     assert steps_taken == []
 
 
-def test_table_has_the_design_first_and_every_floor(evaluation: Evaluation) -> None:
+def test_table_has_the_design_first_and_every_floor(evaluation: EvaluatedRun) -> None:
     assert [row.name for row in evaluation.rows] == [
         "this design",
         "constant image",
@@ -107,19 +107,19 @@ def test_table_has_the_design_first_and_every_floor(evaluation: Evaluation) -> N
     ]
 
 
-def test_intervals_hold_their_means(evaluation: Evaluation) -> None:
+def test_intervals_hold_their_means(evaluation: EvaluatedRun) -> None:
     for row in evaluation.rows:
         for score in row.patches.values():
             assert score.low <= score.mean <= score.high
 
 
-def test_constant_image_has_no_structure(evaluation: Evaluation) -> None:
+def test_constant_image_has_no_structure(evaluation: EvaluatedRun) -> None:
     constant = evaluation.rows[1]
     assert constant.patches["ssim_rescaled"].mean < 0.1
     assert constant.fields["mae_rad"] > 0.0
 
 
-def test_files_hold_what_was_returned(trained_run: Run, evaluation: Evaluation) -> None:
+def test_files_hold_what_was_returned(trained_run: Run, evaluation: EvaluatedRun) -> None:
     folder = trained_run.folder / "evaluation"
     stored = json.loads((folder / "evaluation.json").read_text())
     assert [row["name"] for row in stored["rows"]] == [row.name for row in evaluation.rows]
@@ -131,7 +131,7 @@ def test_files_hold_what_was_returned(trained_run: Run, evaluation: Evaluation) 
     assert (folder / "field.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_evaluating_twice_gives_the_same_numbers(trained_run: Run, evaluation: Evaluation) -> None:
+def test_evaluating_twice_gives_the_same_numbers(trained_run: Run, evaluation: EvaluatedRun) -> None:
     again = evaluated(trained_run)
     # memory that lies differently changes the order of float32 sums
     for row, expected in zip(again.rows, evaluation.rows, strict=True):
@@ -165,7 +165,7 @@ def test_floors_of_optics_without_a_decoder_have_the_scale_that_suits_them_best(
     assert rows["Zernike filter"].patches["psnr_db"].mean > constant
 
 
-def test_a_decoder_that_was_trained_before_is_said_to_be_so(trained_run: Run, evaluation: Evaluation) -> None:
+def test_a_decoder_that_was_trained_before_is_said_to_be_so(trained_run: Run, evaluation: EvaluatedRun) -> None:
     assert evaluation.start is None
     assert "started" not in str(evaluation_table(evaluation).title)
     begun = {"run": "before", "checkpoint_sha256": "0" * 64, "parts": ["optics", "decoder"]}

@@ -1,23 +1,27 @@
 from __future__ import annotations
 
 import math
+from importlib.metadata import EntryPoint
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from opticdesign.design import FilterOptics, load_design
+from opticdesign.design import Design, FilterOptics, OpticsSpec, load_design
+from opticdesign.errors import UsageError
 from opticdesign.instrument.building import build_optics
-from opticdesign.runs.floors import FLOORS, floor_design, floors_of
+from opticdesign.runs.floors import Floor, floor_design, floors, floors_of
+from opticdesign.studies.table.schema import StudyRow
 from tests.support.design_texts import D2NN5, TINY
 
 FILTER = ("optics.kind=fourier-filter", "optics.focal=10 mm", "optics.mode=amplitude+phase")
 
 
-@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize("floor", ["clear", "random", "cells", "zernike"])
 @pytest.mark.parametrize("kind", [(), FILTER])
 def test_a_floor_trains_the_decoder_alone_and_as_long(floor: str, kind: tuple[str, ...]) -> None:
     design = load_design(D2NN5, [*kind, *(change for change in TINY if not (kind and "layers" in change))])
-    made = floor_design(design, floor, 3)  # type: ignore[arg-type]
+    made = floor_design(design, floor, 3)
     assert {stage.train for stage in made.training.stages.values()} == {("decoder",)}
     steps = {name: stage.steps for name, stage in made.training.stages.items()}
     assert list(steps.items()) == [("decoder", 6), ("joint", 6)]
@@ -72,3 +76,39 @@ def test_floors_of_a_design_with_cells_are_clear_zernike_random_and_cells() -> N
         "random masks 2 + decoder",
         "random cells 2 + decoder",
     ]
+
+
+class HalfOpen(Floor):
+    title = "half open"
+
+    def optics(self, design: Design) -> OpticsSpec:
+        return design.optics.model_copy(update={"fill_factor": 0.5})
+
+
+@pytest.fixture
+def install_floor(monkeypatch: pytest.MonkeyPatch):
+    def named(name: str) -> None:
+        entry = EntryPoint(name, f"{__name__}:HalfOpen", "opticdesign.floors")
+        monkeypatch.setattr("opticdesign.plugins.entry_points", lambda group: (entry,))
+        floors.cache_clear()
+
+    yield named
+    floors.cache_clear()
+
+
+def test_a_floor_of_another_package_stands_before_the_random_ones_and_in_studies(install_floor) -> None:
+    row = {"name": "F", "floor": "half-open", "of": "A"}
+    with pytest.raises(ValidationError, match="unknown floor"):
+        StudyRow.model_validate(row)
+    install_floor("half-open")
+    assert StudyRow.model_validate(row).floor == "half-open"
+    found = dict(floors_of(load_design(D2NN5, TINY)))
+    assert list(found)[:3] == ["clear aperture + decoder", "Zernike filter + decoder", "half open + decoder"]
+    assert found["half open + decoder"].optics.fill_factor == 0.5
+
+
+@pytest.mark.parametrize("name", ["clear", "constant"])
+def test_a_floor_with_a_name_of_ours_is_refused(name: str, install_floor) -> None:
+    install_floor(name)
+    with pytest.raises(UsageError, match=f"the floor of .* has the name {name!r}, and so has one of ours"):
+        floors()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.design import D2NNOptics, Design
-from opticdesign.instrument.building import layers_of
+from opticdesign.families.d2nn import layers_of
 from opticdesign.optics import transfer
 from opticdesign.optics.band import band_frequencies, from_band, to_band
 from opticdesign.optics.field import Grid

@@ -142,7 +142,7 @@ def toy_benches() -> Iterator[list[Toy]]:
     """While open, runs are toleranced with toys for benches; the ones built so far."""
     made: list[Toy] = []
 
-    def build(design: object, microscope: object, space: Space, test: PatchSet, *_: object) -> Toy:
+    def build(design: object, microscope: object, space: Space, test: PatchSet, **_: object) -> Toy:
         made.append(Toy(space, test.targets))
         return made[-1]
 

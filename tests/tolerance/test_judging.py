@@ -20,7 +20,7 @@ from tests.support.tolerance_instruments import Fitted, errors, filtered, groups
 
 def bench_of(fitted: Fitted, **more: object) -> OpticalBench:
     space = build_space(fitted.design)
-    return build_bench(fitted.design, fitted.microscope, space, fitted.test, 3, **more)  # type: ignore[arg-type]
+    return build_bench(fitted.design, fitted.microscope, space, fitted.test, seed=3, **more)  # type: ignore[arg-type]
 
 
 def points(space: Space, count: int = 4) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_a_zero_draw_is_the_evaluated_result_bit_for_bit(fitted: Fitted) -> None
 def test_a_filter_is_judged_as_layers_are() -> None:
     design = filtered()
     microscope, test = build_microscope(design), patches_of(design, 2)
-    bench = build_bench(design, microscope, build_space(design), test, 0)
+    bench = build_bench(design, microscope, build_space(design), test, seed=0)
     _, images = reconstruct(microscope, test.fields, build_process(design), design.training.seed)
     zero = bench._space.nominal[None]
     np.testing.assert_array_equal(bench.pictures(zero, [NO_PATTERN])[0], images.numpy())
@@ -65,7 +65,7 @@ def test_a_draw_depends_on_its_values_and_number_only(fitted: Fitted) -> None:
 
 def test_more_images_than_a_batch_are_judged_batch_by_batch(fitted: Fitted) -> None:
     test, space = fitted.calibration.first(11), build_space(fitted.design)
-    bench = build_bench(fitted.design, fitted.microscope, space, test, 3)
+    bench = build_bench(fitted.design, fitted.microscope, space, test, seed=3)
     _, images = reconstruct(fitted.microscope, test.fields, build_process(fitted.design), fitted.design.training.seed)
     np.testing.assert_array_equal(bench.pictures(space.nominal[None], [NO_PATTERN])[0], images.numpy())
     assert bench.evaluate(points(space, 1), [0])["ssim"].shape == (1, 11)

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from opticdesign.design import Tolerance
 from opticdesign.errors import StudyStopped
 from opticdesign.perturbed.space import Normal, Parameter, Pattern, Space, Uniform
-from opticdesign.tolerance.study import Plan, Study, drawn_values, plan_of
+from opticdesign.tolerance.study import Study, StudyPlan, drawn_values, plan_of
 from tests.support.tolerance_fakes import Analytic, runner_of
 
 SPACE = Space(
@@ -22,7 +22,7 @@ SPACE = Space(
     )
 )
 REACHES = {"refocus": 3e-6, "re-register": 3e-6}
-PLAN = Plan(samples=400, seed=0, sampler="random", sobol=64)
+PLAN = StudyPlan(samples=400, seed=0, sampler="random", sobol=64)
 TOLERANCE = Tolerance(metric="psnr_db", spec=19.0, least_yield=0.5)
 
 
@@ -202,7 +202,7 @@ def test_a_finished_study_is_read_and_a_stopped_one_goes_on(tmp_path: Path) -> N
 
 def test_a_quick_plan_has_59_draws_unless_told_otherwise() -> None:
     tolerance = Tolerance(samples=200, sampler="latin-hypercube")
-    assert plan_of(tolerance, 3, None, 0, quick=False) == Plan(200, 3, "latin-hypercube")
+    assert plan_of(tolerance, 3, None, 0, quick=False) == StudyPlan(samples=200, seed=3, sampler="latin-hypercube")
     assert plan_of(tolerance, 3, 50, 16, quick=False).samples == 50
     quick = plan_of(tolerance, 3, None, 0, quick=True)
     assert quick.samples == 59 and quick.inverse_draws == 0

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from opticdesign.data.pixel_size import length_unit_m
 from opticdesign.errors import DataError
 from opticdesign.handover.importing import HeightMap, ImportJob, Masks, check_samples, masks_of_heights
 from opticdesign.handover.source_file import SourceFile
-from opticdesign_exporters.number_scale import LENGTHS_M, heights, unit_of
+from opticdesign_exporters.number_scale import heights, unit_of
 
 __all__ = ["GsfImporter"]
 
@@ -52,7 +53,7 @@ def _map(file: SourceFile, job: ImportJob) -> HeightMap:
         raise _refused(file, f"{len(file.data) - start} bytes of values", f"4 × {columns} × {rows} of them")
     check_samples(file, (rows, columns), job)
     values = np.frombuffer(file.data, "<f4", offset=start).reshape(rows, columns)
-    unit_m = LENGTHS_M.get(said.get("XYUnits", ""))
+    unit_m = length_unit_m(said.get("XYUnits", ""))
     sides_m = None if unit_m is None or not (width > 0 < height) else (height * unit_m / rows, width * unit_m / columns)
     return HeightMap(heights(values, file, job, unit_of(said.get("ZUnits", ""))), sides_m, str(file.path))
 

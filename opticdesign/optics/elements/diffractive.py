@@ -83,23 +83,23 @@ class DiffractiveElement(Mask):
         height = self.primary == "height"
         self.learned.copy_(self._known_relief().height_of_phase(phase_rad) if height else phase_rad)
 
-    def forward(self, field: Tensor, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
+    def forward(self, field: Tensor, quantiser: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Multiply a complex field (…, y, x) by the mask; arguments as in `transmission`."""
-        return field * self.transmission(process, wavelength_m).to(field.dtype)
+        return field * self.transmission(quantiser, wavelength_m).to(field.dtype)
 
-    def transmission(self, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
-        """Complex transmission (y, x), as designed or, given a process, as fabricated.
+    def transmission(self, quantiser: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
+        """Complex transmission (y, x), as designed or, given a quantiser, as fabricated.
 
         Args:
-            process: makes the mask at the design wavelength; in training, what stands for it.
+            quantiser: makes the mask at the design wavelength; in training, what stands for it.
             wavelength_m: vacuum wavelength in metres of the light, the design's when left out.
         """
-        transmission = phase_transmission(self.phase(process, wavelength_m))
+        transmission = phase_transmission(self.phase(quantiser, wavelength_m))
         return self.sampled(transmission) if self.square is None else self.square.mask(transmission, self.samples)
 
-    def multiplier(self, process: Quantiser | None = None) -> Tensor:
+    def multiplier(self, quantiser: Quantiser | None = None) -> Tensor:
         """What a cascade takes: the phase in radians (y, x) where samples have one each, else the transmission."""
-        return self.phase(process) if self.samples == 1 and self.square is None else self.transmission(process)
+        return self.phase(quantiser) if self.samples == 1 and self.square is None else self.transmission(quantiser)
 
     def sampled(self, values: Tensor) -> Tensor:
         """Values of neurons (…, y, x) at their samples."""
@@ -107,11 +107,11 @@ class DiffractiveElement(Mask):
             return values
         return values.repeat_interleave(self.samples, -2).repeat_interleave(self.samples, -1)
 
-    def phase(self, process: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
+    def phase(self, quantiser: Quantiser | None = None, wavelength_m: float | None = None) -> Tensor:
         """Phase of each neuron in radians with its gradient; arguments as in `transmission`."""
         phase = self._designed_phase()
-        if process is not None:
-            phase = process.phase(phase)
+        if quantiser is not None:
+            phase = quantiser.phase(phase)
         elif wavelength_m is not None and self.primary == "phase":
             phase = torch.remainder(phase, 2.0 * math.pi)
         return phase if wavelength_m is None else phase * self._known_relief().dispersion(wavelength_m)

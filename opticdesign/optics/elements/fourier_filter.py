@@ -143,19 +143,19 @@ class FourierFilter(Element):
         scale = self.wavelength_m * self.focal_m
         return scale / height, scale / width
 
-    def phase(self, process: Quantiser | None = None) -> Tensor:
-        """Phase of the filter in radians with its gradient (wy, wx), as designed or, given a process, as fabricated."""
-        return self.phase_rad if process is None else process.phase(self.phase_rad)
+    def phase(self, quantiser: Quantiser | None = None) -> Tensor:
+        """Phase of the filter (wy, wx), radians, with gradient, as designed or, given a quantiser, as fabricated."""
+        return self.phase_rad if quantiser is None else quantiser.phase(self.phase_rad)
 
-    def filter(self, process: Quantiser | None = None) -> Tensor:
+    def filter(self, quantiser: Quantiser | None = None) -> Tensor:
         """Transmission of the filter with its pupil, real or complex (wy, wx), zero frequency in the middle.
 
         Args:
-            process: given, the filter's phase is as this process makes it.
+            quantiser: given, the filter's phase is as it makes it.
         """
         transmission = self.transmitted()
         if self._turns:
-            transmission = transmission * phase_transmission(self.phase(process))
+            transmission = transmission * phase_transmission(self.phase(quantiser))
         return transmission
 
     def transmitted(self) -> Tensor:
@@ -200,14 +200,14 @@ class FourierFilter(Element):
             response = response * (fade[:, None] if dim == -2 else fade)
         return response
 
-    def forward(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
+    def forward(self, field: Tensor, quantiser: Quantiser | None = None) -> Tensor:
         """The inverted, filtered image of a complex field, both (…, y, x)."""
-        return self.filtered(field, process).flip((-2, -1))
+        return self.filtered(field, quantiser).flip((-2, -1))
 
-    def filtered(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
+    def filtered(self, field: Tensor, quantiser: Quantiser | None = None) -> Tensor:
         """The filtered image of a complex field that repeats forever, turned upright, both (…, y, x)."""
         ny, nx = self.grid.shape
-        transfer = torch.fft.ifftshift(self.filter(process).to(field.dtype))
+        transfer = torch.fft.ifftshift(self.filter(quantiser).to(field.dtype))
         return convolve(field, transfer)[..., :ny, :nx]
 
 

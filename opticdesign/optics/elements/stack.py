@@ -35,8 +35,8 @@ class ElementStack(Element):
         super().__init__(parts[0].grid)
         self.parts = nn.ModuleList(parts)
 
-    def forward(self, field: Tensor, process: Quantiser | None = None) -> Tensor:
-        """The field behind the last part, (…, y, x); given a process, diffractive elements act as it makes them."""
+    def forward(self, field: Tensor, quantiser: Quantiser | None = None) -> Tensor:
+        """The field behind the last part, (…, y, x); given a quantiser, diffractive elements act as it makes them."""
         for part in self.parts:
-            field = part(field, process) if isinstance(part, (DiffractiveElement, ElementStack)) else part(field)
+            field = part(field, quantiser) if isinstance(part, (DiffractiveElement, ElementStack)) else part(field)
         return field

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from opticdesign.errors import DivergenceError
 from opticdesign.learning.objectives import has_diverged
+from opticdesign.optics.detectors import intensity_of
 from opticdesign.randomness import torch_stream
 from opticdesign.studies.autoencoders.schema import AutoencoderStudy
 
@@ -122,7 +123,7 @@ class Intensity(nn.Module):
 
     def forward(self, amplitudes: Tensor) -> Tensor:
         """Real (batch, pixels) of complex (batch, pixels)."""
-        reading: Tensor = self.standardise(amplitudes.real**2 + amplitudes.imag**2)
+        reading: Tensor = self.standardise(intensity_of(amplitudes))
         return reading
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from opticdesign.design.fields import Fraction, Name, Table, distinct, sequence
 from opticdesign.design.loading import load_tables
-from opticdesign.design.rules import check_data_split
+from opticdesign.design.values import check_data_split
 from opticdesign.units import Angle
 
 __all__ = ["AutoencoderStudy", "AutoencoderTraining", "IdxData", "StandInData", "load_autoencoder_study"]

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import torch
 
 from opticdesign.errors import UsageError, VerificationError
-from opticdesign.handover.export import exporters
+from opticdesign.handover.export import TwoWayExporter, exporters
 from opticdesign.runs.export import export, verify
 from opticdesign.runs.planning import quick_design
 from opticdesign.runs.run_folder import Run, environment
@@ -69,9 +69,9 @@ def run_quantisation_study(
         RunError: the folder holds runs of other designs, or files of another study.
         StorageError: the disk refused.
     """
-    known = exporters()
+    known = [name for name, exporter in exporters().items() if isinstance(exporter, TwoWayExporter)]
     if study.format not in known:
-        raise UsageError(f"unknown exporter {study.format!r}", expected="one of " + ", ".join(known))
+        raise UsageError(f"no exporter {study.format!r} that is read back", expected="one of " + ", ".join(known))
     folder = study_folder(study.name, options)
     refuse_other_files(folder, study.kind, study.name, options.quick)
     levels = {name: counts for name, _, counts in study.trainings(options.quick)}

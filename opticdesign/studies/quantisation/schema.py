@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from opticdesign.design import Design, load_design
 from opticdesign.design.fields import Name, Table, Temperature, distinct, sequence
 from opticdesign.design.loading import load_tables
-from opticdesign.design.mask_rules import check_temperature
 from opticdesign.design.toml_text import printable
+from opticdesign.design.values import check_temperature
 from opticdesign.errors import DesignError
 from opticdesign.studies.fields import DesignFile, Quick, Seeds, Settings
 

@@ -8,15 +8,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from opticdesign.design import Design, load_design
 from opticdesign.design.fields import Name, Table, sequence
 from opticdesign.design.loading import load_tables
 from opticdesign.design.problems import line_numbers
-from opticdesign.design.rules import refuse
 from opticdesign.design.toml_text import printable, toml_value
+from opticdesign.design.values import refuse
 from opticdesign.errors import DesignError, DesignProblem
+from opticdesign.runs.floors import CONSTANT, floors
 from opticdesign.studies.fields import DesignFile, Quick, Seeds, Settings
 
 __all__ = ["PaperFigures", "StudyRow", "TableStudy", "load_study"]
@@ -40,6 +41,16 @@ class PaperFigures(Table):
     ssim_patch: float = Field(description="SSIM of patches", examples=[0.903])
 
 
+def _known_floor(name: str) -> str:
+    """The name of a floor that there is."""
+    names = (CONSTANT, *floors())
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        remedy = f'did you mean "{near[0]}"?' if near else "choose one of these words"
+        refuse([DesignProblem("", "unknown floor", expected=" or ".join(map(toml_value, names)), remedy=remedy)])
+    return name
+
+
 class StudyRow(Table):
     """One row of the table: a design, or a floor of another row.
 
@@ -59,7 +70,7 @@ class StudyRow(Table):
     title: str = Field(default="", max_length=200, description="what the row shows", examples=["LFF ×64"])
     design: DesignFile | None = Field(default=None, description="a design file", examples=["../paper/c1.toml"])
     start: str | None = Field(default=None, alias="from", description="name of a row", examples=["B1"])
-    floor: Literal["constant", "clear", "random", "cells", "zernike"] | None = Field(
+    floor: Annotated[str, AfterValidator(_known_floor)] | None = Field(
         default=None, description="optics that learn nothing", examples=["clear"]
     )
     of: str | None = Field(default=None, description="name of the row it is a floor of", examples=["C1"])

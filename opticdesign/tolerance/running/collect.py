@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from opticdesign.design import Design, FilterOptics
+from opticdesign.design import Design
 from opticdesign.errors import RunError, VerificationError
 from opticdesign.formatting import quantity_text
 from opticdesign.handover.manifest import MANIFEST_NAME
 from opticdesign.perturbed.space import Pattern, Space
-from opticdesign.runs.export import Stage, exports_folder, made_stages, verify
+from opticdesign.runs.export import MaskScores, exports_folder, made_stages, verify
 from opticdesign.runs.run_folder import environment
 from opticdesign.tolerance.result import Findings, ParameterFacts, StageMetrics, ToleranceResult
 from opticdesign.tolerance.runner import SHARD_POINTS
@@ -37,12 +37,14 @@ def stages_of(prepared: Prepared) -> tuple[StageMetrics, ...]:
             note = error.message
         else:
             problems = "; ".join((*found.problems, *(line for check in found.checks for line in check.problems)))
-            stages = [_stage(stage, problems if stage.name.startswith("read back") else "") for stage in found.stages]
-            return tuple(stages)
+            if any(check.readback for check in found.checks):
+                named = ((stage, problems if stage.name.startswith("read back") else "") for stage in found.stages)
+                return tuple(_stage(*one) for one in named)
+            note = problems
     return (*map(_stage, made_stages(run, device, images, changed)), StageMetrics("read back", {}, note))
 
 
-def _stage(stage: Stage, note: str = "") -> StageMetrics:
+def _stage(stage: MaskScores, note: str = "") -> StageMetrics:
     return StageMetrics(stage.name, stage.metrics, note)
 
 
@@ -76,7 +78,7 @@ def result_of(
 
 
 def _start_note(design: Design) -> Iterator[str]:
-    if isinstance(design.optics, FilterOptics) and "amplitude" in design.optics.mode:
+    if design.optics.absorbs:
         yield (
             "Draws are around masks whose amplitude is as learned; quantised and read back masks have it in the cells "
             "of export.layout.halftone."
@@ -86,7 +88,15 @@ def _start_note(design: Design) -> Iterator[str]:
 def _facts(space: Space) -> tuple[ParameterFacts, ...]:
     low, high = space.values(np.repeat([[0.025], [0.975]], len(space.names), axis=1))
     return tuple(
-        ParameterFacts(one.name, one.group, one.unit, one.nominal, float(low[at]), float(high[at]), one.distribution)
+        ParameterFacts(
+            name=one.name,
+            group=one.group,
+            unit=one.unit,
+            nominal=one.nominal,
+            low=float(low[at]),
+            high=float(high[at]),
+            distribution=one.distribution,
+        )
         for at, one in enumerate(space.parameters)
     )
 

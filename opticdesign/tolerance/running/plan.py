@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from opticdesign.design import D2NNOptics, Tolerance
+from opticdesign.design import Tolerance
 from opticdesign.errors import UsageError
 from opticdesign.perturbed.defaults import tolerance_of
 from opticdesign.runs.run_data import DATA_CHANGED, check_data, data_facts
@@ -17,7 +17,7 @@ from opticdesign.runs.run_folder import Run, changed_run
 from opticdesign.storage import json_sha256
 from opticdesign.tolerance.running.worker import Request, Subject, load_subject
 from opticdesign.tolerance.sensitivity import widths
-from opticdesign.tolerance.study import Plan, plan_of
+from opticdesign.tolerance.study import StudyPlan, plan_of
 
 __all__ = ["Prepared", "ToleranceOptions", "prepare"]
 
@@ -62,7 +62,7 @@ class ToleranceOptions:
         return self.workers or (1 if self.device.type == "cuda" else min(torch.get_num_threads(), _MOST_WORKERS))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A study before its first draw.
 
@@ -82,7 +82,7 @@ class Prepared:
     tolerance: Tolerance
     request: Request
     subject: Subject
-    plan: Plan
+    plan: StudyPlan
     notes: tuple[str, ...] = ()
     data_changed: bool = False
 
@@ -101,8 +101,8 @@ class Prepared:
             if parameter.group in widest:
                 widest[parameter.group] = max(widest[parameter.group], width)
         refocus = max(2.0 * widest["gap"], 2.0 * design.light.wavelength)
-        if isinstance(design.optics, D2NNOptics):  # the camera stays behind the last mask
-            refocus = min(refocus, 0.9 * max(design.optics.detector_gap - widest["gap"], 0.0))
+        # the camera stays behind the last mask
+        refocus = min(refocus, 0.9 * max(design.optics.camera_room - widest["gap"], 0.0))
         pixel_m = design.optics.sample_pitch * design.detector.binning
         return {"refocus": refocus, "re-register": max(2.0 * widest["layer_shift"], pixel_m)}
 
@@ -145,4 +145,13 @@ def prepare(run: Run, options: ToleranceOptions) -> Prepared:
         data_changed=options.data_changed,
     )
     plan = plan_of(tolerance, seed, options.samples, options.sobol, options.quick)
-    return Prepared(run, options, tolerance, request, load_subject(request), plan, notes, changed)
+    return Prepared(
+        run=run,
+        options=options,
+        tolerance=tolerance,
+        request=request,
+        subject=load_subject(request),
+        plan=plan,
+        notes=notes,
+        data_changed=changed,
+    )

@@ -128,7 +128,9 @@ def load_subject(request: Request) -> Subject:
     test = patch_set(split.test, design, tolerance.images)
     # a decoder is tuned again with what a lab could show it: not with the images that judge it
     calibration = patch_set(split.train, design, _CALIBRATION_PATCHES)
-    bench = build_bench(design, microscope, space, test, request.seed, request.memory_gib, calibration)
+    bench = build_bench(
+        design, microscope, space, test, seed=request.seed, memory_gib=request.memory_gib, calibration=calibration
+    )
     # not how points are drawn, nor what is asked of their metrics
     key = json_sha256(
         {

@@ -164,7 +164,7 @@ def test_no_file_is_refused() -> None:
 
 
 def test_an_uninstalled_checkout_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opticdesign.handover.plugins.entry_points", lambda group: ())
+    monkeypatch.setattr("opticdesign.plugins.entry_points", lambda group: ())
     with pytest.raises(UsageError, match=r"no importer is installed\n  remedy:   install with pip install -e \."):
         importers()
 

@@ -240,7 +240,7 @@ def test_a_training_that_fails_stands_in_the_table_and_ends_no_other(
 
 def test_an_unknown_format_is_refused_before_anything_is_trained(tmp_path: Path, no_work: None) -> None:
     written(tmp_path, TEXT.replace('"heightmap"', '"dwg"'))
-    with pytest.raises(UsageError, match=r"unknown exporter 'dwg'(.|\n)*heightmap"):
+    with pytest.raises(UsageError, match=r"no exporter 'dwg' that is read back(.|\n)*heightmap"):
         run(tmp_path)
 
 
