@@ -25,8 +25,8 @@ WAVELENGTH_M, PERIOD_M, LEVELS, DISTANCE_M = 633e-9, 8e-6, 4, 1.2e-3
 SAMPLES = 4  # of the light across a step, which is a square and not a point
 rows = 16 if asked.small else 32
 grid = od.Grid((rows * SAMPLES, 640 * SAMPLES), (256e-6 / (rows * SAMPLES), PERIOD_M / LEVELS / SAMPLES))
-staircase = 2.0 * math.pi / LEVELS * (torch.arange(640) % LEVELS)
-grating = od.DiffractiveElement(grid, staircase.expand(rows, 640), samples=SAMPLES, square=Square())
+staircase = 2.0 * math.pi / LEVELS * (torch.arange(638) % LEVELS)  # squares fade in an opaque rim of one on each side
+grating = od.DiffractiveElement(grid, staircase.expand(rows - 2, 638), samples=SAMPLES, square=Square())
 process = od.FabricationProcess(LEVELS, WAVELENGTH_M, od.material("fused silica").index(WAVELENGTH_M))
 
 # %% a beam of 60 µm, split and followed for 1.2 mm

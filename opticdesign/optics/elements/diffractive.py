@@ -51,7 +51,8 @@ class DiffractiveElement(Mask):
         super().__init__(grid)
         self.primary, self.relief, self.samples, self.square = primary, relief, samples, square
         rims = 0 if square is None else 2 * RIM
-        start = start_of(phase_rad, (grid.shape[0] // samples - rims, grid.shape[1] // samples - rims), "phase")
+        what = "phase inside an opaque rim" if rims else "phase"
+        start = start_of(phase_rad, (grid.shape[0] // samples - rims, grid.shape[1] // samples - rims), what)
         if primary == "height":
             self.height_m = nn.Parameter(self._known_relief().height_of_phase(start))
         else:
