@@ -39,12 +39,12 @@ def check_deeply(design: Design) -> Iterator[Check]:
 
 
 def _compared(design: Design, optics: OpticalSystem, objects: Tensor, what: str) -> Check:
-    limit, name = 2.0 * design.optics.accuracy, f"independent model, {what}"
+    limit, name = design.optics.accuracy, f"independent model, {what}"
     amplitudes = optics.amplitudes()
     masks = masks_of_design(
         design, optics.detached_phases().numpy(), None if amplitudes is None else amplitudes.double().numpy()
     )
-    text = f"at most {limit:.2%} of the reading's rms, twice optics.accuracy"
+    text = f"at most {limit:.2%} of the reading's rms (optics.accuracy)"
     try:
         opinion = second_opinion(design, masks, objects.numpy())
     except UsageError as error:

@@ -28,7 +28,7 @@ __all__ = ["Layers"]
 
 _SLACK = 1.1  # of a window's samples, which are rounded up to a fast transform's
 _ARRAYS = 5  # of a window in memory at once, beside one for each field
-_ZONES = 4.0  # over which frequencies fade
+_ZONES = 8.0  # over which frequencies fade: half as many would leave 1 % of the reading behind small masks
 _LEAST_FADING = 1.25  # how far frequencies fade at least, where samples are too coarse for a kernel
 _WIDEST = 4.0  # of a window over the widest plane; beyond, the kernel is sampled
 _ROOM = 1.25  # of a window over the linear convolution: between its samples light ends in waves that reach beyond them

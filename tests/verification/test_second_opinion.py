@@ -203,7 +203,7 @@ def test_no_mask_too_many_and_no_more_than_memory_holds() -> None:
         second_opinion(design, random_masks(design, 2), field)
     with pytest.raises(UsageError, match="second opinion"):
         second_opinion(design, random_masks(design), field, memory_bytes=10**5)
-    scarce = second_opinion(design, random_masks(design), field, memory_bytes=6 * 10**6)
+    scarce = second_opinion(design, random_masks(design), field, memory_bytes=8 * 10**6)
     assert scarce.samples < second_opinion(design, random_masks(design), field).samples
     assert "fewer samples than the steepest light needs" in scarce.how
 
@@ -281,7 +281,7 @@ def test_a_relief_of_wide_low_steps_is_a_thin_mask() -> None:
 )
 def test_the_trained_model_of_layers_reads_the_same(settings: tuple[str, ...]) -> None:
     design = load_design(D2NN5, ("optics.neurons=64", "evaluation.overlap=16", *settings))
-    assert reading_difference(design) < 2.0 * design.optics.accuracy
+    assert reading_difference(design) < design.optics.accuracy
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ __all__ = ["RIM", "Square", "means_along", "square_weights"]
 
 RIM = 1  # opaque neurons around a mask, on each side
 _REACH = 4  # neurons to either side; of a square as wide as the pitch what is left is 2e-4
+_FADING = 2  # from here on a narrower one fades, whose tails alternate from sample to sample and fall but as 1/x
 _BLOCK = 32  # neurons that one product of matrices takes: enough to be one
 
 
@@ -34,7 +35,9 @@ _BLOCK = 32  # neurons that one product of matrices takes: enough to be one
 def square_weights(samples: int, width: float = 1.0) -> Tensor:
     """What neuron n + j adds to sample s of neuron n, float64 (samples, 2·4 + 1), j = −4 … 4.
 
-    The square rect(x/w) without frequencies beyond ±k/2p: (Si(πk(x + w/2)/p) − Si(πk(x − w/2)/p))/π.
+    The square rect(x/w) without frequencies beyond ±k/2p: (Si(πk(x + w/2)/p) − Si(πk(x − w/2)/p))/π. Tails of a square
+    narrower than the pitch are faded out, which softens the end of its band; cut off, they would change the reading
+    behind five masks by some per cent.
 
     Args:
         samples: samples k across a neuron, along one axis.
@@ -43,9 +46,14 @@ def square_weights(samples: int, width: float = 1.0) -> Tensor:
     from scipy.special import sici
 
     inside = (np.arange(samples) + 0.5) / samples - 0.5
-    x = (inside[:, None] - np.arange(-_REACH, _REACH + 1)) * samples
+    places = inside[:, None] - np.arange(-_REACH, _REACH + 1)
+    x = places * samples
     rise, fall = (sici(math.pi * (x + side * width * samples / 2.0))[0] for side in (1.0, -1.0))
-    return torch.from_numpy((rise - fall) / math.pi)
+    weights = (rise - fall) / math.pi
+    if width < 1.0:
+        faded = np.clip((np.abs(places) - _FADING) / (_REACH + 0.5 - _FADING), 0.0, 1.0)
+        weights *= np.cos(0.5 * math.pi * faded) ** 2
+    return torch.from_numpy(weights)
 
 
 @dataclass(frozen=True)
