@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,15 +24,20 @@ __all__ = [
     "json_sha256",
     "load_checkpoint",
     "newest_checkpoint",
+    "read_record",
     "save_checkpoint",
     "sha256_file",
+    "staged_folder",
     "storage_errors",
+    "sweep",
     "try_folder",
     "write_bytes",
     "write_json",
+    "write_record",
     "write_text",
 ]
 
+_PARTIAL = ".partial"  # end of the name of what is not whole yet
 _KEPT = 2  # checkpoints left in a folder: the last one and the one before, should the last be damaged
 
 
@@ -77,17 +84,68 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file by `content`, or leave it as it was."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        work = _partial(path)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with work.open("xb") as file:  # with the permissions that the user's umask leaves
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # noqa: PTH101 (mkstemp makes a private file; results are read by others)
-            os.replace(name, path)  # noqa: PTH105 (Path.replace does the same)
+            os.replace(work, path)  # noqa: PTH105 (Path.replace does the same)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            work.unlink(missing_ok=True)
             raise
+
+
+def _partial(path: Path) -> Path:
+    """A free name beside a path, for what is to be moved there once it is whole."""
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder, which the caller alone holds."""
+    for left in folder.rglob(f".*{_PARTIAL}"):
+        _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_folder(place: Path) -> Iterator[Path]:
+    """A fresh folder beside a place, on its disk, so that a move there is one act; removed where it was not moved.
+
+    It is held by a lock beside it: whoever stages for the same place removes what nobody holds any more.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    from filelock import FileLock, Timeout
+
+    with storage_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for left in place.parent.glob(f".{glob.escape(place.name)}.*{_PARTIAL}.lock"):
+            try:
+                with FileLock(left, timeout=0):
+                    _remove(left.with_suffix(""))
+                    left.unlink(missing_ok=True)
+            except Timeout:
+                continue
+        work = _partial(place)
+        held = work.with_name(work.name + ".lock")
+        lock = FileLock(held, timeout=0)
+        lock.acquire()
+    try:
+        with storage_errors(work):
+            work.mkdir()
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        lock.release()
+        held.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,6 +156,35 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Replace a file by indented JSON, or leave it as it was."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_record(path: Path, values: Mapping[str, Any]) -> None:
+    """Replace a file by indented JSON with the hash of its values, which `read_record` asks for."""
+    write_json(path, {**values, "sha256": _record_sha256(values)})
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The values of a file that `write_record` wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StorageError: it is not what was written.
+    """
+    damaged = StorageError(
+        f"{path}: damaged", expected="the values whose SHA-256 stands beside them", remedy="bring back an older copy"
+    )
+    try:
+        values = json.loads(path.read_bytes())
+        if values.pop("sha256") == _record_sha256(values):
+            return dict(values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise damaged from None
+    raise damaged
+
+
+def _record_sha256(values: Mapping[str, Any]) -> str:
+    stored = json.loads(json.dumps(values))  # keys are text there
+    return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
 
 
 def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], position: Mapping[str, Any]) -> Path:
@@ -116,8 +203,9 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], position: Mappi
     place = folder / f"step-{position['total']:08d}"
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
+        work = _partial(place)
         try:
+            work.mkdir()
             content = save(dict(tensors))
             write_bytes(work / "tensors.safetensors", content)
             write_json(

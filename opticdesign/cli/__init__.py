@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -16,6 +17,12 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed check, 2 usage or design, 3 divergence, 4 disk, 130 stopped."""
+    from opticdesign.cli.progress import stop_at_signals
+
+    stop_at_signals()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no µ is no reason to stop
     code = run_command()
     if os.environ.get("WORLD_SIZE", "1") != "1":
         # under torchrun all is written by now; the threads of torch's communication now and then abort a normal exit

@@ -17,14 +17,34 @@ from rich.table import Column
 if TYPE_CHECKING:
     from opticdesign.runs.optimise import Progress as TrainingProgress
 
-__all__ = ["StopRequest", "floor_listener", "progress_listener", "tolerance_listener"]
+__all__ = [
+    "STOP_SIGNALS",
+    "StopRequest",
+    "floor_listener",
+    "progress_listener",
+    "stop_at_signals",
+    "tolerance_listener",
+]
 
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a request to end, and a terminal that was closed."""
 _PLAIN_SECONDS = 15.0
 _BAR = 12  # characters
 
 
+def stop_at_signals() -> None:
+    """From now on a signal to stop raises KeyboardInterrupt, so that what is unfinished is removed on the way out."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (signal passes both)
+        raise KeyboardInterrupt
+
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked for that
+            signal.signal(number, stop)
+
+
 class StopRequest:
-    """While open, the first Ctrl-C or SIGTERM is remembered instead of raised; a second one acts at once."""
+    """While open, the first signal to stop is remembered instead of raised; a second one acts at once."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -35,7 +55,9 @@ class StopRequest:
         return self._asked
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._remember)
         return self
 

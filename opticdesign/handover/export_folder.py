@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from opticdesign.errors import OpticDesignError, RunError
 from opticdesign.handover.manifest import MANIFEST_NAME, FileRecord, Manifest, load_manifest, sha256
+from opticdesign.storage import staged_folder
 
 __all__ = ["place", "staging_folder", "sync"]
 
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """A fresh folder beside `folder`, on the same disk so that a move is atomic; removed at the end.
+    """A fresh folder beside `folder`, see `storage.staged_folder`.
 
     Raises:
         RunError: `folder` exists and is not a folder.
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: not a folder", expected="a folder, or a free name", remedy="choose --to DIR")
-    target = Path(os.path.realpath(folder))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # mkdir, not mkdtemp: the finished folder should have the user's usual permissions.
-    staging = target.parent / f".{target.name}-{secrets.token_hex(6)}"
-    staging.mkdir()
-    try:
+    with staged_folder(Path(os.path.realpath(folder))) as staging:
         yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from opticdesign.learning.training import Trainer, TrainingPosition
 from opticdesign.runs.floors import floors_of
 from opticdesign.runs.patches import TEST_PATCHES, batch_source, patch_set
 from opticdesign.runs.run_data import run_data
-from opticdesign.runs.run_folder import Run
+from opticdesign.runs.run_folder import CHECKPOINT_SECONDS, Run
 from opticdesign.runs.score import ImageScores, Judged, judge, score_constant
 from opticdesign.runs.start import load_trained
 from opticdesign.storage import json_sha256, newest_checkpoint, save_checkpoint, try_folder, write_json, write_text
@@ -182,11 +183,14 @@ def _trained_floor(
     floor = kept.design
     trainer = Trainer(floor, build_microscope(floor), batch_source(floor, split), device)
     kept.restore(trainer)
-    begun = trainer.position
+    begun, saved = trainer.position, time.monotonic()
     for report in trainer.steps():
         on_step(report.total, trainer.total_steps)
-        if stop_asked() and report.total < trainer.total_steps:
+        stop = stop_asked() and report.total < trainer.total_steps
+        if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
             kept.save(trainer)
+            saved = time.monotonic()
+        if stop:
             raise StudyStopped(f"stopped safely in {kept.folder.parent}")
     if trainer.position != begun:
         kept.save(trainer)  # by now without moments of the optimiser

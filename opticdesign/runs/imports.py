@@ -81,9 +81,13 @@ def import_run(request: ImportRequest, on_progress: Callable[[Progress], None], 
         fit_power(microscope, design, split)
     facts = environment(str(request.device), torch.get_num_threads())
     info: dict[str, Any] = {"environment": facts, "imported": origin, "decoder": decoder, "data": data_facts(design)}
-    run = create_run(design, request.output, request.parent, quick=request.quick, status="running", **info)
+    info |= {"quick": request.quick, "status": "running"}
+
+    def start(run: Run) -> None:  # so that a run that is stopped early, or killed, is resumed with these masks
+        run.save(trainer.state(), vars(trainer.position))
+
+    run = create_run(design, request.output, request.parent, start, **info)
     with run.locked():
-        run.save(trainer.state(), vars(trainer.position))  # a run that is stopped early is resumed with these masks
         if train:
             train_run(run, trainer, split, ALONE, on_progress, stop_asked)
         finish_run(run, trainer.averaged(), split)

@@ -27,13 +27,12 @@ from opticdesign.runs.data_report import report_of
 from opticdesign.runs.patches import VALIDATION_PATCHES, batch_source, patch_set
 from opticdesign.runs.planning import VALIDATIONS_PER_STAGE, quick_design
 from opticdesign.runs.run_data import check_data, data_facts, refuse_other_data
-from opticdesign.runs.run_folder import Run, create_run, environment, resumable_run
+from opticdesign.runs.run_folder import CHECKPOINT_SECONDS, Run, create_run, environment, resumable_run
 from opticdesign.runs.start import take_over_run
 
 __all__ = ["Stopped", "assist", "finish_run", "optimise", "rehearse", "train_run"]
 
 _SHOWN = 3  # patches in the picture of a run
-_CHECKPOINT_SECONDS = 60.0
 _LOGS_PER_STAGE = 40
 
 
@@ -228,7 +227,7 @@ def train_run(
         left = statistics.median(pace) * (trainer.total_steps - report.total)
         on_progress(Progress(report, trainer.total_steps, left, validation))
         stop = workers.total(stop_asked(), trainer.device) > 0
-        if stop or last or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+        if stop or last or time.monotonic() - saved > CHECKPOINT_SECONDS:
             run.save(trainer.state(), vars(trainer.position))
             saved = time.monotonic()
         if stop and report.total < trainer.total_steps:
@@ -248,4 +247,4 @@ def finish_run(run: Run, microscope: Microscope, split: Split) -> None:
     readings, images = reconstruct(microscope, shown.fields, process, run.design.training.seed)
     path, pitch_m = run.folder / "figures" / "validation.png", run.design.optics.sample_pitch
     draw_panel(path, shown.objects, shown.targets, readings, images, pitch_m, f"{title}: validation patches")
-    run.update(status="complete")
+    run.finish()

@@ -1,7 +1,7 @@
 """A run folder: the resolved design, what was measured, checkpoints, figures, and who made them.
 
 design.toml        the resolved design in SI units, itself a design file
-run.json           status, mode, seed, device, data, versions
+run.json           status, mode, seed, device, data, versions, the last checkpoint, and its own hash
 data.json          how the data files were understood, where there are any
 metrics.jsonl/.csv one record per logged step
 checkpoints/       step-…/tensors.safetensors and checkpoint.json, with hashes
@@ -11,26 +11,33 @@ figures/  evaluation/  exports/
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 import platform
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opticdesign.design import Design, load_design
-from opticdesign.errors import DesignError, RunError, UsageError
+from opticdesign.errors import DesignError, RunError, StorageError, UsageError
 from opticdesign.storage import (
     Checkpoint,
+    load_checkpoint,
     newest_checkpoint,
+    read_record,
     save_checkpoint,
+    staged_folder,
     storage_errors,
-    write_json,
+    sweep,
+    write_record,
     write_text,
 )
 
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "CHECKPOINT_SECONDS",
     "Run",
     "changed_run",
     "create_run",
@@ -48,7 +56,9 @@ __all__ = [
     "resume_command",
 ]
 
-_FORMAT = 3  # of a run folder, of its checkpoints, and of the optical model that trained it
+CHECKPOINT_SECONDS = 60.0  # of training that a killed process loses at most
+_FORMAT = 4  # of a run folder, of its checkpoints, and of the optical model that trained it
+_KEYS = frozenset({"quick", "status", "design_sha256"})  # of run.json
 _LATEST = "latest"
 _PACKAGES = ("opticdesign", "torch", "numpy", "scipy", "gdstk", "pydantic", "pint", "safetensors")
 
@@ -85,14 +95,39 @@ class Run:
     def update(self, **values: Any) -> None:
         """Change run.json."""
         self.info |= values
-        write_json(self.folder / "run.json", self.info)
+        write_record(self.folder / "run.json", self.info)
 
     def save(self, tensors: dict[str, Tensor], position: dict[str, Any]) -> Path:
         """Store a checkpoint."""
         return save_checkpoint(self.checkpoints, tensors, position)
 
+    def finish(self) -> None:
+        """Mark the run as complete, and its newest checkpoint as the one that it ended with."""
+        last = self.load()
+        self.update(status="complete", checkpoint={"total": last.position["total"], "sha256": last.sha256})
+
+    def final(self) -> Checkpoint:
+        """The checkpoint that a complete run ended with.
+
+        Raises:
+            RunError: it is damaged, or not there.
+        """
+        ended = self.info["checkpoint"]
+        place = self.checkpoints / f"step-{ended['total']:08d}"
+        try:
+            found = load_checkpoint(place)
+        except StorageError:
+            found = None
+        if found is None or found.sha256 != ended["sha256"]:
+            raise RunError(
+                f"{place}: the checkpoint that this run ended with is {'damaged' if place.exists() else 'not there'}",
+                expected=f"tensors of SHA-256 {ended['sha256'][:16]}…, as run.json records",
+                remedy=f"train its last steps again: {resume_command(self.folder)}",
+            )
+        return found
+
     def load(self) -> Checkpoint:
-        """The newest whole checkpoint.
+        """The newest whole checkpoint, to go on from.
 
         Raises:
             RunError: there is none.
@@ -113,14 +148,16 @@ class Run:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """All records of metrics.jsonl; a last line cut short by a crash is left out."""
+        """All records of metrics.jsonl; lines that a crash cut short, or that are none of ours, are left out."""
         path = self.folder / "metrics.jsonl"
         records = []
-        for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []:
             try:
-                records.append(json.loads(line))
-            except ValueError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(record, dict) and isinstance(record.get("total"), int):
+                records.append(record)
         return records
 
     def rewind(self, total: int) -> None:
@@ -140,14 +177,17 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; a second process is refused, a killed one leaves it free.
+        """Hold the folder; a second process is refused, a killed one leaves it free, and what it left is removed.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process holds it, or its lock is a link.
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.folder / ".lock", timeout=0)
+        path = self.folder / ".lock"
+        if path.is_symlink():
+            raise RunError(f"{path}: a link", expected="a file of the run folder's own", remedy="remove the link")
+        lock = FileLock(path, timeout=0)
         with storage_errors(self.folder):
             try:
                 lock.acquire()
@@ -158,6 +198,7 @@ class Run:
                     remedy="wait until it has finished, or work in another run folder",
                 ) from None
         try:
+            sweep(self.folder)
             yield
         finally:
             lock.release()
@@ -175,38 +216,78 @@ def environment(device: str, threads: int, processes: int = 1) -> dict[str, Any]
     }
 
 
-def create_run(design: Design, output: Path | None, parent: Path, **info: Any) -> Run:
-    """Make a new run folder, exactly `output` or parent/<name>/<time>-<hash>, and point `latest` at it.
+def create_run(
+    design: Design, output: Path | None, parent: Path, fill: Callable[[Run], object] = lambda _: None, **info: Any
+) -> Run:
+    """Make a new run folder in one act, exactly `output` or parent/<name>/<time>-<hash>, and point `latest` at it.
+
+    Args:
+        design: the resolved design.
+        output: the folder; it may be there, and empty.
+        parent: folder of all runs.
+        fill: puts more into the folder before it has its name.
+        info: what run.json says.
 
     Raises:
         RunError: `output` is already there and not empty.
         StorageError: the disk refused.
     """
     now = datetime.now(UTC)
-    folder = output or parent / design.name / f"{now:%Y%m%dT%H%M%S}-{design.digest()[:8]}"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        quoted = shlex.quote(str(folder))
-        command = f"opticdesign optimize {quoted}/design.toml --output {quoted} --resume"
-        resume = f", or continue the run in it: {command}" if (folder / "run.json").exists() else ""
-        raise RunError(
-            f"{folder}: already there",
-            expected="a folder that does not exist yet, or an empty one",
-            remedy=f"choose another --output{resume}",
+    place = output or parent / design.name / f"{now:%Y%m%dT%H%M%S}-{design.digest()[:8]}"
+    if place.is_symlink():
+        place = Path(os.path.realpath(place))
+    with staged_folder(place) as work:
+        write_text(work / "design.toml", design.to_toml())
+        run = Run(work, design)
+        run.update(
+            format=_FORMAT,
+            name=design.name,
+            created=now.isoformat(timespec="seconds"),
+            design_sha256=design.digest(),
+            **info,
         )
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "design.toml", design.to_toml())
-    run = Run(folder, design)
-    run.update(
-        format=_FORMAT,
-        name=design.name,
-        created=now.isoformat(timespec="seconds"),
-        design_sha256=design.digest(),
-        **info,
-    )
+        fill(run)
+        names = [place] if output else _numbered(place)
+        with storage_errors(place):
+            folder = next((name for name in names if _moved(work, name)), None)
+    if folder is None:
+        raise _taken(place)
     if output is None:
         write_text(folder.parent / _LATEST, folder.name + "\n")
-    return run
+    return replace(run, folder=folder)
+
+
+def _taken(folder: Path) -> RunError:
+    quoted = shlex.quote(str(folder))
+    command = f"opticdesign optimize {quoted}/design.toml --output {quoted} --resume"
+    resume = f", or continue the run in it: {command}" if (folder / "run.json").exists() else ""
+    return RunError(
+        f"{folder}: already there",
+        expected="a folder that does not exist yet, or an empty one that is not the current one",
+        remedy=f"choose another --output{resume}",
+    )
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    """A name, and that name with numbers behind it."""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.name}-{number}")
+
+
+def _moved(work: Path, folder: Path) -> bool:
+    """Give a new folder its name, where nothing of it is there, or an empty folder; else False."""
+    try:
+        if folder.is_dir() and not folder.samefile(Path.cwd()):
+            folder.rmdir()
+        if os.path.lexists(folder):
+            return False
+        work.rename(folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def resume_command(folder: Path) -> str:
@@ -232,28 +313,29 @@ def open_run(path: Path) -> Run:
     """
     folder = _follow(path)
     expected = "a folder made by `opticdesign optimize`, with run.json and design.toml"
-    try:
-        info = json.loads((folder / "run.json").read_text("utf-8"))
-        design = load_design(folder / "design.toml")
-    except (OSError, ValueError) as error:
+    if not (folder / "run.json").is_file():
         message = "not a run folder" if path.exists() else "no such folder"
         remedy = "name a run folder, or make one: opticdesign optimize DESIGN"
-        raise RunError(f"{path}: {message}", expected=expected, remedy=remedy) from error
-    except DesignError as error:
+        raise RunError(f"{path}: {message}", expected=expected, remedy=remedy)
+    if (made := _info(folder).get("format", _FORMAT)) != _FORMAT:
         raise RunError(
-            f"{folder}: its design does not read\n{error}", expected=expected, remedy="restore design.toml"
+            f"{folder}: its model or its checkpoints are of another version (format {made!r})",
+            expected=f"a run of format {_FORMAT}",
+            remedy="optimise its design again, or judge it by the version that made it",
+        )
+    try:
+        with storage_errors(folder):
+            info = read_record(folder / "run.json")
+            design = load_design(folder / "design.toml")
+    except (StorageError, DesignError) as error:
+        raise RunError(
+            f"{folder}: does not read\n{error}", expected=expected, remedy="bring back an older copy of that file"
         ) from error
-    if not {"quick", "status", "design_sha256"} <= info.keys() or info["design_sha256"] != design.digest():
+    if not info.keys() >= _KEYS or info["design_sha256"] != design.digest():
         raise RunError(
             f"{folder}: design.toml is not the design this run was made with",
             expected="the design whose hash run.json records",
             remedy="restore design.toml, or optimise the changed design as a new run",
-        )
-    if info.get("format") != _FORMAT:
-        raise RunError(
-            f"{folder}: its model or its checkpoints are of another version (format {info.get('format')!r})",
-            expected=f"a run of format {_FORMAT}",
-            remedy="optimise its design again, or judge it by the version that made it",
         )
     return Run(folder, design, info)
 

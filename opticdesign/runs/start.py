@@ -96,6 +96,7 @@ def load_trained(run: Run, device: torch.device, accuracy: float | None = None) 
 
     Raises:
         UsageError: training has not come to its end.
+        RunError: the checkpoint that it ended with is damaged.
     """
     if not run.complete:
         raise UsageError(
@@ -103,7 +104,7 @@ def load_trained(run: Run, device: torch.device, accuracy: float | None = None) 
             expected="a complete run",
             remedy=resume_command(run.folder),
         )
-    tensors, _, digest = run.load()
+    tensors, _, digest = run.final()
     optics = run.design.optics.model_copy(update={} if accuracy is None else {"accuracy": accuracy})
     microscope = build_microscope(run.design.model_copy(update={"optics": optics}))
     load_weights(microscope, tensors)

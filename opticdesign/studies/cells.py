@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,12 +13,12 @@ import torch
 
 from opticdesign.data.source import load_split
 from opticdesign.design import Design
-from opticdesign.errors import OpticDesignError, RunError
+from opticdesign.errors import OpticDesignError, RunError, StorageError
 from opticdesign.runs.optimise import Options, Progress, Stopped, optimise
 from opticdesign.runs.run_data import data_facts, refuse_other_data
 from opticdesign.runs.run_folder import Run, open_run
 from opticdesign.runs.score import ImageScores, score_constant, score_run
-from opticdesign.storage import write_json
+from opticdesign.storage import read_record, write_record
 
 __all__ = ["Cell", "Outcome", "attempt", "cell_folder", "outcome_of", "refuse_changed", "trained_run"]
 
@@ -105,8 +104,8 @@ def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
     else:
         run = trained_run(cell, started, stop_asked)
         scores = score_run(run, cell.device)
-        checkpoint = run.load().sha256
-    write_json(
+        checkpoint = run.final().sha256
+    write_record(
         cell.folder / _SCORE,
         {
             "format": 1,
@@ -148,8 +147,6 @@ def trained_run(cell: Cell, started: str | None, stop_asked: Callable[[], bool])
         if not resume:  # ended before its first checkpoint; a new beginning starts from the right run again
             with run.locked():
                 shutil.rmtree(cell.folder)
-    elif cell.folder.is_dir() and all(_from_the_making(path.name) for path in cell.folder.iterdir()):
-        shutil.rmtree(cell.folder)  # ended while the folder was made
     options = Options(cell.device, cell.folder, quick=cell.quick, resume=resume, start_from=cell.start_folder)
     return optimise(cell.design, options, _silent, stop_asked)
 
@@ -158,19 +155,12 @@ def _silent(progress: Progress) -> None:
     """Hear nothing of a step: metrics.jsonl tells."""
 
 
-def _from_the_making(name: str) -> bool:
-    """Whether a name is of the first files of a run, or of one that was not renamed to it yet."""
-    return name == "design.toml" or name.startswith((".design.toml.", ".run.json."))
-
-
 def _record(folder: Path) -> dict[str, Any]:
-    """The content of a score file; empty where there is none, or none that can be read, and scoring is to be done."""
+    """The content of a score file; empty where there is none, or a damaged one, and scoring is to be done."""
     try:
-        record = json.loads((folder / _SCORE).read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_record(folder / _SCORE)
+    except (OSError, StorageError):
         return {}
-    wanted = {"design_sha256", "checkpoint_sha256", "start_sha256", "patches", "fields"}
-    return record if isinstance(record, dict) and wanted <= record.keys() else {}
 
 
 def refuse_changed(cell: Cell) -> None:

@@ -112,15 +112,25 @@ def _csv(records: Sequence[Record]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({column: _plain(value) for column, value in record.items()} for record in records)
     return text.getvalue()
+
+
+def _plain(value: object) -> object:
+    """A cell that a spreadsheet takes for text where it is text, whatever it begins with."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def _escaped(text: str) -> str:
+    """Text as Markdown shows it: no column, no tag of HTML."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def _markdown(result: StudyResult) -> Iterator[str]:
     headings, rows = result.table()
     yield from (f"# {result.name}", "")
     for cells in (headings, ["---"] * len(headings), *rows):
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        yield f"| {' | '.join(map(_escaped, cells))} |"
     for heading, lines in result.remarks().items():
         if lines:
-            yield from ("", f"**{heading}**", "", *(f"- {' '.join(line.split())}" for line in lines))
+            yield from ("", f"**{heading}**", "", *(f"- {_escaped(line)}" for line in lines))

@@ -18,6 +18,7 @@ from opticdesign.runs.optimise import Options, optimise
 from opticdesign.runs.run_folder import open_run
 from opticdesign.studies.cells import Cell, outcome_of
 from tests.support.design_texts import D2NN5, TINY
+from tests.support.run_json import edit_run
 
 Command = Callable[..., Any]
 
@@ -121,9 +122,7 @@ def test_unchanged_data_is_not_said_to_be_changed(command: Command, run: Path) -
 
 
 def test_a_run_without_hashes_goes_on_with_a_note(command: Command, run: Path, changed: Path) -> None:
-    info = json.loads((run / "run.json").read_text("utf-8"))
-    del info["data"]
-    (run / "run.json").write_text(json.dumps(info), "utf-8")
+    edit_run(run, "data")
     command("export", run, "--heightmap")
     done = command("verify", run, "--device", "cpu", "--independent", "0")
     assert done.returncode == 0, done.stderr
@@ -131,8 +130,7 @@ def test_a_run_without_hashes_goes_on_with_a_note(command: Command, run: Path, c
 
 
 def test_resume_refuses_other_data(command: Command, run: Path, changed: Path) -> None:
-    info = json.loads((run / "run.json").read_text("utf-8"))
-    (run / "run.json").write_text(json.dumps(info | {"status": "stopped"}), "utf-8")
+    edit_run(run, status="stopped")
     done = command("optimize", run / "design.toml", "--output", run, "--resume", "--device", "cpu")
     assert done.returncode == 2 and "a.npy has another content" in done.stderr
     assert "--data-changed" not in done.stderr  # half a training on each would be neither

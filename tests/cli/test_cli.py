@@ -135,7 +135,7 @@ def test_optimize_plan_looks_at_the_run_to_start_from(
     assert "not a run folder" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stop_signal_saves_and_says_how_to_resume(
     command: Command, tmp_path: Path, tiny_settings: list[str], number: signal.Signals
 ) -> None:

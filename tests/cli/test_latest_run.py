@@ -14,6 +14,7 @@ import typer
 from opticdesign.cli import run_command
 from opticdesign.cli.options import app
 from opticdesign.runs.run_folder import Run, latest_run
+from tests.support.run_json import edit_run
 
 assert run_command  # registers the commands
 Command = Callable[..., Any]
@@ -40,8 +41,7 @@ WORK = {  # what the others would call with the run
 def placed(run: Run, folder: Path, created: str, **info: str) -> Path:
     """A copy of a run that was begun at another time."""
     copy = Path(shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("evaluation", "exports")))
-    text = json.loads((copy / "run.json").read_text("utf-8"))
-    (copy / "run.json").write_text(json.dumps(text | {"created": created} | info), "utf-8")
+    edit_run(copy, created=created, **info)
     return copy
 
 

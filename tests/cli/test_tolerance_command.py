@@ -9,6 +9,7 @@ import pytest
 
 from opticdesign.cli import progress
 from opticdesign.tolerance.running import files, study_run
+from tests.support.run_json import edit_run
 from tests.support.tolerance_fakes import toy_benches
 
 Command = Callable[..., Any]
@@ -160,7 +161,6 @@ def test_help_names_the_command_and_its_options(command: Command) -> None:
 
 
 def test_an_unfinished_run_is_refused(command: Command, run_copy: Path) -> None:
-    info = json.loads((run_copy / "run.json").read_text("utf-8"))
-    (run_copy / "run.json").write_text(json.dumps(info | {"status": "stopped"}), encoding="utf-8")
+    edit_run(run_copy, status="stopped")
     done = command("tolerance", run_copy, *OPTIONS)
     assert done.returncode == 2 and "training has not finished" in done.stderr

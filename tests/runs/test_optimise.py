@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from opticdesign.errors import RunError, UsageError
 from opticdesign.processes import choose_device
 from opticdesign.runs.optimise import Options, Stopped, optimise, rehearse
 from opticdesign.runs.planning import plan_optimisation, quick_design
-from opticdesign.runs.run_folder import Run, open_run
+from opticdesign.runs.run_folder import Run, create_run, open_run
 from opticdesign.runs.start import load_trained
 from opticdesign.storage import load_checkpoint, sha256_file
+from tests.support.run_json import edit_run
 
 CPU = torch.device("cpu")
 
@@ -182,9 +184,7 @@ def test_trained_masks_need_a_finished_run(tiny_design: Design, tmp_path: Path) 
 def test_a_run_of_another_optical_model_is_refused(trained_run: Run, tmp_path: Path, written: int | None) -> None:
     """Its masks were trained for light that the present model does not compute."""
     shutil.copytree(trained_run.folder, tmp_path / "before")
-    info = json.loads((tmp_path / "before" / "run.json").read_text())
-    info = {key: value for key, value in info.items() if key != "format"} | ({"format": written} if written else {})
-    (tmp_path / "before" / "run.json").write_text(json.dumps(info))
+    edit_run(tmp_path / "before", format=written)
     with pytest.raises(RunError, match="another version"):
         open_run(tmp_path / "before")
 
@@ -333,3 +333,78 @@ def test_resuming_a_run_of_no_source_from_one_is_refused(tiny_design: Design, tr
         optimise(tiny_design, Options(CPU, tmp_path / "run"), listen, stop)
     with pytest.raises(RunError, match=r"did not start from(.|\n)*no --from"):
         run_to_end(tiny_design, tmp_path / "run", resume=True, start_from=trained_run.folder)
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_complete_run_whose_last_checkpoint_is_damaged_is_refused_and_resuming_mends_it(
+    tiny_design: Design, trained_run: Run, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+    *_, last = sorted((folder / "checkpoints").glob("step-*"))
+    flipped(last / "tensors.safetensors")
+    with pytest.raises(RunError, match=r"the checkpoint that this run ended with is damaged[\s\S]*--resume"):
+        load_trained(open_run(folder), CPU)
+    shutil.rmtree(last)
+    with pytest.raises(RunError, match="is not there"):
+        load_trained(open_run(folder), CPU)
+    mended = run_to_end(tiny_design, folder, resume=True)
+    assert mended.info["checkpoint"] == trained_run.info["checkpoint"]
+    load_trained(mended, CPU)
+
+
+def test_a_changed_run_json_is_noticed(trained_run: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+    text = (folder / "run.json").read_text("utf-8")
+    (folder / "run.json").write_text(text.replace('"threads": 1', '"threads": 3'), "utf-8")
+    with pytest.raises(RunError, match="damaged"):
+        open_run(folder)
+
+
+def test_runs_of_one_second_have_folders_of_their_own(tiny_design: Design, tmp_path: Path) -> None:
+    made = [create_run(tiny_design, None, tmp_path, status="running", quick=False).folder for _ in range(3)]
+    assert len({folder.name for folder in made}) == 3
+    assert all(open_run(folder).design == tiny_design for folder in made)
+
+
+def test_of_two_that_make_one_folder_one_wins(tiny_design: Design, tmp_path: Path) -> None:
+    designs = [
+        tiny_design.model_copy(update={"training": tiny_design.training.model_copy(update={"seed": seed})})
+        for seed in range(8)
+    ]
+
+    def make(design: Design) -> int | None:
+        try:
+            create_run(design, tmp_path / "run", tmp_path, status="running", quick=False, seed=design.training.seed)
+        except RunError:
+            return None
+        return design.training.seed
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [seed for seed in pool.map(make, designs) if seed is not None]
+    run = open_run(tmp_path / "run")
+    assert won == [run.info["seed"]] == [run.design.training.seed]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_lock_that_is_a_link_is_refused(trained_run: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained_run.folder, tmp_path / "run"))
+    (tmp_path / "mine.txt").write_text("keep")
+    (folder / ".lock").unlink()
+    (folder / ".lock").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(RunError, match="a link"), open_run(folder).locked():
+        pass
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_a_log_that_is_no_text_stops_nothing(trained_run: Run, tmp_path: Path) -> None:
+    run = open_run(Path(shutil.copytree(trained_run.folder, tmp_path / "run")))
+    whole = run.records()
+    with (run.folder / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe\n[]\n{}\n")
+    assert run.records() == whole
+    run.rewind(5)

@@ -14,6 +14,7 @@ from opticdesign.errors import RunError, UsageError
 from opticdesign.runs.run_folder import Run
 from opticdesign.runs.start import load_trained
 from opticdesign.runs.trained import TrainedRun, open_run
+from tests.support.run_json import edit_run
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,6 @@ def test_no_run_and_an_unfinished_one_are_refused(trained_run: Run, tmp_path: Pa
     with pytest.raises(RunError, match="no such folder"):
         open_run(tmp_path / "nowhere")
     copy = Path(shutil.copytree(trained_run.folder, tmp_path / "copy"))
-    text = (copy / "run.json").read_text("utf-8")
-    (copy / "run.json").write_text(text.replace('"complete"', '"stopped"'), "utf-8")
+    edit_run(copy, status="stopped")
     with pytest.raises(UsageError, match=r"has not finished \(status 'stopped'\)"):
         open_run(str(copy))

@@ -6,22 +6,21 @@ OUTPUT/<study>.*               json, csv, md, png
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 
-from opticdesign.errors import UsageError, VerificationError
+from opticdesign.errors import StorageError, UsageError, VerificationError
 from opticdesign.handover.export import TwoWayExporter, exporters
 from opticdesign.runs.export import export, verify
 from opticdesign.runs.planning import quick_design
 from opticdesign.runs.run_folder import Run, environment
 from opticdesign.runs.score import ImageScores
-from opticdesign.storage import write_json
+from opticdesign.storage import read_record, write_record
 from opticdesign.studies.cells import Cell, Outcome, attempt, cell_folder, trained_run
 from opticdesign.studies.files import refuse_other_files, study_stem, write_study
 from opticdesign.studies.quantisation.figure import draw_quantisation
@@ -119,24 +118,24 @@ def _outcome(levels: Levels, exporter: str, cell: Cell, stop_asked: Callable[[],
 
 def _stages(run: Run, levels: tuple[int, ...], exporter: str, device: torch.device) -> dict[int, Stages]:
     """The scores of a run at numbers of levels, each filed as soon as it is there."""
-    checkpoint = run.load().sha256
+    checkpoint = run.final().sha256
     stages = _filed(run, checkpoint, exporter)
     for count in levels:
         if count not in stages:
             stages[count] = _measured(run, count, exporter, device)
             filed = {"format": 1, "quick": run.quick, "checkpoint_sha256": checkpoint, "exporter": exporter}
-            write_json(run.folder / _SCORES, {**filed, "levels": {str(key): value for key, value in stages.items()}})
+            write_record(run.folder / _SCORES, {**filed, "levels": {str(key): value for key, value in stages.items()}})
     return {count: stages[count] for count in levels}
 
 
 def _filed(run: Run, checkpoint: str, exporter: str) -> dict[int, Stages]:
-    """The scores in a run folder; none where they are of other weights or files, or cannot be read."""
+    """The scores in a run folder; none where they are of other weights or files, or damaged."""
     try:
-        record: dict[str, Any] = json.loads((run.folder / _SCORES).read_text("utf-8"))
+        record = read_record(run.folder / _SCORES)
         if (record["checkpoint_sha256"], record["exporter"]) != (checkpoint, exporter):
             return {}
         return {int(count): {stage: values[stage] for stage in STAGES} for count, values in record["levels"].items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, StorageError):
         return {}
 
 

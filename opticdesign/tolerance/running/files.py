@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from opticdesign.errors import RunError, StorageError
-from opticdesign.storage import storage_errors, write_json, write_text
+from opticdesign.storage import read_record, write_record, write_text
 from opticdesign.tolerance.report import write_report
 from opticdesign.tolerance.result import ToleranceResult
 
@@ -25,7 +24,7 @@ def write_result(result: ToleranceResult, folder: Path) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    write_json(folder / _RESULT, asdict(result))
+    write_record(folder / _RESULT, asdict(result))
     write_text(folder / "draws.csv", _draws(result))
     write_report(result, folder)
 
@@ -57,10 +56,7 @@ def stored_metrics(folder: Path, index: int, metrics: Iterable[str]) -> dict[str
             remedy="give the same options as for the study, or run it first without --replay",
         )
     try:
-        with storage_errors(path):
-            columns = json.loads(path.read_text("utf-8"))["draws"]["metrics"]
-        return {name: float(columns[name][index]) for name in metrics}
-    except (ValueError, TypeError, LookupError):
-        raise StorageError(
-            f"{path}: damaged", expected="the metrics of every draw", remedy="run the study again: its draws are kept"
-        ) from None
+        columns = read_record(path)["draws"]["metrics"]
+    except StorageError as error:
+        raise StorageError(f"{path}: damaged", remedy="run the study again: its draws are kept") from error
+    return {name: float(columns[name][index]) for name in metrics}

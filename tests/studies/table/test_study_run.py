@@ -15,6 +15,7 @@ import torch
 from opticdesign.errors import DivergenceError, RunError, StorageError, StudyStopped, UsageError
 from opticdesign.runs.optimise import Options, optimise
 from opticdesign.runs.run_folder import open_run
+from opticdesign.storage import write_record
 from opticdesign.studies import cells as study_cell
 from opticdesign.studies import scheduling
 from opticdesign.studies.cells import Outcome
@@ -169,11 +170,23 @@ def test_a_run_killed_while_its_folder_was_made_is_made_again(copy: Path) -> Non
     design = (folder / "design.toml").read_text()
     shutil.rmtree(folder)
     shutil.rmtree(copy / "out" / "B-clear-seed0")
-    folder.mkdir()
-    (folder / "design.toml").write_text(design)
-    (folder / ".run.json.x1y2").write_text("")
+    half = copy / "out" / ".A-clear-seed0.0123abcd.partial"
+    half.mkdir()
+    (half / "design.toml").write_text(design)
+    half.with_name(half.name + ".lock").touch()
     outcomes, _ = run(copy)
     assert all(outcome.scores is not None for outcome in outcomes)
+    assert not list((copy / "out").glob("*.partial*"))
+
+
+def test_a_changed_score_is_made_again(copy: Path) -> None:
+    path = copy / "out" / "A-seed0" / "score.json"
+    before = path.read_bytes()
+    (value,) = record(path.parent)["fields"]["psnr_db"][:1]
+    text = str(value)
+    path.write_text(path.read_text().replace(text, ("3" if text[0] != "3" else "4") + text[1:], 1))
+    run(copy)
+    assert path.read_bytes() == before
 
 
 def test_a_folder_with_files_of_others_is_never_touched(tmp_path: Path) -> None:
@@ -212,7 +225,8 @@ def test_a_run_is_refused_when_what_it_started_from_was_trained_anew(copy: Path,
     if not scored:
         (copy / "out" / "B-seed0" / "score.json").unlink()
     stored = record(copy / "out" / "A-seed0")
-    (copy / "out" / "A-seed0" / "score.json").write_text(json.dumps(stored | {"checkpoint_sha256": "0" * 64}))
+    del stored["sha256"]
+    write_record(copy / "out" / "A-seed0" / "score.json", stored | {"checkpoint_sha256": "0" * 64})
     outcomes, _ = run(copy)
     assert "B-seed0: started from another run of A" in outcomes[1].problem
     assert "remove this folder" in outcomes[1].problem
