@@ -362,7 +362,7 @@ def _lost(layers: Layers, samples: int, finest: int) -> float:
 def _slits(layers: Layers, axis: int, samples: int) -> NDArray[np.float64]:
     """The camera's reading behind layers of slits with random phases, one dimension of the layers, (pixels,).
 
-    Light has samples twice as coarse as the masks', whatever the layers take: what goes on beyond is more than is asked.
+    Light has samples twice as coarse as the masks', whatever the layers take: what goes on beyond comes on top.
     """
     count, fine = layers.neurons[axis], layers.pitch_m[axis] / samples
     shape = layers.neurons[axis] * samples

@@ -5,8 +5,8 @@ A plane of slopes b lies at z + b·x. From x in one of them to x′ in the next 
     z + b·(x′ − x) + (b′ − b)·x′.
 
 The first tilt depends on x′ − x alone: it belongs to the transfer function, exactly for the Rayleigh–Sommerfeld kernel,
-whose z becomes z + b·(x′ − x), and to first order for the others, as the phase zλ(f·b)W/cos θ with W = k_z − k − c. The
-second is a refocus that grows along x′,
+in whose r the z becomes z + b·(x′ − x), while what it has along the normal of the planes stays z, and to first order for
+the others, as the phase zλ(f·b)W/cos θ with W = k_z − k − c. The second is a refocus that grows along x′,
 
     u(x′) = Σ_p (i(b′ − b)·x′)^p/p!·F⁻¹[W^p H F u],
 
@@ -123,7 +123,8 @@ def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tenso
         # far offsets of large tilts, whose weights are small, must not come to lie behind the plane
         z = (distance_m[:, None, None] + rise).clamp(min=0.1 * float(distance_m.min()))
         part = spherical_wave(down**2 + right**2, z, wavelength, hop.dtype, middle * rise)
-        part *= (weight_y[:, None] * (weight_x * (dy * dx))).to(part.real.dtype)
+        # along the planes' own normal they are as far apart as ever
+        part *= (weight_y[:, None] * (weight_x * (dy * dx)) * (distance_m[:, None, None] / z)).to(part.real.dtype)
         # places rise by one
         kernel[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1] += part
     result: Tensor = torch.fft.fft2(kernel)
