@@ -32,7 +32,7 @@ from opticdesign.perturbed.patterns import NO_PATTERN
 from opticdesign.perturbed.sample import Sample
 from opticdesign.perturbed.space import build_space
 from opticdesign.runs.patches import object_window
-from opticdesign.tolerance.running.worker import FINER
+from opticdesign.tolerance.running.worker import study_accuracy
 from opticdesign.verification.second_opinion import MaskInFile, mask_size_m, second_opinion
 
 __all__ = ["GEOMETRIES", "Effect", "effect_of", "errors_of", "instrument"]
@@ -104,9 +104,7 @@ def instrument(name: str, accuracy: float | None = None) -> Design:
     layers = not name.startswith("filter")
     file, errors = ("d2nn5.toml", {**_ERRORS, **_OF_LAYERS}) if layers else ("lff64.toml", _ERRORS)
     design = load_design(_DESIGNS / file, ["detector.binning=4"])
-    optics = design.optics.model_copy(
-        update={**GEOMETRIES[name], "accuracy": accuracy or FINER * design.optics.accuracy}
-    )
+    optics = design.optics.model_copy(update={**GEOMETRIES[name], "accuracy": accuracy or study_accuracy(design)})
     return design.model_copy(update={"optics": optics, "tolerance": Tolerance.model_validate(errors)})
 
 

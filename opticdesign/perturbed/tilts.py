@@ -5,8 +5,8 @@ A plane of slopes b lies at z + b·x. From x in one of them to x′ in the next 
     z + b·(x′ − x) + (b′ − b)·x′.
 
 The first tilt depends on x′ − x alone: it belongs to the transfer function, exactly for the Rayleigh–Sommerfeld kernel,
-in whose r the z becomes z + b·(x′ − x), while what it has along the normal of the planes stays z, and to first order for
-the others, as the phase zλ(f·b)W/cos θ with W = k_z − k − c. The second is a refocus that grows along x′,
+in whose r the z becomes z + b·(x′ − x), while along the normal of the planes it stays z, and to first order for the
+others, as the phase zλ(f·b)W/cos θ with W = k_z − k − c. The second is a refocus that grows along x′,
 
     u(x′) = Σ_p (i(b′ − b)·x′)^p/p!·F⁻¹[W^p H F u],
 
