@@ -12,7 +12,7 @@ apart do not say what it is. Turns and tilts, whose sums take long, have layers 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from opticdesign.runs.patches import object_window
 from opticdesign.tolerance.running.worker import study_accuracy
 from opticdesign.verification.second_opinion import MaskInFile, mask_size_m, second_opinion
 
-__all__ = ["GEOMETRIES", "Effect", "effect_of", "errors_of", "instrument"]
+__all__ = ["GEOMETRIES", "Effect", "effects_of", "errors_of", "instrument"]
 
 _DESIGNS = Path(__file__).parents[1] / "designs"
 _LAMBDA = 632.8e-9  # metres
@@ -131,31 +131,27 @@ def _neuron_m(design: Design) -> float:
     return mask_size_m(design)[1] / (design.optics.shape[1] // design.optics.neuron_samples)
 
 
-def effect_of(design: Design, parameter: str, value: float) -> Effect:
-    """The effect of one error on a smooth object behind random masks, by both ways."""
+def effects_of(design: Design, errors: Iterable[tuple[str, float]]) -> Iterator[Effect]:
+    """The effects of errors, each by itself, on a smooth object behind random masks, by both ways."""
     optics, process = build_optics(design), build_process(design)
     phases = torch.rand(optics.detached_phases().shape, generator=torch.Generator().manual_seed(2)) * (2.0 * np.pi)
     optics.set_phases_rad(process.phase(phases))
     sample, space = _sample(design), build_space(design)
-    points = np.repeat(space.nominal[None], 2, axis=0)
-    points[1, space.names.index(parameter)] = value
-    perturbed = perturbed_optics(design, optics, process)
-    with torch.no_grad():
-        ours = [
-            mean_bins(
-                optics.seen(perturbed.field(sample, deviations_of(design, space, point[None], [NO_PATTERN], 0))[0]),
-                design.detector.binning,
-            )
-            .double()
-            .numpy()[0]
-            for point in points
-        ]
-    made = optics.detached_phases().double().numpy()
-    theirs = [_built(design, made, sample, parameter, each) for each in (0.0, value)]
-    right = theirs[1] - theirs[0]
-    size = float(np.linalg.norm(right))
-    off = float(np.linalg.norm(ours[1] - ours[0] - right))
-    return Effect(parameter, value, size / float(np.linalg.norm(theirs[0])), off / size)
+    perturbed, made = perturbed_optics(design, optics, process), optics.detached_phases().double().numpy()
+
+    def ours(parameter: str, value: float) -> Reals:
+        point = space.nominal.copy()
+        point[space.names.index(parameter)] = value
+        with torch.no_grad():
+            field = perturbed.field(sample, deviations_of(design, space, point[None], [NO_PATTERN], 0))[0]
+            return np.asarray(mean_bins(optics.seen(field), design.detector.binning).double().numpy()[0])
+
+    nominal = ours("wavelength", 0.0), _built(design, made, sample, "wavelength", 0.0)
+    for parameter, value in errors:
+        right = _built(design, made, sample, parameter, value) - nominal[1]
+        size = float(np.linalg.norm(right))
+        off = float(np.linalg.norm(ours(parameter, value) - nominal[0] - right))
+        yield Effect(parameter, value, size / float(np.linalg.norm(nominal[1])), off / size)
 
 
 def _sample(design: Design) -> Sample:
@@ -244,13 +240,9 @@ def main() -> None:
     print("| optics | error | change of the reading | off by, of the change |\n|---|---|---|---|")
     for name in GEOMETRIES:
         if name.startswith(arguments.only):
-            design = instrument(name, arguments.accuracy)
-            for parameter, value in errors_of(name):
-                found = effect_of(design, parameter, value)
-                print(
-                    f"| {name} | {parameter} {_text(parameter, value)} | {found.change:.2%} | {found.off:.2%} |",
-                    flush=True,
-                )
+            for found in effects_of(instrument(name, arguments.accuracy), errors_of(name)):
+                error = f"{found.parameter} {_text(found.parameter, found.value)}"
+                print(f"| {name} | {error} | {found.change:.2%} | {found.off:.2%} |", flush=True)
 
 
 if __name__ == "__main__":

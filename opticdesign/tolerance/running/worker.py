@@ -30,9 +30,7 @@ __all__ = ["Request", "Subject", "judge_shard", "load_subject", "study_accuracy"
 
 _ONE_AT_A_TIME = Lock()  # a worker of a scheduler may have several threads, an instrument is for one
 _CALIBRATION_PATCHES = 32
-_FINER = (
-    0.3  # than the design's accuracy: what errors change is a tenth of a reading or less, and is to be right to 1 %
-)
+_FINER = 0.3  # than the design's accuracy: errors change a tenth of a reading or less, and that is to be right to 1 %
 _PACKAGES = ("opticdesign", "torch", "numpy")
 _NOT_JUDGING = (
     "cli/",
