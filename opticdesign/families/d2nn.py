@@ -40,6 +40,7 @@ __all__ = ["D2NN", "layers_of", "light_samples", "power_lost_per_hop", "window_p
 
 _SAMPLES_PER_WAVE = 4  # in vacuum, of light in a relief
 _SLICES_PER_WAVE = 3  # least slices of a relief in one wavelength in vacuum
+_FINE = 0.005  # accuracy below which the steepest light counts, which gaps and wavelengths change most
 
 
 class D2NN(PerturbedFamily[D2NNOptics, DiffractiveSystem], VerifiedFamily[D2NNOptics, DiffractiveSystem]):
@@ -107,6 +108,7 @@ def layers_of(design: Design, optics: D2NNOptics) -> Layers:
         binning=design.detector.binning,
         method=optics.propagator,
         pointlike=optics.pointlike,
+        coarser=1.5 if optics.accuracy < _FINE else 2.0,
     )
 
 
@@ -156,7 +158,7 @@ def _sampling(design: Design, optics: D2NNOptics) -> Iterator[Check]:
     """Samples of the image, and whether neurons are what the files draw."""
     wavelength_m, samples = medium_wavelength_m(design), light_samples(design, optics)
     yield image_sampling_check(design, "raise optics.image_samples, ")
-    light_m = optics.pitch / samples * (1 if layers_of(design, optics).pointlike else 2)
+    light_m = layers_of(design, optics).light_pitch_m(samples)[1]
     shape = "points, where the files draw squares" if optics.samples == 1 else "squares"
     chosen = "named in the design" if optics.samples else f"for an accuracy of {optics.accuracy:.2g}"
     yield Check(

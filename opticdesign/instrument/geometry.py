@@ -83,6 +83,8 @@ class Layers:
         binning: samples of the image in a pixel of the camera.
         method: name of the propagator; "auto" for the suitable one of each hop.
         pointlike: neurons are points, and light is sampled as the masks are.
+        coarser: distance between samples of light over that of a mask's. 2 is what masks multiply without aliasing;
+            with less, steeper light goes on, and of its product with a mask a part is folded, the steepest.
     """
 
     neurons: tuple[int, int]
@@ -94,6 +96,7 @@ class Layers:
     binning: int
     method: str = "auto"
     pointlike: bool = False
+    coarser: float = 2.0
 
     @property
     def image(self) -> Grid:
@@ -109,6 +112,11 @@ class Layers:
     def light(self, samples: int) -> Grid:
         """Samples of the light in the plane of a mask, so many across a neuron, with the rim of squares."""
         return self._grid(samples, 0 if self.pointlike else RIM)
+
+    def light_pitch_m(self, samples: int) -> tuple[float, float]:
+        """Distance along y and x between the samples that stand for light, of masks with so many across a neuron."""
+        coarser = 1.0 if self.pointlike else self.coarser
+        return coarser * self.pitch_m[0] / samples, coarser * self.pitch_m[1] / samples
 
     def _grid(self, samples: int, rim: int = 0) -> Grid:
         ny, nx = (count + 2 * rim for count in self.neurons)
@@ -144,8 +152,7 @@ class Layers:
         """One of the hops; arguments as in `hops`."""
         mask, bare, distance_m = self.light(samples), self._grid(samples), way.distance_m
         source, target = self.object if way.first else mask, bare if way.last else mask
-        dy, dx = bare.pitch_m
-        pitch_m = (dy, dx) if self.pointlike else (2.0 * dy, 2.0 * dx)
+        pitch_m = self.light_pitch_m(samples)
         first, second = light_grid(source, pitch_m), light_grid(target, pitch_m)
         kind = self.kind(distance_m, first, second, method)[0]
         window = light_window(self.object if way.first else bare, bare, pitch_m, padding, (source, target))
@@ -353,7 +360,10 @@ def _lost(layers: Layers, samples: int, finest: int) -> float:
 
 
 def _slits(layers: Layers, axis: int, samples: int) -> NDArray[np.float64]:
-    """The camera's reading behind layers of slits with random phases, one dimension of the layers, (pixels,)."""
+    """The camera's reading behind layers of slits with random phases, one dimension of the layers, (pixels,).
+
+    Light has samples twice as coarse as the masks', whatever the layers take: what goes on beyond comes on top.
+    """
     count, fine = layers.neurons[axis], layers.pitch_m[axis] / samples
     shape = layers.neurons[axis] * samples
     rng = numpy_stream(0, "slits", axis)

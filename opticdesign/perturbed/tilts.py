@@ -5,8 +5,8 @@ A plane of slopes b lies at z + b·x. From x in one of them to x′ in the next 
     z + b·(x′ − x) + (b′ − b)·x′.
 
 The first tilt depends on x′ − x alone: it belongs to the transfer function, exactly for the Rayleigh–Sommerfeld kernel,
-whose z becomes z + b·(x′ − x), and to first order for the others, as the phase zλ(f·b)W/cos θ with W = k_z − k − c. The
-second is a refocus that grows along x′,
+in whose r the z becomes z + b·(x′ − x), while along the normal of the planes it stays z, and to first order for the
+others, as the phase zλ(f·b)W/cos θ with W = k_z − k − c. The second is a refocus that grows along x′,
 
     u(x′) = Σ_p (i(b′ − b)·x′)^p/p!·F⁻¹[W^p H F u],
 
@@ -37,7 +37,8 @@ __all__ = ["defocus_per_m", "tilt_orders", "tilted_transfers"]
 
 _MIDDLE = 1.0 / 6.0  # c over the smallest k_z − k: most light goes at small angles
 _USUAL = 1.0 / 5.0  # |W| of most light over the same
-_ERROR = 1e-3  # of the field, of that light
+_ERROR = 3e-3  # of what the refocus does, of that light
+_STEEP = 0.9  # sin² of waves from which on W follows its tangent
 _MOST_ORDERS = 8
 
 
@@ -61,7 +62,7 @@ def tilt_orders(hop: Hop, slopes: tuple[Tensor, Tensor]) -> Tensor:
     height, width = hop.target_grid.extent_m
     k = 2.0 * math.pi / hop.propagator.wavelength_m
     usual = 0.5 * k * (difference[:, 0] * height + difference[:, 1] * width) * _USUAL * _span(hop.propagator)
-    limits = [(_ERROR * math.factorial(p + 1)) ** (1.0 / (p + 1)) for p in range(1, _MOST_ORDERS + 1)]
+    limits = [(_ERROR * math.factorial(p + 1)) ** (1.0 / p) for p in range(1, _MOST_ORDERS + 1)]
     if bool((usual > limits[-1]).any()):
         raise UsageError(
             f"tilts of masks by {float(difference.max()):.3g} rad against each other",
@@ -74,10 +75,16 @@ def tilt_orders(hop: Hop, slopes: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def defocus_per_m(hop: Hop, wavelength_m: Tensor) -> Tensor:
-    """W = k_z − k − c in the band, rad/m, float64 (n, cy, cx); of evanescent waves that of the steepest ones."""
+    """W = k_z − k − c in the band, rad/m, float64 (n, cy, cx).
+
+    Of grazing waves it is less: where its slope has no end it would mix places far apart, and so what a kernel has
+    beyond the offsets that are right.
+    """
     wavelength = wavelength_m[:, None, None]
     fy, fx = _frequencies(hop, wavelength)
-    root = torch.sqrt((1.0 - wavelength**2 * (fy**2 + fx**2)).clamp(min=0.0))
+    s = wavelength**2 * (fy**2 + fx**2)
+    beyond = (s - _STEEP).clamp(min=0.0) / (2.0 * math.sqrt(1.0 - _STEEP))
+    root = (torch.sqrt(1.0 - s.clamp(max=_STEEP)) - beyond).clamp(min=0.0)
     return 2.0 * math.pi / wavelength * (root - 1.0 + _MIDDLE * _span(hop.propagator))
 
 
@@ -123,7 +130,8 @@ def _sommerfeld(hop: RayleighSommerfeld, distance_m: Tensor, wavelength_m: Tenso
         # far offsets of large tilts, whose weights are small, must not come to lie behind the plane
         z = (distance_m[:, None, None] + rise).clamp(min=0.1 * float(distance_m.min()))
         part = spherical_wave(down**2 + right**2, z, wavelength, hop.dtype, middle * rise)
-        part *= (weight_y[:, None] * (weight_x * (dy * dx))).to(part.real.dtype)
+        # along the planes' own normal they are as far apart as ever
+        part *= (weight_y[:, None] * (weight_x * (dy * dx)) * (distance_m[:, None, None] / z)).to(part.real.dtype)
         # places rise by one
         kernel[:, int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1] += part
     result: Tensor = torch.fft.fft2(kernel)

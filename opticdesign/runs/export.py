@@ -147,15 +147,21 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
 
 
 def made_stages(
-    run: Run, device: torch.device, patches: int = TEST_PATCHES, data_changed: bool = False
+    run: Run,
+    device: torch.device,
+    patches: int = TEST_PATCHES,
+    data_changed: bool = False,
+    accuracy: float | None = None,
 ) -> tuple[MaskScores, MaskScores]:
     """The trained masks as they are, and as they are to be made, on at most so many test patches.
+
+    Arguments are those of `verify`.
 
     Raises:
         UsageError: an unfinished run.
         RunError: other data files than it was trained on, unless `data_changed` says so.
     """
-    microscope, _ = load_trained(run, device)
+    microscope, _ = load_trained(run, device, accuracy)
     phases, amplitudes = microscope.optics.detached_phases(), microscope.optics.amplitudes()
     halftone = run.design.export.layout.halftone
     openings = _openings(microscope, halftone)
@@ -190,6 +196,7 @@ def verify(
     independent: int = INDEPENDENT_PATCHES,
     agree_db: float = AGREE_DB,
     data_changed: bool = False,
+    accuracy: float | None = None,
 ) -> Verification:
     """Read every exported file back, compare it with the trained masks, and re-simulate through the decoder.
 
@@ -203,6 +210,7 @@ def verify(
         independent: most of them that the independent model looks at; none leaves it out.
         agree_db: by how much its mean PSNR may differ.
         data_changed: whether other data files are taken than the run was trained on.
+        accuracy: of the optics' reading; left out, the design's.
 
     Raises:
         UsageError: an unfinished run.
@@ -210,7 +218,7 @@ def verify(
         VerificationError: the manifest is damaged or is of another shape or process.
     """
     folder = exports_folder(run, to)
-    microscope, digest = load_trained(run, device)
+    microscope, digest = load_trained(run, device, accuracy)
     process, phases, levels = microscope.process, microscope.optics.detached_phases(), _levels(microscope)
     manifest = load_manifest(folder)
     halftone = manifest.halftone or run.design.export.layout.halftone

@@ -61,7 +61,8 @@ def direct(scale: float) -> Tensor:
     way = places[:, None] - places
     z = Z + end[:, None] - start
     r = torch.sqrt(way.square().sum(-1) + z**2)
-    kernel = z / (2.0 * math.pi * r**2) * (1.0 / r - 1j * k) * torch.exp(1j * k * (r - Z))
+    along_normal = z - way @ slopes(scale)[0][0]
+    kernel = along_normal / (2.0 * math.pi * r**2) * (1.0 / r - 1j * k) * torch.exp(1j * k * (r - Z))
     return (kernel @ source * GRID.pitch_m[0] ** 2 * torch.exp(-1j * carrier * end)).reshape(N, N)
 
 

@@ -20,19 +20,20 @@ from opticdesign.runs.run_folder import environment
 from opticdesign.tolerance.result import Findings, ParameterFacts, StageMetrics, ToleranceResult
 from opticdesign.tolerance.runner import SHARD_POINTS
 from opticdesign.tolerance.running.plan import Prepared
+from opticdesign.tolerance.running.worker import study_accuracy
 from opticdesign.tolerance.summary import worst_end
 
 __all__ = ["result_of", "stages_of"]
 
 
 def stages_of(prepared: Prepared) -> tuple[StageMetrics, ...]:
-    """Float, quantised and, where there are exports, read back, on the images of the study."""
+    """Float, quantised and, where there are exports, read back, on the images of the study by its instrument."""
     run, device, images = prepared.run, prepared.options.device, prepared.tolerance.images
-    changed = prepared.options.data_changed
+    changed, accuracy = prepared.options.data_changed, study_accuracy(run.design)
     note = "not exported"
     if (exports_folder(run, None) / MANIFEST_NAME).is_file():
         try:
-            found = verify(run, device, None, images, data_changed=changed)
+            found = verify(run, device, None, images, data_changed=changed, accuracy=accuracy)
         except (RunError, VerificationError) as error:
             note = error.message
         else:
@@ -41,7 +42,7 @@ def stages_of(prepared: Prepared) -> tuple[StageMetrics, ...]:
                 named = ((stage, problems if stage.name.startswith("read back") else "") for stage in found.stages)
                 return tuple(_stage(*one) for one in named)
             note = problems
-    return (*map(_stage, made_stages(run, device, images, changed)), StageMetrics("read back", {}, note))
+    return (*map(_stage, made_stages(run, device, images, changed, accuracy)), StageMetrics("read back", {}, note))
 
 
 def _stage(stage: MaskScores, note: str = "") -> StageMetrics:

@@ -26,11 +26,11 @@ from opticdesign.tolerance.evaluator import Bench
 from opticdesign.tolerance.judging import build_bench
 from opticdesign.tolerance.runner import shard_answer
 
-__all__ = ["FINER", "Request", "Subject", "judge_shard", "load_subject"]
+__all__ = ["Request", "Subject", "judge_shard", "load_subject", "study_accuracy"]
 
 _ONE_AT_A_TIME = Lock()  # a worker of a scheduler may have several threads, an instrument is for one
 _CALIBRATION_PATCHES = 32
-FINER = 0.3  # than the design's accuracy: what errors change is a tenth of a reading or less, and is to be right to 1 %
+_FINER = 0.3  # than the design's accuracy: errors change a tenth of a reading or less, and that is to be right to 1 %
 _PACKAGES = ("opticdesign", "torch", "numpy")
 _NOT_JUDGING = (
     "cli/",
@@ -84,6 +84,11 @@ class Subject:
     key: str
 
 
+def study_accuracy(design: Design) -> float:
+    """Accuracy of the camera's reading that the instruments of a study have."""
+    return _FINER * design.optics.accuracy
+
+
 def judge_shard(text: str) -> str:
     """Judge the points of a shard; see `tolerance.runner.Engine`.
 
@@ -123,7 +128,7 @@ def load_subject(request: Request) -> Subject:
     run, device = open_run(Path(request.run)), choose_device(request.device)
     tolerance = Tolerance.model_validate_json(request.tolerance)
     design = run.design.model_copy(update={"tolerance": tolerance})
-    microscope, checkpoint = load_trained(run, device, FINER * design.optics.accuracy)
+    microscope, checkpoint = load_trained(run, device, study_accuracy(design))
     split, space = run_data(run, request.data_changed).split, build_space(design)
     test = patch_set(split.test, design, tolerance.images)
     # a decoder is tuned again with what a lab could show it: not with the images that judge it

@@ -161,7 +161,7 @@ def test_stages_go_from_float_to_monte_carlo_on_the_images_of_the_study(run: Run
     stages = {stage.name: stage for stage in result.stages}
     assert list(stages) == ["float", "quantised", "read back", "Monte Carlo, mean", "Monte Carlo, worst 5 %"]
     assert stages["read back"].note == "not exported" and not stages["read back"].metrics
-    expected = made_stages(run, CPU, 2)
+    expected = made_stages(run, CPU, 2, accuracy=worker.study_accuracy(run.design))
     assert stages["float"].metrics == expected[0].metrics and stages["quantised"].metrics == expected[1].metrics
     found = result.summaries["mae_rad"]
     assert stages["Monte Carlo, worst 5 %"].metrics["mae_rad"] == found.percentiles["95"].value

@@ -51,11 +51,11 @@ def copy(trained_run: Run, tmp_path: Path) -> Run:
     return open_run(Path(shutil.copytree(trained_run.folder, tmp_path / "run")))
 
 
-def test_nominal_is_the_quantised_design_but_for_finer_windows(done: tuple[Run, ToleranceResult, Path]) -> None:
+def test_nominal_is_the_quantised_design_by_one_instrument(done: tuple[Run, ToleranceResult, Path]) -> None:
     _, result, _ = done
     (quantised,) = [stage for stage in result.stages if stage.name == "quantised"]
     nominal = {name: found.nominal for name, found in result.summaries.items()}
-    assert nominal == pytest.approx(quantised.metrics, rel=1e-3)
+    assert nominal == pytest.approx(quantised.metrics, rel=1e-9)
 
 
 def test_every_part_of_the_result_is_there(done: tuple[Run, ToleranceResult, Path]) -> None:
