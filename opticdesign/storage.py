@@ -22,6 +22,7 @@ __all__ = [
     "json_sha256",
     "load_checkpoint",
     "newest_checkpoint",
+    "replacing",
     "save_checkpoint",
     "sha256_file",
     "storage_errors",
@@ -73,21 +74,32 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file by `content`, or leave it as it was."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path` to write to; in the end it takes its place, or leaves it as it was after an error.
+
+    Raises:
+        StorageError: the disk refused.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            yield Path(name)
+            os.fsync(descriptor)
             os.chmod(name, 0o644)  # noqa: PTH101 (mkstemp makes a private file; results are read by others)
             os.replace(name, path)  # noqa: PTH105 (Path.replace does the same)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        finally:
+            os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file by `content`, or leave it as it was."""
+    with replacing(path) as new:
+        new.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
