@@ -21,8 +21,10 @@ __all__ = [
     "DecoderSpec",
     "DetectorSpec",
     "Fabrication",
+    "InterpolatedUNetSpec",
     "Light",
     "NoDecoder",
+    "SRCNNSpec",
     "SlmPanel",
     "SwinIRSpec",
     "UNetSpec",
@@ -191,6 +193,40 @@ class SwinIRSpec(DecoderSpec):
         return SwinIR(binning, self.preset)
 
 
+class InterpolatedUNetSpec(DecoderSpec):
+    """A U-Net decoder with four poolings that works on interpolated readings, of any size.
+
+    Attributes:
+        kind: "interpolated-unet".
+        channels: channels at the sampling of the phase.
+    """
+
+    kind: Literal["interpolated-unet"] = Field(description="kind of decoder", examples=["interpolated-unet"])
+    channels: int = Field(default=64, ge=1, le=1024, description="channels of the first level", examples=[64])
+
+    def build(self, binning: int) -> nn.Module:
+        """A U-Net behind an interpolation."""
+        from opticdesign.decoders import InterpolatedUNet
+
+        return InterpolatedUNet(binning, self.channels)
+
+
+class SRCNNSpec(DecoderSpec):
+    """An SRCNN decoder: three convolutions on interpolated readings, of any size.
+
+    Attributes:
+        kind: "srcnn".
+    """
+
+    kind: Literal["srcnn"] = Field(description="kind of decoder", examples=["srcnn"])
+
+    def build(self, binning: int) -> nn.Module:
+        """An SRCNN."""
+        from opticdesign.decoders import SRCNN
+
+        return SRCNN(binning)
+
+
 class NoDecoder(DecoderSpec):
     """No decoder: the light on the camera is the image, but for one factor.
 
@@ -204,7 +240,7 @@ class NoDecoder(DecoderSpec):
         """Nothing."""
 
 
-_DECODERS = (UNetSpec, SwinIRSpec, NoDecoder)
+_DECODERS = (UNetSpec, SwinIRSpec, InterpolatedUNetSpec, SRCNNSpec, NoDecoder)
 _MORE_DECODERS = Plugins("opticdesign.decoders", "decoder", variant(DecoderSpec), [kind_of(spec) for spec in _DECODERS])
 
 

@@ -54,7 +54,7 @@ __all__ = [
 
 _PARTS = 'one or both of "optics", "decoder"'
 _BEFORE_DECODER = ("intensity-l1", "linear-probe")  # losses of the light alone
-_LOSSES = ("intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge")
+_LOSSES = ("intensity-l1", "linear-probe", "l1", "mse", "ssim", "l1+ssim", "gan", "ridge")
 MORE_LOSSES: Plugins[Callable[[Tensor, Tensor], Tensor]] = Plugins("opticdesign.losses", "loss", function, _LOSSES)
 """Losses of other packages: a scalar of a decoder's image and its target, both phase over 2π (batch, y, x)."""
 
@@ -128,6 +128,7 @@ class Stage(Table):
         loss: what is made small; "intensity-l1" compares |A_out|² with phase/2π, "linear-probe" is the error of the
             best linear reader of the camera; both train the optics and need no decoder. "gan" is L1, the perceptual
             loss and a tenth of what a discriminator learns to tell. "ridge" fits the decoder's linear reader.
+            "mse" is in waves²; on a scale of 255 greys over a phase range Φ it is (255·2π/Φ)² times as much.
         steps: number of optimiser steps.
         optics_rate: learning rate of the optics, where they are trained.
         decoder_rate: learning rate of the decoder, where it is trained.
@@ -214,7 +215,7 @@ def _check_stage(stage: Stage) -> list[DesignProblem]:
     if stage.loss in _BEFORE_DECODER and "decoder" in stage.train:
         message = "this loss compares light in front of the decoder, which learns nothing from it"
         expected, remedy = (
-            '"l1", "ssim", "l1+ssim" or "gan" where the decoder is trained',
+            '"l1", "mse", "ssim", "l1+ssim" or "gan" where the decoder is trained',
             'change loss, or train = ["optics"]',
         )
         value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
