@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opticdesign.cli.options import Json, app, print_json
+from opticdesign.cli.options import Device, Json, app, opened_run, print_json
 from opticdesign.errors import UsageError
 
 if TYPE_CHECKING:
+    from opticdesign.runs.frame_scale import Level
+    from opticdesign.runs.reconstruct import Reconstruction
     from opticdesign.runs.tie import TieResult
 
-__all__ = ["tie"]
+__all__ = ["reconstruct", "tie"]
 
-Output = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="TIFF to write, a new file; default NAME-phase.tif here")
-]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="TIFF to write, a new file; default here, by NAME")]
 
 
 @app.command()
@@ -62,23 +62,108 @@ def tie(
         longest_m=math.inf if longest is None else quantity(longest, "length"),
         equally_bright=not as_exposed,
     )
-    result = phase_of_files(frames, settings, _new_file(output, frames[0]))
+    result = phase_of_files(frames, settings, _new_file(output or Path(f"{frames[0].stem}-phase.tif"), ".tif", ".tiff"))
     if as_json:
         print_json(asdict(result) | {"path": str(result.path)})
     else:
         _tell(result)
 
 
-def _new_file(output: Path | None, first: Path) -> Path:
-    """Where to write: a file that does not exist yet."""
-    path = output or Path(f"{first.stem}-phase.tif")
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        raise UsageError(f"{path}: no TIFF file", expected="a name that ends in .tif", remedy="choose another --output")
-    if path.exists():
+@app.command()
+def reconstruct(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")],
+    frames: Annotated[list[Path], typer.Argument(metavar="FRAMES", help="camera frames: tif, png, npy, stacks")],
+    clear: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COUNTS|FILE|mean",
+            help="what the camera counts of the light alone, which the model reads as 1; mean: of each frame. "
+            "By default floats are the model's readings, and whole numbers are refused",
+        ),
+    ] = None,
+    dark: Annotated[str, typer.Option(metavar="COUNTS|FILE", help="what it counts without light")] = "0",
+    material: Annotated[
+        str | None, typer.Option(help="material of the sample: write its height in nm instead of its phase")
+    ] = None,
+    medium: Annotated[str, typer.Option(help="what surrounds the sample")] = "air",
+    video: Annotated[Path | None, typer.Option(metavar="FILE", help="GIF of the maps to write, a new file")] = None,
+    fps: Annotated[float, typer.Option(help="maps a second in the video")] = 5.0,
+    greys: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="PHASE PHASE", help="phases of black and white in the video; default least and greatest"),
+    ] = None,
+    output: Output = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find the phase of measured FRAMES by the decoder of RUN; frames larger than its own by tiles."""
+    from opticdesign.processes import choose_device
+    from opticdesign.runs.frame_scale import FrameScale
+    from opticdesign.runs.reconstruct import Surface, Video, reconstruct_files
+    from opticdesign.runs.trained import TrainedRun
+    from opticdesign.units import quantity
+
+    name = f"{frames[0].stem}-{'phase' if material is None else 'height'}.tif"
+    path, film = _new_file(output or Path(name), ".tif", ".tiff"), None
+    if greys is not None and video is None:
+        raise UsageError("--greys is the scale of a video", expected="--video beside it", remedy="add --video maps.gif")
+    if video is not None:
+        ends = None if greys is None else (quantity(greys[0], "angle"), quantity(greys[1], "angle"))
+        film = Video(_new_file(video, ".gif"), fps, ends)
+    without = _level(dark)
+    if without == "mean":
+        raise UsageError("--dark mean", expected="counts, or a file", remedy="give the counts without light")
+    result = reconstruct_files(
+        TrainedRun(opened_run(run), choose_device(device)),
+        frames,
+        path,
+        FrameScale(None if clear is None else _level(clear), without),
+        None if material is None else Surface(material, medium),
+        film,
+    )
+    if as_json:
+        print_json(asdict(result) | {"path": str(result.path)})
+    else:
+        _tell_maps(result)
+
+
+def _level(text: str) -> Level:
+    """Counts, the name of a file, or "mean"."""
+    if text == "mean":
+        return "mean"
+    try:
+        return float(text)
+    except ValueError:
+        return Path(text)
+
+
+def _new_file(path: Path, *suffixes: str) -> Path:
+    """A name to write to, of a file that does not exist yet."""
+    if path.suffix.lower() not in suffixes:
         raise UsageError(
-            f"{path}: already there", expected="a file that does not exist yet", remedy="choose another --output"
+            f"{path}: another type of file",
+            expected=f"a name that ends in {suffixes[0]}",
+            remedy="choose another name",
         )
+    if path.exists():
+        raise UsageError(f"{path}: already there", expected="a file that does not exist yet", remedy="choose another")
     return path
+
+
+def _tell_maps(result: Reconstruction) -> None:
+    from opticdesign.units import format_length
+
+    typer.echo(str(result.path))
+    rows, columns = result.shape
+    maps = f"{result.pages} map{'s' * (result.pages > 1)} of {rows} × {columns} samples"
+    low, high = result.span
+    typer.echo(f"{maps} of {format_length(result.pitch_m[1])}, {result.quantity} {low:.4g} … {high:.4g} {result.unit}")
+    dimmest, brightest = result.readings
+    typer.echo(f"readings {dimmest:.3g} … {brightest:.3g} of the light alone; {result.rate:.3g} maps a second")
+    if result.scale is not None:
+        typer.echo(f"video: black {result.scale[0]:.4g} {result.unit}, white {result.scale[1]:.4g} {result.unit}")
+    for note in result.notes:
+        typer.echo(f"note: {note}", err=True)
 
 
 def _tell(result: TieResult) -> None:

@@ -78,6 +78,11 @@ class FilterOptics(OpticsSpec):
         return 1
 
     @property
+    def acts_alike(self) -> bool:
+        """A filter in a pupil knows no place; a field stop does."""
+        return self.surroundings != "field-stop"
+
+    @property
     def absorbs(self) -> bool:  # noqa: D102 (documented on the base)
         return "amplitude" in self.mode
 

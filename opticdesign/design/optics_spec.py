@@ -114,6 +114,11 @@ class OpticsSpec(Variant):
         return 1
 
     @property
+    def acts_alike(self) -> bool:
+        """Whether every place of an object is imaged alike, so that a frame of any size is one of these optics."""
+        return False
+
+    @property
     def pointlike(self) -> bool:
         """Whether the file asks by name for neurons that are points, which no process makes."""
         return False
