@@ -1,5 +1,6 @@
 """Designs: the schema of a design file, reading one with overrides, and errors that say where and what."""
 
+from opticdesign.design.bright_field import BrightFieldOptics
 from opticdesign.design.d2nn import D2NNOptics
 from opticdesign.design.exporting import Export, GreyScale, Layout, Print
 from opticdesign.design.fourier_filter import FilterOptics
@@ -34,6 +35,7 @@ from opticdesign.design.tolerancing import Tolerance
 
 __all__ = [
     "Augmentation",
+    "BrightFieldOptics",
     "D2NNOptics",
     "Data",
     "DataTables",

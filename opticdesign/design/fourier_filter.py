@@ -170,6 +170,6 @@ class FilterOptics(OpticsSpec):
     def error_problem(self, name: str) -> DesignProblem | None:
         """A tilt changes nothing."""
         if name != "tilt":
-            return None
+            return super().error_problem(name)
         message = "the tilt of a filter in a pupil changes nothing to first order"
         return DesignProblem("optics.kind", message, toml_value(self.kind), "layers", "remove tilt")

@@ -94,6 +94,9 @@ class DetectorSpec(Table):
         quantum_efficiency: electrons that one photon frees on average.
         full_well: electrons a pixel holds; what is more is lost. None: no end.
         bits: of the converter, whose codes run from 0 to the full well; None: readings are not rounded.
+        shot_noise: whether counts vary as photons do; else all noise is Gaussian, as large as the read noise.
+        pixel: pitch of the camera's own pixels, one for each sample of the image, of which binning² are read as one,
+            metres; None where the samples alone say it.
     """
 
     binning: Annotated[int, AfterValidator(check_power_of_two)] = Field(
@@ -104,6 +107,8 @@ class DetectorSpec(Table):
     quantum_efficiency: float = Field(default=1.0, gt=0, le=1, description="electrons per photon", examples=[0.8])
     full_well: Electrons | None = Field(default=None, gt=0, description="electrons", examples=["30000 electron"])
     bits: int | None = Field(default=None, ge=1, le=16, description="of the converter, 1 to 16", examples=[12])
+    shot_noise: bool = Field(default=True, description="whether photons are counted", examples=[False])
+    pixel: Length | None = Field(default=None, gt=0, description="pitch of the camera's pixels", examples=["3.4 um"])
 
     @model_validator(mode="after")
     def _consistent(self) -> DetectorSpec:

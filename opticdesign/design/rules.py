@@ -24,6 +24,7 @@ __all__ = [
     "check_light",
     "check_parts",
     "check_perceptual",
+    "check_pixel",
     "check_probe",
     "check_relief",
     "check_slm",
@@ -156,6 +157,18 @@ def _neurons(optics: OpticsSpec) -> tuple[int, int]:
     """Rows and columns of neurons in the field of view."""
     (rows, columns), samples = optics.shape, optics.neuron_samples
     return rows // samples, columns // samples
+
+
+def check_pixel(optics: OpticsSpec, detector: DetectorSpec) -> list[DesignProblem]:
+    """Samples of the image that are the camera's pixels, where the design says how large those are."""
+    pixel, wanted = detector.pixel, optics.image_pitch
+    if pixel is None or math.isclose(pixel, wanted, rel_tol=1e-3):
+        return []
+    message = f"samples of {format_length(optics.sample_pitch)} are {format_length(wanted)} wide on the camera"
+    at_object = format_length(pixel * optics.sample_pitch / wanted)
+    remedy = f'set optics.pitch = "{at_object}", or correct detector.pixel or the magnification'
+    keys = "detector.pixel, optics.pitch"
+    return [DesignProblem(keys, message, format_length(pixel), f"pixels of {format_length(wanted)}", remedy)]
 
 
 def check_tiles(optics: OpticsSpec, evaluation: Evaluation) -> list[DesignProblem]:

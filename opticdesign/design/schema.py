@@ -23,6 +23,7 @@ from opticdesign.design.rules import (
     check_light,
     check_parts,
     check_perceptual,
+    check_pixel,
     check_probe,
     check_relief,
     check_slm,
@@ -75,6 +76,7 @@ class Design(Table):
         problems: list[DesignProblem] = [
             *light,
             *check_detector(optics, self.detector, self.decoder),
+            *check_pixel(optics, self.detector),
             *check_tiles(optics, self.evaluation),
             *check_slm(made, self.slm),
             *check_doses(made, self.export),
