@@ -22,6 +22,7 @@ from opticdesign.design.learning import (
     DataTables,
     Evaluation,
     FolderData,
+    StackData,
     Stage,
     StructureSpec,
     SyntheticData,
@@ -29,6 +30,7 @@ from opticdesign.design.learning import (
     Vgg19Spec,
 )
 from opticdesign.design.loading import check_tables, load_design
+from opticdesign.design.measured import MeasuredOptics
 from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.schema import Design, design_schema
 from opticdesign.design.tolerancing import Tolerance
@@ -51,11 +53,13 @@ __all__ = [
     "InterpolatedUNetSpec",
     "Layout",
     "Light",
+    "MeasuredOptics",
     "NoDecoder",
     "OpticsSpec",
     "Print",
     "SRCNNSpec",
     "SlmPanel",
+    "StackData",
     "Stage",
     "StructureSpec",
     "SwinIRSpec",

@@ -121,6 +121,11 @@ class OpticsSpec(Variant):
         return 1
 
     @property
+    def measured(self) -> bool:
+        """Whether light is not modelled, but was measured."""
+        return False
+
+    @property
     def acts_alike(self) -> bool:
         """Whether every place of an object is imaged alike, so that a frame of any size is one of these optics."""
         return False

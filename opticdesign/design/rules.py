@@ -11,7 +11,7 @@ import math
 
 from opticdesign.design.exporting import Export
 from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, SlmPanel
-from opticdesign.design.learning import Evaluation, Training
+from opticdesign.design.learning import Data, Evaluation, Training
 from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem, UsageError
@@ -22,6 +22,7 @@ __all__ = [
     "check_detector",
     "check_doses",
     "check_light",
+    "check_measured",
     "check_parts",
     "check_perceptual",
     "check_pixel",
@@ -55,6 +56,17 @@ def check_parts(detector: DetectorSpec, decoder: DecoderSpec, training: Training
         remedy = "change detector.binning or decoder.kind"
         problems.append(DesignProblem("detector.binning, decoder.kind", message, value, expected, remedy))
     return problems
+
+
+def check_measured(optics: OpticsSpec, data: Data) -> list[DesignProblem]:
+    """Measured frames where light is not modelled, and nowhere else."""
+    if optics.measured == (data.kind == "stacks"):
+        return []
+    value = f"{toml_value(optics.kind)}, {toml_value(data.kind)}"
+    message = "light is either modelled from phase images or was measured in stacks of frames"
+    expected = 'optics.kind = "measured" and data.kind = "stacks", or neither'
+    remedy = "change optics.kind or data.kind"
+    return [DesignProblem("optics.kind, data.kind", message, value, expected, remedy)]
 
 
 def check_perceptual(training: Training) -> list[DesignProblem]:

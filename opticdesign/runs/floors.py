@@ -69,6 +69,9 @@ class ZernikeFilter(Floor):
     def optics(self, design: Design) -> OpticsSpec:
         return FilterOptics.zernike(design.optics)
 
+    def stands_beside(self, design: Design) -> bool:
+        return not design.optics.measured
+
 
 class RandomMasks(Floor):
     """Masks, or a filter, of random phase."""
