@@ -66,6 +66,7 @@ decay = "none"
 [evaluation]
 overlap = 8
 """
+TABLE = TEXT[TEXT.index('kind = "stacks"') : TEXT.index("[training]")]
 
 
 def stack(exposures: tuple[float, float, float] = (3e4, 3e4, 3e4)) -> np.ndarray:
@@ -149,7 +150,7 @@ def test_stacks_that_do_not_fit_are_refused(design: Design, tmp_path: Path) -> N
         ('read_noise = "0 electron"', 'read_noise = "6 electron"', "detector.shot_noise, detector.read_noise"),
         ('train = ["decoder"]', 'train = ["optics", "decoder"]\noptics_rate = 0.1', "training.stages.decoder.train"),
         ("batch = 2", "batch = 2\naugmentation = {superpose = 0.5}", "training.augmentation.superpose"),
-        (TEXT[TEXT.index('kind = "stacks"') : TEXT.index("[training]")], 'kind = "synthetic"\n', "optics.kind, data.kind"),
+        (TABLE, 'kind = "synthetic"\n', "optics.kind, data.kind"),
         ('kind = "measured"', 'kind = "fourier-filter"\nfocal = "10 mm"', "optics.kind, data.kind"),
     ],
 )  # fmt: skip
