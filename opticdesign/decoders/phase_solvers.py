@@ -1,9 +1,9 @@
 """Phase from intensities in two planes or more, without learning: solvers of the transport-of-intensity equation.
 
 k ∂I/∂z = −∇·(I ∇φ), M. R. Teague, Deterministic phase retrieval: a Green's function solution, J. Opt. Soc. Am. 73,
-1434 (1983), doi:10.1364/JOSA.73.001434. z grows along the light and thicker is more phase: what gathers light, a cell
-too, is brighter behind its focus than before. No intensity shows the constant phase; it is chosen so that the mean over
-the light is zero.
+1434 (1983), doi:10.1364/JOSA.73.001434. z grows along the light and thicker is more phase: a cell gathers light, and is
+brighter behind it than in front. No intensity shows the constant phase; it is chosen so that the mean over the light is
+zero.
 """
 
 from __future__ import annotations
@@ -254,7 +254,11 @@ def _slope(frequency: Tensor, pitch_m: float) -> Tensor:
 
 
 def _differences(image: Tensor, pitch_m: float) -> Tensor:
-    """Slopes between rows, (y − 3, x), per metre: B. Fornberg, Math. Comput. 51, 699 (1988), Table 2."""
+    """Slopes between rows, (y − 3, x), per metre.
+
+    B. Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, Math. Comput. 51, 699 (1988),
+    Table 2, doi:10.1090/S0025-5718-1988-0935077-0.
+    """
     near, far = image[2:-1] - image[1:-2], image[3:] - image[:-3]
     return (27.0 * near - far) / (24.0 * pitch_m)
 
