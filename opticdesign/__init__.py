@@ -1,8 +1,8 @@
 """Optical design and hardware export: diffractive optics trained with their decoder, quantised, exported, verified.
 
 `import opticdesign as od` gives what `dir(od)` lists: grids and light, free space, elements and whole systems, what a
-process makes of them, the camera, designs, trained runs and plots. A name is imported when it is first used, so that
-importing the package costs nothing. CONTRIBUTING.md says where everything else is.
+process makes of them, the camera, designs, trained runs, phase solvers and plots. A name is imported when it is first
+used, so that importing the package costs nothing. CONTRIBUTING.md says where everything else is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
+    from opticdesign.decoders.phase_solvers import axial_derivative, equally_bright, solve_tie
     from opticdesign.design.loading import load_design
     from opticdesign.fabrication.process import FabricationProcess
     from opticdesign.figures import plot
@@ -50,10 +51,12 @@ __all__ = [
     "Spectrum",
     "ThinLens",
     "__version__",
+    "axial_derivative",
     "build_microscope",
     "build_optics",
     "build_process",
     "condenser",
+    "equally_bright",
     "free_space",
     "load_design",
     "material",
@@ -62,9 +65,13 @@ __all__ = [
     "plane_wave",
     "plot",
     "propagate",
+    "solve_tie",
 ]
 
 _HOMES = (
+    "opticdesign.decoders.phase_solvers.axial_derivative",
+    "opticdesign.decoders.phase_solvers.equally_bright",
+    "opticdesign.decoders.phase_solvers.solve_tie",
     "opticdesign.design.loading.load_design",
     "opticdesign.optics.detectors.Detector",
     "opticdesign.optics.elements.aperture.Aperture",

@@ -25,6 +25,7 @@ __all__ = [
     "load_checkpoint",
     "newest_checkpoint",
     "read_record",
+    "replacing",
     "save_checkpoint",
     "sha256_file",
     "staged_folder",
@@ -80,20 +81,30 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file by `content`, or leave it as it was."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path` to write to; in the end it takes its place, or leaves it as it was after an error.
+
+    Raises:
+        StorageError: the disk refused.
+    """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         work = _partial(path)
         try:
             with work.open("xb") as file:  # with the permissions that the user's umask leaves
-                file.write(content)
-                file.flush()
+                yield work
                 os.fsync(file.fileno())
             os.replace(work, path)  # noqa: PTH105 (Path.replace does the same)
         except BaseException:
             work.unlink(missing_ok=True)
             raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file by `content`, or leave it as it was."""
+    with replacing(path) as new:
+        new.write_bytes(content)
 
 
 def _partial(path: Path) -> Path:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from opticdesign.cli import run_command
+from tests.support.defocused_cell import defocused
 from tests.support.design_texts import ROOT, TINY
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -30,6 +32,11 @@ def test_every_command_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "cells").mkdir()
     smooth = np.cumsum(np.cumsum(np.random.default_rng(0).normal(size=(600, 600)), 0), 1)
     np.save(tmp_path / "cells" / "field.npy", (smooth / np.abs(smooth).max()).astype(np.float32))
+    (tmp_path / "frames").mkdir()
+    for name, z_m in (("I0", 0.0), ("Iz", 2.5e-6)):
+        tifffile.imwrite(tmp_path / "frames" / f"{name}.tif", defocused(z_m))
+    lapse = np.random.default_rng(0).integers(2000, 2800, (3, 20, 24), np.uint16)
+    tifffile.imwrite(tmp_path / "frames" / "lapse.tif", lapse, photometric="minisblack")
     monkeypatch.chdir(tmp_path)
     for line in commands(page):
         if line.startswith(INSTALLING):

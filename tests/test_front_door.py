@@ -32,10 +32,12 @@ NAMES = [
     "Spectrum",
     "ThinLens",
     "__version__",
+    "axial_derivative",
     "build_microscope",
     "build_optics",
     "build_process",
     "condenser",
+    "equally_bright",
     "free_space",
     "load_design",
     "material",
@@ -44,6 +46,7 @@ NAMES = [
     "plane_wave",
     "plot",
     "propagate",
+    "solve_tie",
 ]
 MOST_MODULES = 30  # of ours and of others, beyond what Python starts with
 

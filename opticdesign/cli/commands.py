@@ -118,7 +118,8 @@ def evaluate(
         print_table(evaluation_table(result))
         for note in result.notes:
             typer.echo(f"note: {note}")
-        following = f"opticdesign export {quoted(run or opened.folder)}"
+        step = "export" if opened.design.optics.masks else "tolerance"
+        following = f"opticdesign {step} {quoted(run or opened.folder)}"
         typer.echo(f"written to {opened.folder / 'evaluation'}; next: {following}", err=True)
 
 

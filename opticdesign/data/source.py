@@ -13,8 +13,9 @@ from opticdesign.data.folder import Asked, load_file
 from opticdesign.data.phase_field import PhaseField
 from opticdesign.data.record import FileRecord
 from opticdesign.data.sectors import Split, split_fields
+from opticdesign.data.stacks import load_pairs
 from opticdesign.data.synthetic import synthetic_field
-from opticdesign.design import Design, FolderData, SyntheticData
+from opticdesign.design import Design, FolderData, StackData, SyntheticData
 from opticdesign.randomness import stream_seed
 
 __all__ = ["LoadedData", "asked_of", "load_data", "load_split"]
@@ -51,6 +52,9 @@ def load_data(design: Design) -> LoadedData:
         fields = list(_synthetic(design, data))
         held_out = max(1, data.fields // 6)
         return LoadedData(Split(fields[2 * held_out :], fields[:held_out], fields[held_out : 2 * held_out]))
+    if isinstance(data, StackData):
+        pairs = [pair for file in data_files(Path(data.path)) for pair in load_pairs(file, data, design)]
+        return LoadedData(split_fields(pairs, data.split, data.split_by, optics.shape))
     asked, records, fields = asked_of(data, design), [], []
     for file in data_files(Path(data.path)):
         records.append(record_of(file))

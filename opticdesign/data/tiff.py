@@ -1,9 +1,11 @@
-"""TIFF files: one series of maps, and the pixel size in the tags that microscopes and their programs write."""
+"""TIFF files: one series of maps, and the pixel size in the tags that microscopes and their programs write and read."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from opticdesign.data.contents import Contents, Stored, refuse_bomb
 from opticdesign.data.pixel_size import StatedPitch, length_unit_m
 from opticdesign.errors import DataError
 
-__all__ = ["exchanges_axes", "open_tiff", "print_resolution", "program_pitch", "tag_pitch", "upright"]
+__all__ = ["exchanges_axes", "open_tiff", "print_resolution", "program_pitch", "tag_pitch", "upright", "write_tiff"]
 
 MAX_COMPRESSION = 2000  # no lossless TIFF codec packs denser; deflate ends at 1032
 _COARSEST_M = 10e-6  # what is coarser than this is the resolution of a print, 72 or 300 dpi, and no sample's
@@ -202,3 +204,37 @@ def _ome(text: str) -> StatedPitch | None:
             return StatedPitch(sizes[0], sizes[-1], "its OME-XML")
         return None
     return None
+
+
+def write_tiff(
+    path: Path,
+    maps: Iterable[NDArray[np.float32]],
+    description: Mapping[str, Any],
+    pitch_m: tuple[float, float],
+    *,
+    big: bool = False,
+) -> None:
+    """Write maps as float32 pages of one TIFF file, one in memory at a time, their pixel size in the resolution tags.
+
+    Args:
+        path: the file, whose folder exists.
+        maps: the pages, each (y, x), row 0 at the top.
+        description: what every page says of itself, as JSON.
+        pitch_m: distance of the samples along y and x, metres.
+        big: whether the pages may be more than 4 GiB together.
+    """
+    import tifffile
+
+    dy_m, dx_m = pitch_m
+    with tifffile.TiffWriter(path, byteorder="<", bigtiff=big) as file:
+        for page in maps:
+            file.write(
+                page,
+                photometric="minisblack",
+                metadata=None,
+                software=False,
+                description=json.dumps(description),
+                resolution=(1e-2 / dx_m, 1e-2 / dy_m),
+                resolutionunit="CENTIMETER",
+                contiguous=False,
+            )

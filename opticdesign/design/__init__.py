@@ -1,5 +1,6 @@
 """Designs: the schema of a design file, reading one with overrides, and errors that say where and what."""
 
+from opticdesign.design.bright_field import BrightFieldOptics
 from opticdesign.design.d2nn import D2NNOptics
 from opticdesign.design.exporting import Export, GreyScale, Layout, Print
 from opticdesign.design.fourier_filter import FilterOptics
@@ -7,9 +8,11 @@ from opticdesign.design.instrument import (
     DecoderSpec,
     DetectorSpec,
     Fabrication,
+    InterpolatedUNetSpec,
     Light,
     NoDecoder,
     SlmPanel,
+    SRCNNSpec,
     SwinIRSpec,
     UNetSpec,
 )
@@ -19,6 +22,7 @@ from opticdesign.design.learning import (
     DataTables,
     Evaluation,
     FolderData,
+    StackData,
     Stage,
     StructureSpec,
     SyntheticData,
@@ -26,12 +30,14 @@ from opticdesign.design.learning import (
     Vgg19Spec,
 )
 from opticdesign.design.loading import check_tables, load_design
+from opticdesign.design.measured import MeasuredOptics
 from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.schema import Design, design_schema
 from opticdesign.design.tolerancing import Tolerance
 
 __all__ = [
     "Augmentation",
+    "BrightFieldOptics",
     "D2NNOptics",
     "Data",
     "DataTables",
@@ -44,12 +50,16 @@ __all__ = [
     "FilterOptics",
     "FolderData",
     "GreyScale",
+    "InterpolatedUNetSpec",
     "Layout",
     "Light",
+    "MeasuredOptics",
     "NoDecoder",
     "OpticsSpec",
     "Print",
+    "SRCNNSpec",
     "SlmPanel",
+    "StackData",
     "Stage",
     "StructureSpec",
     "SwinIRSpec",

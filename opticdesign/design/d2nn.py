@@ -212,6 +212,6 @@ class D2NNOptics(OpticsSpec):
     def error_problem(self, name: str) -> DesignProblem | None:
         """Light that is marched through a relief meets no panel."""
         if self.model == "thin" or name not in _OF_PANELS:
-            return None
+            return super().error_problem(name)
         message = "a relief that light is marched through is no panel"
         return DesignProblem("optics.model", message, toml_value(self.model), 'model = "thin"', f"remove {name}")

@@ -78,6 +78,11 @@ class FilterOptics(OpticsSpec):
         return 1
 
     @property
+    def acts_alike(self) -> bool:
+        """A filter in a pupil knows no place; a field stop does."""
+        return self.surroundings != "field-stop"
+
+    @property
     def absorbs(self) -> bool:  # noqa: D102 (documented on the base)
         return "amplitude" in self.mode
 
@@ -165,6 +170,6 @@ class FilterOptics(OpticsSpec):
     def error_problem(self, name: str) -> DesignProblem | None:
         """A tilt changes nothing."""
         if name != "tilt":
-            return None
+            return super().error_problem(name)
         message = "the tilt of a filter in a pupil changes nothing to first order"
         return DesignProblem("optics.kind", message, toml_value(self.kind), "layers", "remove tilt")

@@ -21,8 +21,10 @@ __all__ = [
     "DecoderSpec",
     "DetectorSpec",
     "Fabrication",
+    "InterpolatedUNetSpec",
     "Light",
     "NoDecoder",
+    "SRCNNSpec",
     "SlmPanel",
     "SwinIRSpec",
     "UNetSpec",
@@ -92,6 +94,9 @@ class DetectorSpec(Table):
         quantum_efficiency: electrons that one photon frees on average.
         full_well: electrons a pixel holds; what is more is lost. None: no end.
         bits: of the converter, whose codes run from 0 to the full well; None: readings are not rounded.
+        shot_noise: whether counts vary as photons do; else all noise is Gaussian, as large as the read noise.
+        pixel: pitch of the camera's own pixels, one for each sample of the image, of which binning² are read as one,
+            metres; None where the samples alone say it.
     """
 
     binning: Annotated[int, AfterValidator(check_power_of_two)] = Field(
@@ -102,6 +107,8 @@ class DetectorSpec(Table):
     quantum_efficiency: float = Field(default=1.0, gt=0, le=1, description="electrons per photon", examples=[0.8])
     full_well: Electrons | None = Field(default=None, gt=0, description="electrons", examples=["30000 electron"])
     bits: int | None = Field(default=None, ge=1, le=16, description="of the converter, 1 to 16", examples=[12])
+    shot_noise: bool = Field(default=True, description="whether photons are counted", examples=[False])
+    pixel: Length | None = Field(default=None, gt=0, description="pitch of the camera's pixels", examples=["3.4 um"])
 
     @model_validator(mode="after")
     def _consistent(self) -> DetectorSpec:
@@ -191,6 +198,40 @@ class SwinIRSpec(DecoderSpec):
         return SwinIR(binning, self.preset)
 
 
+class InterpolatedUNetSpec(DecoderSpec):
+    """A U-Net decoder with four poolings that works on interpolated readings, of any size.
+
+    Attributes:
+        kind: "interpolated-unet".
+        channels: channels at the sampling of the phase.
+    """
+
+    kind: Literal["interpolated-unet"] = Field(description="kind of decoder", examples=["interpolated-unet"])
+    channels: int = Field(default=64, ge=1, le=1024, description="channels of the first level", examples=[64])
+
+    def build(self, binning: int) -> nn.Module:
+        """A U-Net behind an interpolation."""
+        from opticdesign.decoders import InterpolatedUNet
+
+        return InterpolatedUNet(binning, self.channels)
+
+
+class SRCNNSpec(DecoderSpec):
+    """An SRCNN decoder: three convolutions on interpolated readings, of any size.
+
+    Attributes:
+        kind: "srcnn".
+    """
+
+    kind: Literal["srcnn"] = Field(description="kind of decoder", examples=["srcnn"])
+
+    def build(self, binning: int) -> nn.Module:
+        """An SRCNN."""
+        from opticdesign.decoders import SRCNN
+
+        return SRCNN(binning)
+
+
 class NoDecoder(DecoderSpec):
     """No decoder: the light on the camera is the image, but for one factor.
 
@@ -204,7 +245,7 @@ class NoDecoder(DecoderSpec):
         """Nothing."""
 
 
-_DECODERS = (UNetSpec, SwinIRSpec, NoDecoder)
+_DECODERS = (UNetSpec, SwinIRSpec, InterpolatedUNetSpec, SRCNNSpec, NoDecoder)
 _MORE_DECODERS = Plugins("opticdesign.decoders", "decoder", variant(DecoderSpec), [kind_of(spec) for spec in _DECODERS])
 
 

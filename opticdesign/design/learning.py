@@ -31,7 +31,7 @@ from opticdesign.design.values import (
 )
 from opticdesign.errors import DesignProblem
 from opticdesign.plugins import Plugins, function
-from opticdesign.units import Angle, Length
+from opticdesign.units import Angle, Length, format_length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +44,7 @@ __all__ = [
     "Evaluation",
     "FolderData",
     "Perceptual",
+    "StackData",
     "Stage",
     "StructureSpec",
     "SyntheticData",
@@ -54,7 +55,7 @@ __all__ = [
 
 _PARTS = 'one or both of "optics", "decoder"'
 _BEFORE_DECODER = ("intensity-l1", "linear-probe")  # losses of the light alone
-_LOSSES = ("intensity-l1", "linear-probe", "l1", "ssim", "l1+ssim", "gan", "ridge")
+_LOSSES = ("intensity-l1", "linear-probe", "l1", "mse", "ssim", "l1+ssim", "gan", "ridge")
 MORE_LOSSES: Plugins[Callable[[Tensor, Tensor], Tensor]] = Plugins("opticdesign.losses", "loss", function, _LOSSES)
 """Losses of other packages: a scalar of a decoder's image and its target, both phase over 2π (batch, y, x)."""
 
@@ -120,6 +121,63 @@ class FolderData(Table):
     )
 
 
+class StackData(Table):
+    """Stacks of measured frames in several planes, for optics of the kind "measured".
+
+    The label is the phase of the transport-of-intensity equation.
+
+    Attributes:
+        kind: "stacks".
+        path: a file of frames or a folder of them; in a file a frame for each plane, stack after stack.
+        planes: where the frames of a stack lie along the light, metres; 0 is in focus.
+        read: which of these planes the decoder reads.
+        pitch: distance between pixels in the object, metres; None for what the files state, or the design's.
+        method, longest, darkest: how the phase is solved for, as of `opticdesign tie`.
+        split_by: deal out whole files, or stacks, or divide each field into sectors.
+        split: fractions for training, validation and test; their sum is 1.
+    """
+
+    kind: Literal["stacks"] = Field(description="kind of data", examples=["stacks"])
+    path: str = Field(min_length=1, max_length=4096, description="a file or folder", examples=["stacks/"])
+    planes: Annotated[tuple[Length, ...], BeforeValidator(sequence)] = Field(
+        description="where the frames of a stack lie", examples=[["0 um", "2.5 um"]]
+    )
+    read: Length = Field(description="the plane that the decoder reads", examples=["2.5 um"])
+    pitch: Length | None = Field(default=None, gt=0, description="distance of pixels", examples=["232.5 nm"])
+    method: Literal["fft", "dct", "universal"] = Field(
+        default="universal", description="solver of the phase", examples=["universal"]
+    )
+    longest: Length | None = Field(
+        default=None, gt=0, description="period of which half is believed", examples=["100 um"]
+    )
+    darkest: float = Field(default=0.1, gt=0, lt=1, description="share of the usual light", examples=[0.1])
+    split_by: Literal["sector", "file", "map"] = Field(default="file", description="what is divided", examples=["file"])
+    split: Annotated[
+        tuple[Fraction, Fraction, Fraction], BeforeValidator(sequence), AfterValidator(check_data_split)
+    ] = Field(
+        default=(0.5, 0.25, 0.25),
+        description="fractions for training, validation and test",
+        examples=[[0.5, 0.25, 0.25]],
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StackData:
+        refuse(_check_planes(self))
+        return self
+
+
+def _check_planes(data: StackData) -> list[DesignProblem]:
+    """Planes apart from each other, one of which is read."""
+    shown = toml_value([format_length(plane) for plane in data.planes])
+    if len(set(data.planes)) < 2:
+        message, remedy = "the planes of a stack give no derivative", 'set planes = ["0 um", "2.5 um"]'
+        return [DesignProblem("planes", message, shown, "two planes or more, apart", remedy)]
+    if data.read in data.planes:
+        return []
+    value, remedy = f"{format_length(data.read)}, {shown}", "set read to one of planes"
+    return [DesignProblem("read, planes", "no frame lies in the plane that is read", value, "one of planes", remedy)]
+
+
 class Stage(Table):
     """One stage of training.
 
@@ -128,6 +186,7 @@ class Stage(Table):
         loss: what is made small; "intensity-l1" compares |A_out|² with phase/2π, "linear-probe" is the error of the
             best linear reader of the camera; both train the optics and need no decoder. "gan" is L1, the perceptual
             loss and a tenth of what a discriminator learns to tell. "ridge" fits the decoder's linear reader.
+            "mse" is in waves²; on a scale of 255 greys over a phase range Φ it is (255·2π/Φ)² times as much.
         steps: number of optimiser steps.
         optics_rate: learning rate of the optics, where they are trained.
         decoder_rate: learning rate of the decoder, where it is trained.
@@ -214,7 +273,7 @@ def _check_stage(stage: Stage) -> list[DesignProblem]:
     if stage.loss in _BEFORE_DECODER and "decoder" in stage.train:
         message = "this loss compares light in front of the decoder, which learns nothing from it"
         expected, remedy = (
-            '"l1", "ssim", "l1+ssim" or "gan" where the decoder is trained',
+            '"l1", "mse", "ssim", "l1+ssim" or "gan" where the decoder is trained',
             'change loss, or train = ["optics"]',
         )
         value = f"{toml_value(stage.loss)}, {toml_value(stage.train)}"
@@ -384,4 +443,4 @@ class DataTables(Table):
     data: FolderData
 
 
-Data: TypeAlias = Annotated[SyntheticData | FolderData, Field(discriminator="kind")]
+Data: TypeAlias = Annotated[SyntheticData | FolderData | StackData, Field(discriminator="kind")]

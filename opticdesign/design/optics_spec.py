@@ -11,6 +11,7 @@ from pydantic import Field
 from opticdesign.design.fields import Variant, automatic, variant
 from opticdesign.design.instrument import DetectorSpec, Fabrication, Light
 from opticdesign.design.learning import Training
+from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem
 from opticdesign.plugins import Plugins
 from opticdesign.units import Length
@@ -25,6 +26,7 @@ Margin: TypeAlias = Annotated[Annotated[Length, Field(ge=0)] | None, *automatic(
 Accuracy: TypeAlias = Annotated[float, Field(ge=1e-4, le=0.2)]
 
 _OF_EVERY_KIND = ("surroundings", "margin", "accuracy")
+_OF_MICROSCOPES = ("aperture", "coherence")  # errors
 
 
 class OpticsSpec(Variant):
@@ -61,6 +63,11 @@ class OpticsSpec(Variant):
     @abstractmethod
     def sample_pitch(self) -> float:
         """Distance between samples of object and image, metres."""
+
+    @property
+    def image_pitch(self) -> float:
+        """Distance between samples of the image on the camera, metres."""
+        return self.sample_pitch
 
     @abstractmethod
     def mask_size(self, wavelength: float) -> tuple[float, float]:
@@ -114,6 +121,16 @@ class OpticsSpec(Variant):
         return 1
 
     @property
+    def measured(self) -> bool:
+        """Whether light is not modelled, but was measured."""
+        return False
+
+    @property
+    def acts_alike(self) -> bool:
+        """Whether every place of an object is imaged alike, so that a frame of any size is one of these optics."""
+        return False
+
+    @property
     def pointlike(self) -> bool:
         """Whether the file asks by name for neurons that are points, which no process makes."""
         return False
@@ -122,6 +139,16 @@ class OpticsSpec(Variant):
     def absorbs(self) -> bool:
         """Whether an amplitude of the masks is learned."""
         return False
+
+    @property
+    def learns(self) -> bool:
+        """Whether training changes anything in these optics."""
+        return True
+
+    @property
+    def way_to_masks(self) -> str:
+        """What would give these optics a mask, where they have none."""
+        return "choose optics that have masks"
 
     @property
     def keeps_phase(self) -> bool:
@@ -164,9 +191,12 @@ class OpticsSpec(Variant):
         """What is wrong with optics of this kind beside these tables of a design; see `rules`."""
         return []
 
-    def error_problem(self, name: str) -> DesignProblem | None:  # noqa: ARG002 (most kinds can have any)
+    def error_problem(self, name: str) -> DesignProblem | None:
         """Why an error of [tolerance] cannot befall these optics; None where it can."""
-        return None
+        if name not in _OF_MICROSCOPES:
+            return None
+        message = "these optics have neither objective nor condenser"
+        return DesignProblem("optics.kind", message, toml_value(self.kind), '"bright-field"', f"remove {name}")
 
 
 # abstract here, and none of those that are found is

@@ -11,7 +11,7 @@ import math
 
 from opticdesign.design.exporting import Export
 from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, SlmPanel
-from opticdesign.design.learning import Evaluation, Training
+from opticdesign.design.learning import Data, Evaluation, Training
 from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem, UsageError
@@ -22,8 +22,10 @@ __all__ = [
     "check_detector",
     "check_doses",
     "check_light",
+    "check_measured",
     "check_parts",
     "check_perceptual",
+    "check_pixel",
     "check_probe",
     "check_relief",
     "check_slm",
@@ -54,6 +56,17 @@ def check_parts(detector: DetectorSpec, decoder: DecoderSpec, training: Training
         remedy = "change detector.binning or decoder.kind"
         problems.append(DesignProblem("detector.binning, decoder.kind", message, value, expected, remedy))
     return problems
+
+
+def check_measured(optics: OpticsSpec, data: Data) -> list[DesignProblem]:
+    """Measured frames where light is not modelled, and nowhere else."""
+    if optics.measured == (data.kind == "stacks"):
+        return []
+    value = f"{toml_value(optics.kind)}, {toml_value(data.kind)}"
+    message = "light is either modelled from phase images or was measured in stacks of frames"
+    expected = 'optics.kind = "measured" and data.kind = "stacks", or neither'
+    remedy = "change optics.kind or data.kind"
+    return [DesignProblem("optics.kind, data.kind", message, value, expected, remedy)]
 
 
 def check_perceptual(training: Training) -> list[DesignProblem]:
@@ -156,6 +169,18 @@ def _neurons(optics: OpticsSpec) -> tuple[int, int]:
     """Rows and columns of neurons in the field of view."""
     (rows, columns), samples = optics.shape, optics.neuron_samples
     return rows // samples, columns // samples
+
+
+def check_pixel(optics: OpticsSpec, detector: DetectorSpec) -> list[DesignProblem]:
+    """Samples of the image that are the camera's pixels, where the design says how large those are."""
+    pixel, wanted = detector.pixel, optics.image_pitch
+    if pixel is None or math.isclose(pixel, wanted, rel_tol=1e-3):
+        return []
+    message = f"samples of {format_length(optics.sample_pitch)} are {format_length(wanted)} wide on the camera"
+    at_object = format_length(pixel * optics.sample_pitch / wanted)
+    remedy = f'set optics.pitch = "{at_object}", or correct detector.pixel or the magnification'
+    keys = "detector.pixel, optics.pitch"
+    return [DesignProblem(keys, message, format_length(pixel), f"pixels of {format_length(wanted)}", remedy)]
 
 
 def check_tiles(optics: OpticsSpec, evaluation: Evaluation) -> list[DesignProblem]:

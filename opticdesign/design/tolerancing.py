@@ -162,6 +162,8 @@ class Tolerance(Table):
         crosstalk: width of the smear by fringing fields between pixels, one for all panels.
         flicker: change of a phase of 2π at the moment of exposure, on each panel, others in proportion.
         flatness: phase error that varies over each panel.
+        aperture: relative error of a microscope's numerical aperture.
+        coherence: relative error of the size of its condenser's aperture.
     """
 
     samples: int = Field(default=1000, ge=1, le=1_000_000, description="draws, 1 to 1 million", examples=[200])
@@ -193,6 +195,8 @@ class Tolerance(Table):
     crosstalk: BlurError | None = None
     flicker: AngleError | None = None
     flatness: PhasePattern | None = None
+    aperture: NumberError | None = None
+    coherence: NumberError | None = None
 
     @model_validator(mode="after")
     def _one_target(self) -> Tolerance:

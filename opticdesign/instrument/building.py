@@ -99,6 +99,7 @@ def build_microscope(design: Design) -> Microscope:
         quantum_efficiency=camera.quantum_efficiency,
         full_well=math.inf if camera.full_well is None else camera.full_well,
         bits=camera.bits,
+        shot_noise=camera.shot_noise,
     )
     precision = torch.bfloat16 if design.training.precision == "bfloat16" else torch.float32
     return Microscope(build_optics(design), detector, build_decoder(design), build_process(design), precision)

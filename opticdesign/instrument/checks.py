@@ -38,7 +38,7 @@ def check_design(design: Design) -> list[Check]:
     return list(family_of(design.optics).checks(design, design.optics))
 
 
-def illumination_check(design: Design, beyond: str = "dark beyond") -> Check:
+def illumination_check(design: Design, beyond: str = "dark beyond", light: str = "a coherent plane wave") -> Check:
     """How far there is light, and what stands there, `beyond` the margin."""
     optics, margin = design.optics, object_margin(design)
     pitch_m, (ny, nx) = optics.sample_pitch, optics.shape
@@ -52,7 +52,7 @@ def illumination_check(design: Design, beyond: str = "dark beyond") -> Check:
     return Check(
         "illumination",
         "warn" if repeats else "pass",
-        f"a coherent plane wave over {sides}: {around}",
+        f"{light} over {sides}: {around}",
         "what surrounds the field of view is a part of the device",
         'set optics.surroundings = "neighbours" or "field-stop"' if repeats else "",
     )
@@ -151,13 +151,14 @@ def _steps(process: FabricationProcess) -> str:
 def camera_check(design: Design) -> Check:
     """The camera's signal over its noise."""
     camera = design.detector
-    noise = math.sqrt(camera.max_photons + camera.read_noise**2)
+    noise = math.sqrt(camera.max_photons * camera.shot_noise + camera.read_noise**2)
+    ratio = camera.max_photons / noise if noise else math.inf
     return graded(
         "camera signal",
         noise / camera.max_photons,
         0.1,
         1.0,
-        f"signal to noise {camera.max_photons / noise:.3g} at full count, compression ×{camera.binning**2}",
+        f"signal to noise {ratio:.3g} at full count, compression ×{camera.binning**2}",
         "≥ 10",
         "raise detector.max_photons or lower detector.read_noise",
     )

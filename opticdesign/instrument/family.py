@@ -34,6 +34,10 @@ class Family(ABC, Generic[Spec, System]):
             UsageError: optics that cannot be built.
         """
 
+    def as_learned(self, optics: Spec, system: System) -> Spec:  # noqa: ARG002 (most learn masks alone)
+        """The spec with the numbers, masks apart, that a trained system of this kind has learned."""
+        return optics
+
     @abstractmethod
     def checks(self, design: Design, optics: Spec) -> Iterator[Check]:
         """What a design promises physics and process, in the order light meets it; `checks` has those of any kind.

@@ -36,7 +36,7 @@ class Microscope(nn.Module):
     ) -> None:
         super().__init__()
         self.optics, self.detector, self.decoder = optics, detector, decoder
-        self.brightness = Brightness(optics.mask_count)
+        self.brightness = Brightness(max(1, optics.mask_count))
         self.process, self.precision = process, precision
 
     def read(

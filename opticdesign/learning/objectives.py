@@ -10,7 +10,7 @@ from torch import Tensor
 from opticdesign.design.learning import MORE_LOSSES
 from opticdesign.learning.metrics import ssim
 
-__all__ = ["OBJECTIVES", "Objective", "has_diverged", "l1", "l1_ssim", "negative_ssim", "objectives"]
+__all__ = ["OBJECTIVES", "Objective", "has_diverged", "l1", "l1_ssim", "mse", "negative_ssim", "objectives"]
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 _MOST_GROWTH = 1e6  # a loss in waves is at most a few; no training comes back from so far
@@ -19,6 +19,11 @@ _MOST_GROWTH = 1e6  # a loss in waves is at most a few; no training comes back f
 def l1(image: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error in waves."""
     return (image - target).abs().mean()
+
+
+def mse(image: Tensor, target: Tensor) -> Tensor:
+    """Mean square error in waves²."""
+    return (image - target).square().mean()
 
 
 def negative_ssim(image: Tensor, target: Tensor) -> Tensor:
@@ -41,7 +46,7 @@ def has_diverged(loss: float, first: float) -> bool:
     return not (math.isfinite(loss) and abs(loss) <= most)
 
 
-OBJECTIVES: dict[str, Objective] = {"l1": l1, "ssim": negative_ssim, "l1+ssim": l1_ssim}
+OBJECTIVES: dict[str, Objective] = {"l1": l1, "mse": mse, "ssim": negative_ssim, "l1+ssim": l1_ssim}
 
 
 def objectives(named: Collection[str]) -> dict[str, Objective]:

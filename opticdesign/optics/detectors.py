@@ -21,6 +21,7 @@ __all__ = [
     "Detector",
     "cell_means",
     "converted",
+    "gaussian_reading",
     "intensity_of",
     "mean_bins",
     "poisson_quantile",
@@ -87,6 +88,21 @@ def reparameterised_reading(
     return held + (read_noise / max_photons) * read
 
 
+def gaussian_reading(
+    intensity: Tensor,
+    max_photons: float,
+    read_noise: float,
+    generator: torch.Generator,
+    full_well: float = math.inf,
+) -> Tensor:
+    """A camera reading whose noise is the same at any intensity, I + (σ/k)·ε; arguments as `reparameterised_reading`.
+
+    From one generator comes the same noise whatever the intensity.
+    """
+    read = torch.randn(intensity.shape, generator=generator).to(intensity)
+    return torch.clamp(intensity, max=full_well / max_photons) + (read_noise / max_photons) * read
+
+
 def poisson_reading(
     intensity: Tensor,
     max_photons: float,
@@ -146,6 +162,7 @@ class Detector(nn.Module):
         quantum_efficiency: electrons freed by one photon on average, above 0, at most 1.
         full_well: electrons a pixel holds; what is more is lost.
         bits: of the converter, whose codes run from 0 to the full well; without it readings are not rounded.
+        shot_noise: whether counts vary as photons do; else the read noise is all there is.
 
     Raises:
         UsageError: an efficiency out of range, or a converter of a well without end.
@@ -160,6 +177,7 @@ class Detector(nn.Module):
         quantum_efficiency: float = 1.0,
         full_well: float = math.inf,
         bits: int | None = None,
+        shot_noise: bool = True,
     ) -> None:
         super().__init__()
         endless = bits is not None and not (math.isfinite(full_well) and bits >= 1)
@@ -171,6 +189,7 @@ class Detector(nn.Module):
             )
         self.binning, self.max_photons, self.read_noise = binning, max_photons, read_noise
         self.quantum_efficiency, self.full_well, self.bits = quantum_efficiency, full_well, bits
+        self.shot_noise = shot_noise
 
     @property
     def full_count(self) -> float:
@@ -185,7 +204,8 @@ class Detector(nn.Module):
         """
         reading = mean_bins(intensity, self.binning)
         if generator is not None:
-            noisy = reparameterised_reading if self.training else poisson_reading
+            counted = reparameterised_reading if self.training else poisson_reading
+            noisy = counted if self.shot_noise else gaussian_reading
             reading = noisy(reading, self.full_count, self.read_noise, generator, self.full_well)
         elif math.isfinite(self.full_well):
             reading = reading.clamp(max=self.full_well / self.full_count)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -14,7 +15,16 @@ from opticdesign.errors import UsageError
 from opticdesign.optics.detectors import intensity_of
 from opticdesign.optics.field import Grid, Spectrum, phasor
 
-__all__ = ["SourcePoints", "condenser", "partially_coherent_intensity", "plane_wave", "polychromatic_intensity"]
+__all__ = [
+    "SourcePoints",
+    "condenser",
+    "lamps",
+    "mutual_coherence",
+    "partially_coherent_intensity",
+    "plane_wave",
+    "polychromatic_intensity",
+    "ringed_condenser",
+]
 
 System = Callable[[Tensor], Tensor]
 
@@ -78,6 +88,80 @@ def condenser(coherence: float, objective_na: float, count: int) -> SourcePoints
     r, angle = radius * torch.sqrt((index + 0.5) / count), _GOLDEN_ANGLE * index
     sines = torch.stack([r * torch.sin(angle), r * torch.cos(angle)], -1)
     return SourcePoints(sines - sines.mean(0), torch.full((count,), 1.0 / count, dtype=torch.float64))
+
+
+def ringed_condenser(coherence: float, objective_na: float, rings: int, inner: float = 0.0) -> SourcePoints:
+    """An evenly lit disc of radius S·NA_obj, or an annulus, as points on rings: fewer than `condenser` for one error.
+
+    Gauss's nodes and weights in r², and on each ring an even number of equal points, about as far apart as the rings:
+    what is opposite to a point is one too. P. J. Davis, P. Rabinowitz, Methods of Numerical Integration, 2nd ed.,
+    section 5.6.
+
+    Args:
+        coherence: S = NA_cond/NA_obj, 0 or more; 0 is coherent light along the axis, a single point.
+        objective_na: numerical aperture of the objective.
+        rings: number of rings.
+        inner: radius of the dark middle of an annulus over that of the disc.
+
+    Raises:
+        UsageError: S below 0, no ring, a condenser beyond a sine of 1, or nothing around a dark middle.
+    """
+    radius = coherence * objective_na
+    if not (0.0 <= radius <= 1.0 and coherence >= 0.0 and rings >= 1 and 0.0 <= inner < 1.0):
+        raise UsageError(
+            f"a condenser of S = {coherence}, NA_obj = {objective_na}, {rings} rings and a dark middle of {inner}",
+            expected="S ≥ 0, S·NA_obj ≤ 1, one ring or more, and a middle from 0 to less than 1",
+            remedy="correct the value out of range",
+        )
+    if radius == 0.0:
+        return condenser(0.0, objective_na, 1)
+    nodes, shares = np.polynomial.legendre.leggauss(rings)
+    places, weights = [], []
+    for ring, (node, share) in enumerate(zip(nodes, shares, strict=True)):
+        r = math.sqrt(inner**2 + (1.0 - inner**2) * (node + 1.0) / 2.0)
+        count = 2 * max(2, round(math.pi * r * rings / (1.0 - inner) + 1.0))
+        angle = (torch.arange(count, dtype=torch.float64) + 0.5 * ring) * (2.0 * math.pi / count)
+        places.append(radius * r * torch.stack([torch.sin(angle), torch.cos(angle)], -1))
+        weights.append(torch.full((count,), share / (2.0 * count), dtype=torch.float64))
+    return SourcePoints(torch.cat(places), torch.cat(weights))
+
+
+def lamps(places: Tensor, powers: Tensor, condenser_na: float) -> SourcePoints:
+    """Points of given power at given places of a condenser's aperture, such as the diodes of an array.
+
+    Args:
+        places: along y and x in units of the aperture's radius (points, 2).
+        powers: of any unit, 0 or more and not all 0 (points,); those of no power are left out.
+        condenser_na: numerical aperture of the condenser, n·sin θ.
+
+    Raises:
+        UsageError: powers that make no source, or a place beyond a sine of 1.
+    """
+    sines, powers = condenser_na * places.to(torch.float64), powers.to(torch.float64)
+    lit = powers > 0.0
+    if bool((powers < 0.0).any()) or not bool(lit.any()) or float(torch.linalg.vector_norm(sines, dim=1).max()) > 1.0:
+        raise UsageError(
+            f"a source of {int(lit.sum())} lit points of {len(powers)} on a condenser of NA {condenser_na:g}",
+            expected="powers of 0 or more, one of them above, at sines of 1 or less",
+            remedy="correct the powers or the places",
+        )
+    return SourcePoints(sines[lit], powers[lit] / powers.sum())
+
+
+def mutual_coherence(source: SourcePoints, dy_m: Tensor, dx_m: Tensor, wavelength_m: float) -> Tensor:
+    """Degree of coherence of the light at two points of the sample, complex128, of the shape of their distances.
+
+    Σ w·e^{2πi(s·d)/λ}: the Fourier transform of the source. P. H. van Cittert, Physica 1, 201 (1934),
+    doi:10.1016/S0031-8914(34)90026-4; F. Zernike, Physica 5, 785 (1938), doi:10.1016/S0031-8914(38)80203-2.
+
+    Args:
+        source: the points.
+        dy_m: distance along y, metres.
+        dx_m: along x, metres, same shape.
+        wavelength_m: wavelength that the sines are of, metres.
+    """
+    turns = source.sines[:, 0] * dy_m[..., None] + source.sines[:, 1] * dx_m[..., None]
+    return (source.weights * phasor(2.0 * math.pi / wavelength_m * turns)).sum(-1)
 
 
 def partially_coherent_intensity(

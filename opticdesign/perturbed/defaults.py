@@ -34,7 +34,9 @@ def default_tolerance(design: Design) -> Tolerance:
         "rotation": {"range": "1 mrad"},
         "wavelength": {"range": 0.02},
         "index": {"range": 0.005 if design.fabrication.material in _POLYMERS else 0.001},
-        **_writing(design),
+        **(_writing(design) if design.optics.masks else {}),
+        "aperture": {"range": 0.02},
+        "coherence": {"range": 0.05},
     }
     return Tolerance.model_validate(
         {name: error for name, error in errors.items() if design.optics.error_problem(name) is None}

@@ -107,7 +107,7 @@ def check_design_rules(run: Run, min_feature_m: float | None = None) -> RuleChec
         min_feature_m: smallest width and gap in metres, instead of the design's.
 
     Raises:
-        UsageError: an unfinished run, or masks that the layout cannot hold.
+        UsageError: an unfinished run, no masks, or masks that the layout cannot hold.
     """
     made = run.design.fabrication
     limits = Limits(made.min_feature if min_feature_m is None else min_feature_m, made.max_aspect_ratio)

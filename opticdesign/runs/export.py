@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from opticdesign.data import PatchSet
+from opticdesign.design import Design
 from opticdesign.errors import RunError, StorageError, UsageError
 from opticdesign.handover.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.handover.manifest import Manifest, load_manifest
@@ -31,6 +32,7 @@ __all__ = [
     "INDEPENDENT_PATCHES",
     "MaskScores",
     "Verification",
+    "check_masks",
     "export",
     "export_job",
     "exports_folder",
@@ -100,12 +102,27 @@ def _openings(microscope: Microscope, halftone: int) -> Tensor | None:
     return None if amplitudes is None else torch.round(amplitudes.cpu().double() * halftone**2).to(torch.int64)
 
 
+def check_masks(design: Design) -> None:
+    """Refuse a design whose optics have no mask.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if design.optics.masks == 0:
+        raise UsageError(
+            f"{design.name}: there is no mask to make",
+            expected="optics with a mask",
+            remedy=design.optics.way_to_masks,
+        )
+
+
 def export_job(run: Run) -> tuple[ExportJob, str]:
     """The trained masks of a run as they are to be made, and the SHA-256 of the checkpoint they are from.
 
     Raises:
-        UsageError: an unfinished run, or masks that no format can hold.
+        UsageError: an unfinished run, no masks, or masks that no format can hold.
     """
+    check_masks(run.design)
     microscope, digest = load_trained(run, _CPU)
     process, spec = microscope.process, run.design.export
     openings = _openings(microscope, spec.layout.halftone)
@@ -125,7 +142,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
     """Write the trained masks in the named formats, or in the usual ones when none is named.
 
     Raises:
-        UsageError: an unfinished run, an unknown format, or one that cannot hold these masks.
+        UsageError: an unfinished run, no masks, an unknown format, or one that cannot hold these masks.
         RunError: another process works in the run folder, or a file of the user would be lost.
     """
     chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
@@ -213,10 +230,11 @@ def verify(
         accuracy: of the optics' reading; left out, the design's.
 
     Raises:
-        UsageError: an unfinished run.
+        UsageError: an unfinished run, or no masks.
         RunError: there is no export, or the data files are others.
         VerificationError: the manifest is damaged or is of another shape or process.
     """
+    check_masks(run.design)
     folder = exports_folder(run, to)
     microscope, digest = load_trained(run, device, accuracy)
     process, phases, levels = microscope.process, microscope.optics.detached_phases(), _levels(microscope)

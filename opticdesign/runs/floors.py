@@ -57,6 +57,9 @@ class ClearAperture(Floor):
     def optics(self, design: Design) -> OpticsSpec:
         return design.optics.clear()
 
+    def stands_beside(self, design: Design) -> bool:
+        return design.optics.learns
+
 
 class ZernikeFilter(Floor):
     """A 4-f system with Zernike's phase-contrast filter."""
@@ -65,6 +68,9 @@ class ZernikeFilter(Floor):
 
     def optics(self, design: Design) -> OpticsSpec:
         return FilterOptics.zernike(design.optics)
+
+    def stands_beside(self, design: Design) -> bool:
+        return not design.optics.measured
 
 
 class RandomMasks(Floor):
@@ -75,6 +81,9 @@ class RandomMasks(Floor):
 
     def optics(self, design: Design) -> OpticsSpec:
         return design.optics.random()
+
+    def stands_beside(self, design: Design) -> bool:
+        return design.optics.masks > 0
 
 
 class RandomCells(Floor):

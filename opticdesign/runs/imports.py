@@ -20,6 +20,7 @@ from opticdesign.instrument.microscope import Microscope
 from opticdesign.learning.distributed import ALONE
 from opticdesign.learning.training import Trainer
 from opticdesign.runs.evaluate import fit_power
+from opticdesign.runs.export import check_masks
 from opticdesign.runs.floors import decoder_stages
 from opticdesign.runs.optimise import Progress, finish_run, train_run
 from opticdesign.runs.own_files import own_masks
@@ -97,6 +98,7 @@ def import_run(request: ImportRequest, on_progress: Callable[[Progress], None], 
 def _place_masks(microscope: Microscope, design: Design, request: ImportRequest) -> dict[str, Any]:
     """Give a microscope the masks of files; says what they are from."""
     optics = microscope.optics
+    check_masks(design)
     if not design.optics.keeps_phase:
         raise UsageError(
             "the phase of these masks is not kept in a run, as it is not learned",

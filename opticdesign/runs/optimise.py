@@ -18,6 +18,7 @@ from opticdesign.design import Design, SyntheticData
 from opticdesign.errors import RunError
 from opticdesign.figures import draw_history, draw_masks, draw_panel
 from opticdesign.instrument.building import build_microscope
+from opticdesign.instrument.family import family_of
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.distributed import ALONE, Workers
@@ -236,15 +237,21 @@ def train_run(
 
 
 def finish_run(run: Run, microscope: Microscope, split: Split) -> None:
-    """Figures, the table of metrics, and the mark that the run is complete."""
+    """Figures, the table of metrics, what else than masks was learned, and the mark that the run is complete."""
     title = f"{run.design.name}{', quick (smoke budget)' if run.quick else ''}"
     process = microscope.process
     run.write_csv()
     draw_history(run.folder / "figures" / "training.png", run.records(), title)
-    made = process.phase_of_level(process.level_of_phase(microscope.optics.detached_phases().cpu()))
-    draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
+    if microscope.optics.mask_count:
+        made = process.phase_of_level(process.level_of_phase(microscope.optics.detached_phases().cpu()))
+        draw_masks(run.folder / "figures" / "masks.png", made, f"{title}: masks as fabricated, {process.levels} levels")
     shown = patch_set(split.val, run.design, VALIDATION_PATCHES).first(_SHOWN)
     readings, images = reconstruct(microscope, shown.fields, process, run.design.training.seed)
     path, pitch_m = run.folder / "figures" / "validation.png", run.design.optics.sample_pitch
     draw_panel(path, shown.objects, shown.targets, readings, images, pitch_m, f"{title}: validation patches")
-    run.finish()
+    design = run.design
+    as_learned = family_of(design.optics).as_learned(design.optics, microscope.optics)
+    learned = as_learned.model_dump(mode="json", exclude_none=True)
+    same = design.optics.model_dump(mode="json")
+    found = {key: value for key, value in learned.items() if value != same[key]}
+    run.finish(**({"learned": found} if found else {}))

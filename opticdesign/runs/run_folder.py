@@ -101,10 +101,10 @@ class Run:
         """Store a checkpoint."""
         return save_checkpoint(self.checkpoints, tensors, position)
 
-    def finish(self) -> None:
-        """Mark the run as complete, and its newest checkpoint as the one that it ended with."""
+    def finish(self, **values: Any) -> None:
+        """Change run.json, mark the run as complete, and its newest checkpoint as the one that it ended with."""
         last = self.load()
-        self.update(status="complete", checkpoint={"total": last.position["total"], "sha256": last.sha256})
+        self.update(status="complete", checkpoint={"total": last.position["total"], "sha256": last.sha256}, **values)
 
     def final(self) -> Checkpoint:
         """The checkpoint that a complete run ended with.

@@ -8,11 +8,15 @@ import pytest
 
 from tests.support.design_texts import ROOT
 
-ASKS = re.compile(
-    r"isinstance\([^)]*\b(FilterOptics|D2NNOptics|FilterSystem|DiffractiveSystem)\b"
-    r"|\boptics\.kind\s*(==|!=|in\b)|\bcase (FilterOptics|D2NNOptics|FilterSystem|DiffractiveSystem)\b"
+KINDS = r"(FilterOptics|D2NNOptics|FilterSystem|DiffractiveSystem|BrightField\w+|Measured(Optics|Light))"
+ASKS = re.compile(rf"isinstance\([^)]*\b{KINDS}\b|\boptics\.kind\s*(==|!=|in\b)|\bcase {KINDS}\b")
+OWN = (
+    "opticdesign/families/",
+    "opticdesign/design/bright_field.py",
+    "opticdesign/design/d2nn.py",
+    "opticdesign/design/fourier_filter.py",
+    "opticdesign/design/measured.py",
 )
-OWN = ("opticdesign/families/", "opticdesign/design/d2nn.py", "opticdesign/design/fourier_filter.py")
 
 
 @pytest.mark.parametrize("folder", ["opticdesign", "exporters"])

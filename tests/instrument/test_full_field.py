@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from opticdesign.data import PhaseField, Window
 from opticdesign.errors import DataError, UsageError
-from opticdesign.instrument.full_field import Tiling, blend_window, reconstruct_field
+from opticdesign.instrument.full_field import reconstruct_field
 from opticdesign.instrument.reconstruction import BATCH
+from opticdesign.instrument.tiling import Tiling, blend_window
 from tests.support.ideal_microscope import IdealMicroscope
 
 TILE = (16, 24)

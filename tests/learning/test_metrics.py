@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.instrument.full_field import blend_window
+from opticdesign.instrument.tiling import blend_window
 from opticdesign.learning.metrics import mae_free_rad, mae_rad, psnr_db, rescale, ssim, ssim_map
 
 METRICS = pytest.mark.parametrize("metric", [psnr_db, mae_rad, mae_free_rad, ssim])

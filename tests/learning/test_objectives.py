@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.learning.metrics import ssim
-from opticdesign.learning.objectives import OBJECTIVES, has_diverged, l1, l1_ssim, negative_ssim
+from opticdesign.learning.objectives import OBJECTIVES, has_diverged, l1, l1_ssim, mse, negative_ssim
 
 KINDS = pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 
@@ -20,6 +20,10 @@ def pair(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
 
 def test_l1_by_hand() -> None:
     assert l1(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.5, -1.0]]])).item() == 1.25
+
+
+def test_mse_by_hand() -> None:
+    assert mse(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.5, -1.0]]])).item() == 2.125
 
 
 def test_negative_ssim_falls_as_similarity_rises() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.design import Design, Stage, Tolerance
+from opticdesign.design import Design, InterpolatedUNetSpec, Stage, Tolerance
 from opticdesign.errors import DivergenceError
 from opticdesign.instrument.building import build_microscope
 from opticdesign.learning.training import DrawBatch, TrainingPosition, load_weights
@@ -62,6 +62,11 @@ def test_same_seed_same_result_and_another_seed_another() -> None:
 @pytest.mark.parametrize("stop", [1, 3, 4, 5, 9, 10, 11, 14, 15])
 def test_stopped_training_continues_bit_for_bit(tmp_path: Path, stop: int) -> None:
     check_continuing(tiny(), stop, tmp_path)
+
+
+def test_running_means_of_a_decoder_continue_bit_for_bit(tmp_path: Path) -> None:
+    spec = InterpolatedUNetSpec.model_validate({"kind": "interpolated-unet", "channels": 2})
+    check_continuing(tiny(loss="mse").model_copy(update={"decoder": spec}), 7, tmp_path)
 
 
 def test_state_is_a_copy() -> None:

@@ -57,7 +57,8 @@ def test_frames_become_phase_in_radians(trained: TrainedRun, batch: tuple[int, .
     [
         (np.zeros((4, 3, 3)), "frames of 4 × 3 × 3 pixels"),
         (np.array(1.0), "frames of no axes pixels"),
-        (np.full((16, 16), np.nan), "frames of 16 × 16 pixels\n.* finite"),
+        (np.full((16, 16), np.nan), "a frame holds NaN"),
+        (np.ones((32, 16)), "frames of 32 × 16 pixels"),
         (np.zeros((0, 16, 16)), "frames of 0 × 16 × 16"),
     ],
 )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from opticdesign.data.tiff import write_tiff
 from opticdesign.errors import VerificationError
 from opticdesign.handover.export import ExportedFile, ExportJob, Extent, ReadBack, WrittenFiles
 from opticdesign.handover.manifest import read_exported
@@ -45,7 +46,8 @@ class HeightMapExporter:
         files = []
         for number, plane in enumerate(height_m, start=1):
             path = f"heightmap/layer{number}.tif"
-            _write_tiff(folder / path, (plane * 1e9).astype(np.float32), number, job)
+            said = {"quantity": "height", "unit": "nm", "layer": number, "pitch_m": job.pitch_m, "name": job.file_name}
+            write_tiff(folder / path, [(plane * 1e9).astype(np.float32)], said, job.pitch_m)
             files.append(ExportedFile(path, f"height of layer {number}, float32, row 0 at the top", "nm"))
         np.savez(
             folder / _NPZ,
@@ -74,24 +76,6 @@ class HeightMapExporter:
             other = levels_of_heights(plane, table_m, "m", f"{archive.path}: layer {layer}")
             _must_agree(other, levels[layer - 1], f"{archive.path}: layer {layer}", images[layer - 1].path)
         return with_designed_phase(levels, images, manifest, extents)
-
-
-def _write_tiff(path: Path, height_nm: npt.NDArray[np.float32], layer: int, job: ExportJob) -> None:
-    import tifffile
-
-    description = {"quantity": "height", "unit": "nm", "layer": layer, "pitch_m": job.pitch_m, "name": job.file_name}
-    dy_m, dx_m = job.pitch_m
-    tifffile.imwrite(
-        path,
-        height_nm,
-        byteorder="<",
-        photometric="minisblack",
-        metadata=None,
-        software=False,
-        description=json.dumps(description),
-        resolution=(1e-2 / dx_m, 1e-2 / dy_m),
-        resolutionunit="CENTIMETER",
-    )
 
 
 def _tiff_heights(
