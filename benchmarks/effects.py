@@ -126,7 +126,7 @@ def effect_of(design: Design, parameter: str, value: float) -> Effect:
     with torch.no_grad():
         ours = [
             mean_bins(
-                optics.seen(perturbed.field(sample, deviations_of(design, space, point[None], [NO_PATTERN], 0))[0]),
+                perturbed.intensity(sample, deviations_of(design, space, point[None], [NO_PATTERN], 0))[0],
                 design.detector.binning,
             )
             .double()
