@@ -59,16 +59,21 @@ MORE_LOSSES: Plugins[Callable[[Tensor, Tensor], Tensor]] = Plugins("opticdesign.
 """Losses of other packages: a scalar of a decoder's image and its target, both phase over 2π (batch, y, x)."""
 
 
+LeastEdges: TypeAlias = Annotated[float, Field(ge=0, lt=1, description="share of edges", examples=[0.02])]
+
+
 class SyntheticData(Table):
     """Synthetic cells from a seeded generator.
 
     Attributes:
         kind: "synthetic".
         fields: number of fields, dealt out to training, validation and test.
+        least_edges: as of files.
     """
 
     kind: Literal["synthetic"] = Field(description="kind of data", examples=["synthetic"])
     fields: int = Field(default=24, ge=3, le=100_000, description="number of fields, 3 or more", examples=[24])
+    least_edges: LeastEdges = 0.0
 
 
 class FolderData(Table):
@@ -86,8 +91,11 @@ class FolderData(Table):
         complex: what complex numbers are: a field A·exp(iφ), or amplitude and phase as real and imaginary parts.
         wrapped: what becomes of a phase that jumps by 2π: refused, unwrapped, or accepted as it is.
         phase_range: phases of zero and of full scale of grey values, radians.
-        split_by: divide each field into sectors, or deal out whole files, or whole maps.
+        split_by: divide each field into sectors, or deal out whole files, or whole maps; "leaking" puts every map into
+            all parts, as a random split of mirrored patches does: for comparison with results made so, and no test.
         split: fractions for training, validation and test; their sum is 1.
+        least_edges: share of a patch's samples at which the phase rises by more than 0.25 rad/µm; patches with fewer
+            are empty and left out.
     """
 
     kind: Literal["folder"] = Field(description="kind of data", examples=["folder"])
@@ -108,7 +116,7 @@ class FolderData(Table):
     phase_range: Annotated[tuple[Angle, Angle], BeforeValidator(sequence), AfterValidator(check_phase_range)] | None = (
         Field(default=None, description="phases of zero and full scale", examples=[["0 rad", "6.28 rad"]])
     )
-    split_by: Literal["sector", "file", "map"] = Field(
+    split_by: Literal["sector", "file", "map", "leaking"] = Field(
         default="sector", description="what is divided", examples=["sector"]
     )
     split: Annotated[
@@ -118,6 +126,7 @@ class FolderData(Table):
         description="fractions for training, validation and test",
         examples=[[0.5, 0.25, 0.25]],
     )
+    least_edges: LeastEdges = 0.0
 
 
 class Stage(Table):
