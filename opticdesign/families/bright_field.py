@@ -41,7 +41,7 @@ __all__ = ["BrightFields", "source_of"]
 _MOST_POINTS = 4096  # of a source
 _RINGS = 12  # of a source that are tried
 _TRIED = 64  # samples along the side of the object that they are tried on
-_REFERENCE = 24  # rings that are taken for right
+_REFERENCE = 16  # rings that are taken for right
 _SHALLOW = 0.25  # of the depth of field, within which next to nothing of a phase is seen
 
 
@@ -169,7 +169,7 @@ def _objective(design: Design, optics: BrightFieldOptics) -> Objective:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A source that lights a patch of random phases that repeats, without aberrations and masks."""
+    """A source that lights a patch of random phases in an even beam, without aberrations and masks."""
 
     wavelength_m: float
     index: float
@@ -213,7 +213,7 @@ def _trial_reading(trial: _Trial, rings: int) -> Tensor:
     setting = Setting(Objective(trial.wavelength_m, trial.index, trial.aperture), source, trial.defocus_m)
     field = phasor(torch.rand(grid.shape, generator=noise) * (2.0 * math.pi))
     with torch.no_grad():
-        return mean_bins(BrightFieldSystem(grid, setting).intensity(field), trial.binning)
+        return mean_bins(BrightFieldSystem(grid, setting, grid, endless=True).intensity(field), trial.binning)
 
 
 def _condenser(design: Design, optics: BrightFieldOptics) -> Check:

@@ -58,7 +58,9 @@ def test_two_models_of_a_microscope_read_the_same(settings: tuple[str, ...], bar
 
 
 def test_rings_of_either_model_stand_for_one_disc() -> None:
-    smooth, random = apart(*readings(design("optics.coherence=0.3", "optics.defocus=2 um", "optics.accuracy=0.005")))
+    smooth, random = apart(
+        *readings(design("optics.coherence=0.3", "optics.defocus=2 um", "optics.rings=4", "optics.margin=2 um"))
+    )
     assert smooth < 0.01 and random < 0.03
 
 
