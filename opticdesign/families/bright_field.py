@@ -42,6 +42,7 @@ _MOST_POINTS = 4096  # of a source
 _RINGS = 12  # of a source that are tried
 _TRIED = 64  # samples along the side of the object that they are tried on
 _REFERENCE = 16  # rings that are taken for right
+_OF_LEARNED = 0.01  # accuracy of the reading by points that learn
 _SHALLOW = 0.25  # of the depth of field, within which next to nothing of a phase is seen
 
 
@@ -131,8 +132,13 @@ def source_of(design: Design, optics: BrightFieldOptics) -> SourcePoints:
         return lamps(places, powers, optics.condenser_na)
     if optics.source == "image":
         return _pictured(Path(optics.image or ""), optics.condenser_na)
-    rings = optics.rings or _Trial.of(design, optics).rings(optics.accuracy)
+    rings = optics.rings or _Trial.of(design, optics).rings(_accuracy(optics))
     return ringed_condenser(optics.coherence, optics.aperture, rings, optics.inner or 0.0)
+
+
+def _accuracy(optics: BrightFieldOptics) -> float:
+    """Of the reading by the points of the source: those that learn are the same, however exactly all else is done."""
+    return _OF_LEARNED if "source" in optics.learn else optics.accuracy
 
 
 def _pictured(path: Path, condenser_na: float) -> SourcePoints:
@@ -225,14 +231,14 @@ def _condenser(design: Design, optics: BrightFieldOptics) -> Check:
     if optics.source in ("lamps", "image"):
         return Check("condenser", "pass", what, "S·NA ≤ 1")
     trial = _Trial.of(design, optics)
-    error = trial.error(optics.rings or trial.rings(optics.accuracy))
+    error = trial.error(optics.rings or trial.rings(_accuracy(optics)))
     return graded(
         "condenser",
         error,
-        optics.accuracy,
+        _accuracy(optics),
         math.inf,
         f"{what}, error of the reading {error:.2%} for an object of random phases",
-        f"≤ {optics.accuracy:.2%} (optics.accuracy)",
+        f"≤ {_accuracy(optics):.2%} ({'of a source that learns' if 'source' in optics.learn else 'optics.accuracy'})",
         'set optics.rings = "auto" or more, or raise optics.accuracy',
     )
 
