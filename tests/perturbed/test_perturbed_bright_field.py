@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from opticdesign.design import Design
+from opticdesign.design import Design, load_design
 from opticdesign.errors import DesignError
 from opticdesign.instrument.building import build_optics, build_process
 from opticdesign.perturbed.optics import perturbed_optics
 from opticdesign.perturbed.patterns import NO_PATTERN
+from opticdesign.perturbed.vaccination import Vaccine
+from tests.support.design_texts import D2NN5, ROOT
 from tests.support.tolerance_instruments import bright, errors, sample_of
 
 DESIGN = bright()
@@ -122,6 +124,18 @@ def test_masks_that_learn_with_errors_take_their_gradient() -> None:
     assert all(parameter.grad is not None for parameter in optics.parameters())
 
 
+def test_a_decoder_may_learn_for_every_defocus_in_a_range() -> None:
+    design = load_design(
+        ROOT / "designs" / "dlsrqpi.toml",
+        ["optics.neurons=32", "evaluation.overlap=8", "optics.rings=1", "tolerance.gap.range=3 um"],
+    )
+    optics, process, sample = build_optics(design), build_process(design), sample_of(design)
+    vaccine = Vaccine(design, process)
+    with torch.no_grad():
+        seen = [vaccine.intensity(optics, process, sample.fields, sample.phase_rad, batch) for batch in (0, 1, 0)]
+    assert torch.equal(seen[0], seen[2]) and apart(seen[0], seen[1]) > 1e-3
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -136,8 +150,5 @@ def test_errors_that_cannot_befall_are_refused(settings: list[str], said: str) -
 
 
 def test_optics_without_an_objective_have_no_aperture_to_be_wrong() -> None:
-    from opticdesign.design import load_design
-    from tests.support.design_texts import D2NN5
-
     with pytest.raises(DesignError, match="neither objective nor condenser"):
         load_design(D2NN5, ["tolerance.aperture.range=0.1"])
