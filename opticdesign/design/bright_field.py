@@ -147,6 +147,12 @@ class BrightFieldOptics(OpticsSpec):
     def random(self) -> BrightFieldOptics:  # noqa: D102 (documented on the base)
         return self.model_copy(update={"start": "random", "learn": ()})
 
+    def pupil_radius(self, wavelength: float) -> float | None:
+        """That of the objective, if the field of view is square and its samples carry as much."""
+        rows, columns = self.neurons
+        radius = self.aperture * rows * self.pitch / wavelength
+        return radius if rows == columns and radius < rows / 2 else None
+
     def reach(self, wavelength: float) -> float:
         """As far as defocus spreads the steepest wave, at a tangent of 3 at most, and some radii of a point's image.
 

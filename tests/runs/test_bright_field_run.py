@@ -93,6 +93,14 @@ def test_floors_are_those_that_differ_from_the_microscope() -> None:
     assert names == ["clear aperture + decoder", "Zernike filter + decoder", "random masks 1 + decoder"]
 
 
+def test_zernikes_filter_has_the_pupil_of_the_objective() -> None:
+    ((_, floor),) = floors_of(design())
+    # NA/λ over 1/extent
+    assert floor.optics.radius == pytest.approx(0.6 / 550e-9 * 32 * 170e-9)
+    coarse = design("optics.pitch=650 nm", "detector.pixel=13 um")
+    assert next(floors_of(coarse))[1].optics.radius is None  # its samples carry less
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
