@@ -143,8 +143,8 @@ def effects_of(design: Design, errors: Iterable[tuple[str, float]]) -> Iterator[
         point = space.nominal.copy()
         point[space.names.index(parameter)] = value
         with torch.no_grad():
-            field = perturbed.field(sample, deviations_of(design, space, point[None], [NO_PATTERN], 0))[0]
-            return np.asarray(mean_bins(optics.seen(field), design.detector.binning).double().numpy()[0])
+            seen = perturbed.intensity(sample, deviations_of(design, space, point[None], [NO_PATTERN], 0))[0]
+            return np.asarray(mean_bins(seen, design.detector.binning).double().numpy()[0])
 
     nominal = ours("wavelength", 0.0), _built(design, made, sample, "wavelength", 0.0)
     for parameter, value in errors:

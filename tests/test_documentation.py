@@ -48,6 +48,9 @@ def test_every_command_of_the_page_runs(page: Path, tmp_path: Path, monkeypatch:
             settings = [setting for setting in TINY if not (own_data and setting.startswith("data."))]
             if "designs/lff64.toml" in words:  # its pupil is as wide as its field
                 settings = [setting for setting in settings if "layers" not in setting] + ["optics.radius=16.0"]
+            if "designs/dlsrqpi.toml" in words:  # it has one stage, and a mask only where it is asked for
+                kept = ("neurons", "binning", "channels", "fields", "overlap", "batch", "decoder.steps")
+                settings = [setting for setting in settings if setting.partition("=")[0].endswith(kept)]
             words += [part for setting in settings for part in ("--set", setting)] + ["--quick"]
         monkeypatch.setattr(sys, "argv", words)
         assert run_command() == 0, line

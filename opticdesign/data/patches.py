@@ -19,16 +19,16 @@ Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
 VALID_SHARE = 0.95  # of a patch; the rest may lie outside the mask, or a round field of view would lose its rim
 
 
-def _valid_counts(valid: NDArray[np.bool_], patch: tuple[int, int]) -> NDArray[np.int64]:
-    """Valid pixels in the patch at each top-left corner, (rows - y + 1, columns - x + 1), by a summed-area table.
+def _counts(marked: NDArray[np.bool_], patch: tuple[int, int]) -> NDArray[np.int64]:
+    """Marked pixels in the patch at each top-left corner, (rows - y + 1, columns - x + 1), by a summed-area table.
 
     F. C. Crow, Summed-area tables for texture mapping, SIGGRAPH (1984), doi:10.1145/800031.808600.
     """
     height, width = patch
-    if valid.shape[0] < height or valid.shape[1] < width:
+    if marked.shape[0] < height or marked.shape[1] < width:
         return np.zeros((0, 0), np.int64)
-    table = np.zeros((valid.shape[0] + 1, valid.shape[1] + 1), np.int64)
-    table[1:, 1:] = valid.cumsum(0, dtype=np.int64).cumsum(1)
+    table = np.zeros((marked.shape[0] + 1, marked.shape[1] + 1), np.int64)
+    table[1:, 1:] = marked.cumsum(0, dtype=np.int64).cumsum(1)
     return table[height:, width:] - table[:-height, width:] - table[height:, :-width] + table[:-height, :-width]
 
 
@@ -38,17 +38,28 @@ def _enough(patch: tuple[int, int]) -> int:
 
 def admissible_positions(field: PhaseField, patch: tuple[int, int]) -> NDArray[np.bool_]:
     """Top-left corners at which a patch (y, x) has at least 95 % valid pixels: bool (rows - y + 1, columns - x + 1)."""
-    return _valid_counts(field.valid, patch) >= _enough(patch)
+    return _counts(field.valid, patch) >= _enough(patch)
 
 
-def _no_patch(fields: Sequence[PhaseField], patch: tuple[int, int]) -> DataError:
+def _filled_positions(field: PhaseField, window: Window) -> NDArray[np.bool_]:
+    """Those of the admissible positions at which a patch is not empty, as the window has it; same shape."""
+    allowed = admissible_positions(field, window.patch)
+    if window.least_edges == 0.0 or not allowed.any():
+        return allowed
+    edges = np.hypot(*np.gradient(field.phase_rad)) > window.edge_rad
+    least = math.ceil(window.least_edges * window.patch[0] * window.patch[1])
+    return allowed & (_counts(edges & field.valid, window.patch) >= least)
+
+
+def _no_patch(fields: Sequence[PhaseField], window: Window) -> DataError:
     names = ", ".join(field.name for field in fields[:3]) + (", …" if len(fields) > 3 else "")
     height, width = max((field.shape for field in fields), key=min, default=(0, 0))
+    filled = f" and {window.least_edges:.2%} on edges" if window.least_edges else ""
     return DataError(
         names or "no fields",
-        f"no patch of {patch[0]} × {patch[1]} pixels with {VALID_SHARE:.0%} of them valid",
+        f"no patch of {window.patch[0]} × {window.patch[1]} pixels with {VALID_SHARE:.0%} of them valid{filled}",
         expected=f"at least one patch; the largest field has {height} × {width} pixels at the design's pitch",
-        remedy="use a larger field, fewer neurons or a larger pitch",
+        remedy="use a larger field, fewer neurons or a larger pitch" + (", or lower data.least_edges" * bool(filled)),
     )
 
 
@@ -74,10 +85,10 @@ class PatchSampler:
 
     def __init__(self, fields: Sequence[PhaseField], window: Window) -> None:
         self.window = window
-        maps = [admissible_positions(field, window.patch) for field in fields]
+        maps = [_filled_positions(field, window) for field in fields]
         kept = [(field, allowed) for field, allowed in zip(fields, maps, strict=True) if allowed.any()]
         if not kept:
-            raise _no_patch(fields, window.patch)
+            raise _no_patch(fields, window)
         self.fields = [field for field, _ in kept]
         self._allowed = [allowed for _, allowed in kept]
         self._row_ends = [np.cumsum(np.count_nonzero(allowed, axis=1)) for allowed in self._allowed]
@@ -137,23 +148,24 @@ def grid_patches(fields: Sequence[PhaseField], window: Window, stride: int | tup
     steps = (stride, stride) if isinstance(stride, int) else stride
     if min(steps) < 1:
         raise UsageError(f"a stride of {stride} pixels", expected="1 or more")
-    places = [(field, place) for field in fields for place in _grid(field, window.patch, steps)]
+    places = [(field, place) for field in fields for place in _grid(field, window, steps)]
     if not places:
-        raise _no_patch(fields, window.patch)
+        raise _no_patch(fields, window)
     phase = np.stack([window.cut(field.phase_rad, *place) for field, place in places])
     amplitude = np.stack([window.cut(field.amplitude, *place) for field, place in places])
     return amplitude, phase
 
 
-def _grid(field: PhaseField, patch: tuple[int, int], steps: tuple[int, int]) -> list[tuple[int, int]]:
+def _grid(field: PhaseField, window: Window, steps: tuple[int, int]) -> list[tuple[int, int]]:
     """Top-left corners of the grid patches of one field."""
-    counts = _valid_counts(field.valid, patch)
-    if counts.size == 0 or counts.max() < _enough(patch):
+    allowed = _filled_positions(field, window)
+    if not allowed.any():
         return []
     rows, columns = (
         sorted({*range(0, last + 1, step), last})
-        for last, step in zip((counts.shape[0] - 1, counts.shape[1] - 1), steps, strict=True)
+        for last, step in zip((allowed.shape[0] - 1, allowed.shape[1] - 1), steps, strict=True)
     )
-    found = [(row, column) for row in rows for column in columns if counts[row, column] >= _enough(patch)]
-    best = np.unravel_index(int(counts.argmax()), counts.shape)
+    found = [(row, column) for row in rows for column in columns if allowed[row, column]]
+    most = np.where(allowed, _counts(field.valid, window.patch), 0)
+    best = np.unravel_index(int(most.argmax()), most.shape)
     return found or [(int(best[0]), int(best[1]))]

@@ -28,19 +28,20 @@ class Split(NamedTuple):
 def split_fields(
     fields: Sequence[PhaseField],
     fractions: tuple[float, float, float],
-    by: Literal["sector", "file", "map"],
+    by: Literal["sector", "file", "map", "leaking"],
     patch: tuple[int, int],
 ) -> Split:
     """Deal the fields out to training, validation and test.
 
     By sector: the bounding box of the valid pixels of each field is cut; its upper rows train, and the rest is cut into
     columns, validation left, test right. By file: the files, ordered by a hash of their names, are dealt out whole, at
-    least one to each part; a stack is one file. By map: every map by itself, also those of one file.
+    least one to each part; a stack is one file. By map: every map by itself, also those of one file. Leaking: every map
+    in all three parts, which is what comes of patches that are mirrored and turned first and dealt out at random then.
 
     Args:
         fields: the fields to split.
         fractions: shares of training, validation and test, each above 0, summing to 1.
-        by: "sector", "file" or "map".
+        by: "sector", "file", "map" or "leaking".
         patch: rows and columns of the patches that will be cut; each part must hold one.
 
     Raises:
@@ -51,9 +52,14 @@ def split_fields(
         raise UsageError(f"a split of {fractions}", expected="three shares above 0 that sum to 1")
     if not fields:
         raise UsageError("no fields to split", expected="at least one field")
-    if by not in ("sector", "file", "map"):
-        raise UsageError(f"a split by {by!r}", expected='"sector", "file" or "map"')
-    split = _by_sector(fields, fractions, patch) if by == "sector" else _dealt(fields, fractions, by)
+    if by == "leaking":
+        split = Split(list(fields), list(fields), list(fields))
+    elif by in ("file", "map"):
+        split = _dealt(fields, fractions, by)
+    elif by == "sector":
+        split = _by_sector(fields, fractions, patch)
+    else:
+        raise UsageError(f"a split by {by!r}", expected='"sector", "file", "map" or "leaking"')
     for what, part in zip(("training", "validation", "test"), split, strict=True):
         _require_patch(what, part, patch, _larger(fields))
     return split

@@ -27,6 +27,8 @@ class Window:
         patch: rows and columns of the patch.
         margin: rows above and below it, columns left and right of it.
         repeated: whether the margin holds the patch itself instead of its neighbours.
+        least_edges: share of a patch's pixels that lie on edges at least, or it is empty and left out.
+        edge_rad: phase in radians by which an edge rises from pixel to pixel.
 
     Raises:
         UsageError: a patch without pixels, or a negative margin.
@@ -35,6 +37,8 @@ class Window:
     patch: tuple[int, int]
     margin: tuple[int, int] = (0, 0)
     repeated: bool = False
+    least_edges: float = 0.0
+    edge_rad: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.patch) < 1 or min(self.margin) < 0:

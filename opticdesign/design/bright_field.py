@@ -13,6 +13,7 @@ from opticdesign.design.instrument import DetectorSpec, Fabrication, Light
 from opticdesign.design.learning import Training
 from opticdesign.design.optics_spec import Accuracy, Margin, OpticsSpec, Surroundings
 from opticdesign.design.toml_text import toml_value
+from opticdesign.design.values import check_odd
 from opticdesign.errors import DesignProblem
 from opticdesign.units import Angle, Length
 
@@ -53,7 +54,7 @@ class BrightFieldOptics(OpticsSpec):
         learn: what learns with the decoder: the defocus, the shape of the source, a phase mask in the pupil.
         start: the mask in the pupil before it learns; None for none, or where it learns, 0.1 rad of random phase.
         focal: focal length of the objective, metres, which says how large its pupil is; asked for a mask.
-        mask_points: squares of the mask across the pupil.
+        mask_points: squares of the mask across the pupil, an odd number, so that undiffracted light meets one.
         surroundings, margin, accuracy: as of layers, beyond the margin the object's mean.
     """
 
@@ -84,7 +85,9 @@ class BrightFieldOptics(OpticsSpec):
         default=None, description="mask in the pupil before training", examples=["rippled"]
     )
     focal: Length | None = Field(default=None, gt=0, description="focal length of the objective", examples=["9 mm"])
-    mask_points: int = Field(default=64, ge=2, le=2048, description="squares across the pupil", examples=[64])
+    mask_points: Annotated[int, AfterValidator(check_odd)] = Field(
+        default=63, ge=3, le=2047, description="squares across the pupil, an odd number", examples=[63]
+    )
     surroundings: Surroundings = Field(
         default="neighbours", description="what lies around the field of view", examples=["neighbours"]
     )
@@ -149,10 +152,20 @@ class BrightFieldOptics(OpticsSpec):
     def random(self) -> BrightFieldOptics:  # noqa: D102 (documented on the base)
         return self.model_copy(update={"start": "random", "learn": ()})
 
+    def pupil_radius(self, wavelength: float) -> float | None:
+        """That of the objective, if the field of view is square and its samples carry as much."""
+        rows, columns = self.neurons
+        radius = self.aperture * rows * self.pitch / wavelength
+        return radius if rows == columns and radius < rows / 2 else None
+
     def reach(self, wavelength: float) -> float:
-        """As far as defocus spreads the steepest wave, at a tangent of 3 at most, and some radii of a point's image."""
-        sine = min(self.aperture, 0.95)
-        return abs(self.defocus) * min(3.0, sine / math.sqrt(1.0 - sine**2)) + _AIRY * 0.61 * wavelength / self.aperture
+        """As far as defocus spreads the steepest wave, at a tangent of 3 at most, and some radii of a point's image.
+
+        A mask may send light as far as the width of a square in its pupil has it, λ/2NA for each square across.
+        """
+        sine, radius = min(self.aperture, 0.95), 0.61 * wavelength / self.aperture
+        squares = self.mask_points * self.masks * wavelength / (2.0 * self.aperture)
+        return abs(self.defocus) * min(3.0, sine / math.sqrt(1.0 - sine**2)) + _AIRY * radius + squares
 
     def margin_samples(self, wavelength: float) -> tuple[int, int]:
         """None where object and image repeat."""
@@ -224,6 +237,9 @@ class BrightFieldOptics(OpticsSpec):
 
     def error_problem(self, name: str) -> DesignProblem | None:
         """What befalls masks alone, where there is none; and turns, which have no model here or change nothing."""
+        if name == "coherence" and self.coherence == 0.0:
+            message = "coherent light comes from a point, whose size cannot be wrong"
+            return DesignProblem("optics.coherence", message, "0", "a coherence above 0", f"remove {name}")
         if name in ("aperture", "coherence", "gap", "wavelength"):
             return None
         if name in ("tilt", "rotation"):

@@ -106,11 +106,15 @@ class FilterOptics(OpticsSpec):
         return self.model_copy(update={"start": "random", "mode": "none"})
 
     @classmethod
-    def zernike(cls, optics: OpticsSpec) -> FilterOptics:
+    def zernike(cls, optics: OpticsSpec, wavelength: float) -> FilterOptics:
         """Zernike's filter for the object, the camera and the surroundings of other optics, as accurate.
 
         In the place of a filter, it is that of the same lenses. Elsewhere its margin is its own, since light spreads in
-        it otherwise than between layers.
+        it otherwise than between layers. An objective passes no more in it than in the other optics.
+
+        Args:
+            optics: the other optics.
+            wavelength: in vacuum, metres.
         """
         if isinstance(optics, cls):
             return optics.model_copy(update={"start": "zernike", "rings": False, "mode": "none"})
@@ -120,6 +124,7 @@ class FilterOptics(OpticsSpec):
                 "neurons": optics.shape,
                 "pitch": f"{optics.sample_pitch!r} m",
                 "focal": _FOCAL,
+                "radius": optics.pupil_radius(wavelength),
                 "mode": "none",
                 "start": "zernike",
                 "samples": optics.light_samples,

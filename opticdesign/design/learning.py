@@ -60,16 +60,21 @@ MORE_LOSSES: Plugins[Callable[[Tensor, Tensor], Tensor]] = Plugins("opticdesign.
 """Losses of other packages: a scalar of a decoder's image and its target, both phase over 2π (batch, y, x)."""
 
 
+LeastEdges: TypeAlias = Annotated[float, Field(ge=0, lt=1, description="share of edges", examples=[0.02])]
+
+
 class SyntheticData(Table):
     """Synthetic cells from a seeded generator.
 
     Attributes:
         kind: "synthetic".
         fields: number of fields, dealt out to training, validation and test.
+        least_edges: as of files.
     """
 
     kind: Literal["synthetic"] = Field(description="kind of data", examples=["synthetic"])
     fields: int = Field(default=24, ge=3, le=100_000, description="number of fields, 3 or more", examples=[24])
+    least_edges: LeastEdges = 0.0
 
 
 class FolderData(Table):
@@ -87,8 +92,11 @@ class FolderData(Table):
         complex: what complex numbers are: a field A·exp(iφ), or amplitude and phase as real and imaginary parts.
         wrapped: what becomes of a phase that jumps by 2π: refused, unwrapped, or accepted as it is.
         phase_range: phases of zero and of full scale of grey values, radians.
-        split_by: divide each field into sectors, or deal out whole files, or whole maps.
+        split_by: divide each field into sectors, or deal out whole files, or whole maps; "leaking" puts every map into
+            all parts, as a random split of mirrored patches does: for comparison with results made so, and no test.
         split: fractions for training, validation and test; their sum is 1.
+        least_edges: share of a patch's samples at which the phase rises by more than 0.25 rad/µm; patches with fewer
+            are empty and left out.
     """
 
     kind: Literal["folder"] = Field(description="kind of data", examples=["folder"])
@@ -109,7 +117,7 @@ class FolderData(Table):
     phase_range: Annotated[tuple[Angle, Angle], BeforeValidator(sequence), AfterValidator(check_phase_range)] | None = (
         Field(default=None, description="phases of zero and full scale", examples=[["0 rad", "6.28 rad"]])
     )
-    split_by: Literal["sector", "file", "map"] = Field(
+    split_by: Literal["sector", "file", "map", "leaking"] = Field(
         default="sector", description="what is divided", examples=["sector"]
     )
     split: Annotated[
@@ -119,6 +127,7 @@ class FolderData(Table):
         description="fractions for training, validation and test",
         examples=[[0.5, 0.25, 0.25]],
     )
+    least_edges: LeastEdges = 0.0
 
 
 class StackData(Table):
@@ -133,6 +142,7 @@ class StackData(Table):
         read: which of these planes the decoder reads.
         pitch: distance between pixels in the object, metres; None for what the files state, or the design's.
         method, longest, darkest: how the phase is solved for, as of `opticdesign tie`.
+        least_edges: as of files.
         split_by: deal out whole files, or stacks, or divide each field into sectors.
         split: fractions for training, validation and test; their sum is 1.
     """
@@ -151,6 +161,7 @@ class StackData(Table):
         default=None, gt=0, description="period of which half is believed", examples=["100 um"]
     )
     darkest: float = Field(default=0.1, gt=0, lt=1, description="share of the usual light", examples=[0.1])
+    least_edges: LeastEdges = 0.0
     split_by: Literal["sector", "file", "map"] = Field(default="file", description="what is divided", examples=["file"])
     split: Annotated[
         tuple[Fraction, Fraction, Fraction], BeforeValidator(sequence), AfterValidator(check_data_split)

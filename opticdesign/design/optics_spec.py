@@ -155,6 +155,14 @@ class OpticsSpec(Variant):
         """Whether a phase of the masks is learned, and so kept in a run."""
         return True
 
+    def pupil_radius(self, wavelength: float) -> float | None:  # noqa: ARG002 (most optics pass what samples carry)
+        """Radius of a pupil in steps of frequency over a square field of view; None where all that is sampled passes.
+
+        Args:
+            wavelength: in vacuum, metres.
+        """
+        return None
+
     def reach(self, wavelength: float) -> float:  # noqa: ARG002 (some reach as far as there is something)
         """How far light crosses on its way from the object to the first mask, metres; wavelength in the medium."""
         return math.inf

@@ -18,6 +18,7 @@ __all__ = [
     "check_data_split",
     "check_material",
     "check_milestones",
+    "check_odd",
     "check_phase_range",
     "check_power_of_two",
     "check_scale",
@@ -50,6 +51,13 @@ def check_power_of_two(binning: int) -> int:
         message = "binning is a stack of 2 × 2 means"
         refuse([DesignProblem("", message, expected="1, 2, 4, 8, 16 or 32", remedy="choose a power of two")])
     return binning
+
+
+def check_odd(count: int) -> int:
+    """An odd number, which has a middle."""
+    if count % 2 == 0:
+        refuse([DesignProblem("", "an even number has no middle", expected="an odd number", remedy=f"set {count + 1}")])
+    return count
 
 
 def check_contrast(points: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:

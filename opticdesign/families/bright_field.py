@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from opticdesign.data.readers import open_contents
 from opticdesign.design import BrightFieldOptics, Design
 from opticdesign.errors import DataError
+from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.bright_field import BrightFieldSystem, Objective, Setting
 from opticdesign.instrument.building import object_margin, starting_phases
 from opticdesign.instrument.check import Check, graded
 from opticdesign.instrument.checks import camera_check, illumination_check, mask_checks
-from opticdesign.instrument.family import Family
 from opticdesign.optics.abbe import depth_of_field_m
 from opticdesign.optics.detectors import mean_bins
 from opticdesign.optics.field import Grid, phasor
+from opticdesign.optics.hop import Hop
 from opticdesign.optics.illumination import SourcePoints, lamps, ringed_condenser
 from opticdesign.optics.materials import material
+from opticdesign.optics.transfer import number
+from opticdesign.perturbed.bright_field import PerturbedBrightField
+from opticdesign.perturbed.hops import Way
+from opticdesign.perturbed.optics import PerturbedFamily
 from opticdesign.randomness import torch_stream
 from opticdesign.units import format_length
+from opticdesign.verification.bright_field import behind_objective
+from opticdesign.verification.mask_in_file import Effort, Fields, MaskInFile, SecondOpinion
+from opticdesign.verification.second_opinion import VerifiedFamily
 
 __all__ = ["BrightFields", "source_of"]
 
 _MOST_POINTS = 4096  # of a source
 _RINGS = 12  # of a source that are tried
 _TRIED = 64  # samples along the side of the object that they are tried on
-_REFERENCE = 24  # rings that are taken for right
+_REFERENCE = 16  # rings that are taken for right
+_OF_LEARNED = 0.01  # accuracy of the reading by points that learn
 _SHALLOW = 0.25  # of the depth of field, within which next to nothing of a phase is seen
 
 
-class BrightFields(Family[BrightFieldOptics, BrightFieldSystem]):
+class BrightFields(
+    PerturbedFamily[BrightFieldOptics, BrightFieldSystem], VerifiedFamily[BrightFieldOptics, BrightFieldSystem]
+):
     """Bright-field microscopes, whose defocus, source and pupil may learn."""
 
     def build(self, design: Design, optics: BrightFieldOptics) -> BrightFieldSystem:
@@ -65,7 +77,7 @@ class BrightFields(Family[BrightFieldOptics, BrightFieldSystem]):
         """The defocus that was learned, and the source as lamps."""
         found: dict[str, object] = {}
         if "defocus" in optics.learn:
-            found["defocus"] = float(system.defocus_m)
+            found["defocus"] = number(system.defocus_m)
         if "source" in optics.learn or optics.source == "image":
             source = system.source
             places = (source.sines / optics.condenser_na).tolist()
@@ -86,6 +98,27 @@ class BrightFields(Family[BrightFieldOptics, BrightFieldSystem]):
         yield _camera_band(design, optics)
         yield camera_check(design)
 
+    def perturbed(  # noqa: D102 (documented on the base)
+        self,
+        design: Design,
+        system: BrightFieldSystem,
+        process: FabricationProcess,
+        phases_rad: Tensor,
+        crossed: int | None,  # noqa: ARG002 (there is one mask at most)
+        ways: dict[Hop, Way] | None,  # noqa: ARG002 (there are no hops)
+    ) -> PerturbedBrightField:
+        return PerturbedBrightField(design, system, process, phases_rad)
+
+    def second_opinion(  # noqa: D102 (documented on the base)
+        self,
+        design: Design,
+        optics: BrightFieldOptics,
+        masks: Sequence[MaskInFile],
+        fields: Fields,
+        effort: Effort,  # noqa: ARG002 (no window, and as many nodes as waves ask for)
+    ) -> SecondOpinion:
+        return behind_objective(design, optics, masks, fields)
+
 
 def source_of(design: Design, optics: BrightFieldOptics) -> SourcePoints:
     """The points of a microscope's source.
@@ -99,8 +132,13 @@ def source_of(design: Design, optics: BrightFieldOptics) -> SourcePoints:
         return lamps(places, powers, optics.condenser_na)
     if optics.source == "image":
         return _pictured(Path(optics.image or ""), optics.condenser_na)
-    rings = optics.rings or _Trial.of(design, optics).rings(optics.accuracy)
+    rings = optics.rings or _Trial.of(design, optics).rings(_accuracy(optics))
     return ringed_condenser(optics.coherence, optics.aperture, rings, optics.inner or 0.0)
+
+
+def _accuracy(optics: BrightFieldOptics) -> float:
+    """Of the reading by the points of the source: those that learn are the same, however exactly all else is done."""
+    return _OF_LEARNED if "source" in optics.learn else optics.accuracy
 
 
 def _pictured(path: Path, condenser_na: float) -> SourcePoints:
@@ -137,7 +175,7 @@ def _objective(design: Design, optics: BrightFieldOptics) -> Objective:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A source that lights a patch of random phases that repeats, without aberrations and masks."""
+    """A source that lights a patch of random phases in an even beam, without aberrations and masks."""
 
     wavelength_m: float
     index: float
@@ -175,13 +213,13 @@ class _Trial:
 
 
 @lru_cache(maxsize=64)
-def _trial_reading(trial: _Trial, rings: int) -> torch.Tensor:
+def _trial_reading(trial: _Trial, rings: int) -> Tensor:
     grid, noise = Grid.square(_TRIED, trial.pitch_m), torch_stream(0, "objects")
     source = ringed_condenser(trial.coherence, trial.aperture, rings, trial.inner)
     setting = Setting(Objective(trial.wavelength_m, trial.index, trial.aperture), source, trial.defocus_m)
     field = phasor(torch.rand(grid.shape, generator=noise) * (2.0 * math.pi))
     with torch.no_grad():
-        return mean_bins(BrightFieldSystem(grid, setting).intensity(field), trial.binning)
+        return mean_bins(BrightFieldSystem(grid, setting, grid, endless=True).intensity(field), trial.binning)
 
 
 def _condenser(design: Design, optics: BrightFieldOptics) -> Check:
@@ -193,14 +231,14 @@ def _condenser(design: Design, optics: BrightFieldOptics) -> Check:
     if optics.source in ("lamps", "image"):
         return Check("condenser", "pass", what, "S·NA ≤ 1")
     trial = _Trial.of(design, optics)
-    error = trial.error(optics.rings or trial.rings(optics.accuracy))
+    error = trial.error(optics.rings or trial.rings(_accuracy(optics)))
     return graded(
         "condenser",
         error,
-        optics.accuracy,
+        _accuracy(optics),
         math.inf,
         f"{what}, error of the reading {error:.2%} for an object of random phases",
-        f"≤ {optics.accuracy:.2%} (optics.accuracy)",
+        f"≤ {_accuracy(optics):.2%} ({'of a source that learns' if 'source' in optics.learn else 'optics.accuracy'})",
         'set optics.rings = "auto" or more, or raise optics.accuracy',
     )
 

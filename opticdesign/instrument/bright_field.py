@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,8 @@ from torch.nn import functional
 
 from opticdesign.instrument.axial_plane import AxialPlane
 from opticdesign.instrument.optical_system import OpticalSystem
-from opticdesign.optics.abbe import added_intensities, depth_of_field_m, pupil_function, squares_across
-from opticdesign.optics.band import Plane, band_frequencies, from_band, to_band
+from opticdesign.optics.abbe import added_intensities, depth_of_field_m, pupil_function, squares_met, squares_response
+from opticdesign.optics.band import Plane, band_frequencies, from_band, kept, to_band
 from opticdesign.optics.elements import phase_transmission
 from opticdesign.optics.elements.element import Quantiser
 from opticdesign.optics.elements.squares import means_along, square_weights
@@ -25,6 +26,7 @@ from opticdesign.optics.transfer import Scalar, number
 __all__ = ["BrightFieldSystem", "Objective", "Setting"]
 
 _RIM = 4  # samples beyond the field of view that the mean over one at its rim takes in
+_POINT = 1e-3  # 1/m: the width of a wave without end in the pupil, next to none
 _SLACK = 1.25  # band over what the design asks, so that errors of aperture and source fit in
 
 
@@ -51,6 +53,9 @@ class Objective:
     def pupil_pitch_m(self, squares: int) -> float:
         """Side of one of so many squares across the pupil, metres."""
         return 2.0 * self.numerical_aperture * self.focal_m / squares
+
+
+_Met: TypeAlias = Callable[["Setting", Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -129,8 +134,9 @@ class BrightFieldSystem(OpticalSystem):
         self.target_plane = Plane(seen.shape, (window[0] * samples, window[1] * samples))
         self.extent_m = image.with_shape(window).extent_m
         steepest = objective.numerical_aperture + float(torch.linalg.vector_norm(setting.source.sines, dim=1).max())
+        self._reach_per_m = _SLACK * steepest / objective.wavelength_m
         rows, columns = (
-            min(2 * math.ceil(_SLACK * steepest / objective.wavelength_m * extent) + 1, side - 1 + side % 2)
+            min(2 * math.ceil(self._reach_per_m * extent) + 1, side - 1 + side % 2)
             for extent, side in zip(self.extent_m, window, strict=True)
         )  # the highest frequency of an even number, which stands for both sides, is left out
         self.band = rows, columns
@@ -186,7 +192,7 @@ class BrightFieldSystem(OpticalSystem):
     ) -> Tensor:
         """The image by light along the axis alone; what the camera sees of the whole source is `intensity`."""
         axis = torch.zeros(2, dtype=torch.float64, device=self._sines.device)
-        return middle(self._image(*self._parts(field), self.setting(quantiser), axis), self.camera_grid.shape)
+        return middle(self._imager(field, self.setting(quantiser))(axis), self.camera_grid.shape)
 
     def intensity(  # noqa: D102 (documented on the base)
         self,
@@ -198,10 +204,8 @@ class BrightFieldSystem(OpticalSystem):
 
     def seen_in(self, field: Tensor, setting: Setting) -> Tensor:
         """Mean intensity over each sample of the image (…, y, x), of a field on `object_grid` in some setting."""
-        parts, source = self._parts(field), setting.source
-        light = added_intensities(
-            source.weights.to(field.real.dtype), lambda point: self._image(*parts, setting, source.sines[point])
-        )
+        image, source = self._imager(field, setting), setting.source
+        light = added_intensities(source.weights.to(field.real.dtype), lambda point: image(source.sines[point]))
         if self.repeats:
             rim = _RIM * self._samples
             light = functional.pad(light.reshape(-1, 1, *light.shape[-2:]), (rim,) * 4, mode="circular").reshape(
@@ -209,27 +213,51 @@ class BrightFieldSystem(OpticalSystem):
             )
         return middle(_means(light, self._samples), self.grid.shape)
 
-    def _parts(self, field: Tensor) -> tuple[Tensor, Tensor]:
-        """The object's spectrum in the band (…, cy, cx), and the endless beam beside it (…, 1, 1)."""
+    def _imager(self, field: Tensor, setting: Setting) -> Callable[[Tensor], Tensor]:
+        """What gives the complex image (…, y, x), with its rim, by light of one direction's sines (2,)."""
         self.check_field(field)
         mean = field.mean((-2, -1), keepdim=True) if self.endless else field.new_zeros((1, 1))
-        return to_band(field - mean, self.source_plane.window, self.band), mean
+        spectrum = to_band(field - mean, self.source_plane.window, self.band)
+        fy, fx = (f.to(field.device) for f in band_frequencies(self.band, self.extent_m))
+        shift_y, shift_x = setting.image_shift_m
+        way = self._ramp * phasor(2.0 * math.pi * (fy * shift_y + fx * shift_x))
+        met = _met if self.repeats else self._met_by_light_that_ends(setting, field.dtype)
+        rim_per_m = _POINT if self.repeats else 1.0 / min(self.extent_m)
 
-    def _image(self, spectrum: Tensor, mean: Tensor, setting: Setting, sine: Tensor) -> Tensor:
-        """The complex image (…, y, x) by light of one direction, with its rim."""
-        wavelength_m, (height, width) = setting.objective.wavelength_m, self.extent_m
-        fy, fx = (f.to(sine.device) for f in band_frequencies(self.band, self.extent_m))
-        tilt = sine / wavelength_m
-        way = self._ramp
-        if any(setting.image_shift_m):
-            way = way * phasor(2.0 * math.pi * (fy * setting.image_shift_m[0] + fx * setting.image_shift_m[1]))
-        cell = (1.0 / height, 1.0 / width)
-        transfer = _passed(setting, fy + tilt[0], fx + tilt[1], cell) * way
-        light = from_band(spectrum * transfer.to(spectrum.dtype), self.target_plane)
-        light = light / math.prod(self.source_plane.window)
-        if self.endless:
-            light = light + mean * _passed(setting, tilt[:1, None], tilt[None, 1:], cell).to(mean.dtype)
-        return light
+        def image(sine: Tensor) -> Tensor:
+            tilt = sine / setting.objective.wavelength_m
+            waves, beam = (fy + tilt[0], fx + tilt[1]), (tilt[:1, None], tilt[None, 1:])
+            transfer = _passed(setting, *waves, rim_per_m) * way
+            light = from_band(spectrum * (transfer * met(setting, *waves)).to(spectrum.dtype), self.target_plane)
+            light = light / math.prod(self.source_plane.window)
+            return light + mean * (_passed(setting, *beam, rim_per_m) * _met(setting, *beam)).to(mean.dtype)
+
+        return image
+
+    def _met_by_light_that_ends(self, setting: Setting, dtype: torch.dtype) -> _Met:
+        """What gives the mask at the waves of a window: they are as wide as the object has an end.
+
+        The mask's impulse response is known at all offsets of the window, where the tilt of light is a ramp. A mask
+        beyond the band of the object's samples asks for offsets as much finer.
+        """
+        if setting.mask is None:
+            return _met
+        objective, (height, width) = setting.objective, self.extent_m
+        finer = math.ceil(2.0 * max(self.grid.pitch_m) * self._reach_per_m)
+        rows, columns = (side * finer for side in self.source_plane.window)
+        fine = Grid((rows, columns), (height / rows, width / columns))
+        y, x = (offset.to(setting.mask.device) for offset in fine.offsets_m())
+        side = setting.mask_pitch_m / (objective.wavelength_m * objective.focal_m)
+        response = squares_response(setting.mask.to(torch.complex128), y[:, 0], x[0], side) * math.prod(fine.pitch_m)
+        away_y, away_x = (shift * side / setting.mask_pitch_m for shift in setting.mask_shift_m)
+
+        def met(_: Setting, fy: Tensor, fx: Tensor) -> Tensor:
+            # the first of the waves has no frequency of its own, and shows the tilt
+            ramp = phasor(2.0 * math.pi * ((away_y - fy[0, 0]) * y + (away_x - fx[0, 0]) * x))
+            spectrum = torch.fft.fft2((response * ramp).to(dtype))
+            return kept(kept(spectrum, self.band[0], -2), self.band[1], -1)
+
+        return met
 
     def phases(self, quantiser: Quantiser | None = None) -> Tensor:  # noqa: D102 (documented on the base)
         phase = self.phase_rad if quantiser is None or not self.mask_count else quantiser.phase(self.phase_rad)
@@ -257,26 +285,31 @@ def _light_samples(image: Grid, objective: Objective) -> int:
     return max(1, math.ceil(max(image.pitch_m) / finest_m * (1.0 - 1e-9)))
 
 
-def _passed(setting: Setting, fy: Tensor, fx: Tensor, cell_per_m: tuple[float, float]) -> Tensor:
-    """The pupil with its mask at frequencies (cy, 1) and (1, cx), complex128 (cy, cx)."""
+def _passed(setting: Setting, fy: Tensor, fx: Tensor, rim_per_m: float) -> Tensor:
+    """The pupil at frequencies (cy, 1) and (1, cx), complex128 (cy, cx)."""
     objective = setting.objective
-    passed = pupil_function(
+    return pupil_function(
         fy,
         fx,
         wavelength_m=objective.wavelength_m,
         index=objective.index,
         numerical_aperture=objective.numerical_aperture,
         defocus_m=setting.defocus_m,
-        rim_per_m=max(cell_per_m),
+        rim_per_m=rim_per_m,
         aberrations=objective.aberrations,
     )
+
+
+def _met(setting: Setting, fy: Tensor, fx: Tensor) -> Tensor:
+    """The mask where waves without end, of frequencies (cy, 1) and (1, cx), cross it: complex (cy, cx)."""
     if setting.mask is None:
-        return passed
-    scale = objective.wavelength_m * objective.focal_m / setting.mask_pitch_m  # squares for a frequency
-    shift_y, shift_x = (shift / setting.mask_pitch_m for shift in setting.mask_shift_m)
-    places = fy[:, 0] * scale - shift_y, fx[0] * scale - shift_x
-    widths = cell_per_m[0] * scale, cell_per_m[1] * scale
-    return passed * squares_across(setting.mask.to(torch.complex128), places, widths)
+        return torch.ones((1, 1), dtype=torch.complex128, device=fy.device)
+    scale = setting.objective.wavelength_m * setting.objective.focal_m
+    along_y, along_x = (
+        (frequency.flatten() * scale - shift) / setting.mask_pitch_m
+        for frequency, shift in zip((fy, fx), setting.mask_shift_m, strict=True)
+    )
+    return squares_met(setting.mask, along_y, along_x)
 
 
 def _means(light: Tensor, samples: int) -> Tensor:

@@ -17,7 +17,7 @@ from opticdesign.instrument.check import Check
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.plugins import Plugins, instance_of
 
-__all__ = ["Family", "Spec", "System", "family_of"]
+__all__ = ["Family", "Spec", "System", "as_learned", "family_of"]
 
 Spec = TypeVar("Spec", bound=OpticsSpec)
 System = TypeVar("System", bound=OpticalSystem)
@@ -45,6 +45,12 @@ class Family(ABC, Generic[Spec, System]):
         Raises:
             UsageError: optics that cannot be built.
         """
+
+
+def as_learned(design: Design, system: OpticalSystem) -> Design:
+    """A design with the numbers of its optics, masks apart, that its trained system has learned."""
+    optics = family_of(design.optics).as_learned(design.optics, system)
+    return design.model_copy(update={"optics": optics})
 
 
 def family_of(optics: OpticsSpec) -> Family[Any, Any]:

@@ -19,9 +19,10 @@ from torch.utils.checkpoint import checkpoint
 
 from opticdesign.errors import UsageError
 from opticdesign.optics.detectors import intensity_of
+from opticdesign.optics.field import phasor
 from opticdesign.optics.transfer import Scalar, excess_phase, wave
 
-__all__ = ["added_intensities", "depth_of_field_m", "pupil_function", "squares_across", "zernike"]
+__all__ = ["added_intensities", "depth_of_field_m", "pupil_function", "squares_met", "squares_response", "zernike"]
 
 
 def added_intensities(weights: Tensor, image_of: Callable[[int], Tensor]) -> Tensor:
@@ -128,26 +129,39 @@ def zernike(term: int, y: Tensor, x: Tensor) -> Tensor:
     return math.sqrt(2.0 * (order + 1.0)) * radial * (turned.real if term % 2 == 0 else turned.imag)
 
 
-def squares_across(values: Tensor, places: tuple[Tensor, Tensor], width: tuple[float, float]) -> Tensor:
-    """A mask of squares as a grid of frequencies meets it, complex (cy, cx), opaque around.
-
-    Each frequency stands for its cell, and takes the squares in it by their shares.
+def squares_met(values: Tensor, place_y: Tensor, place_x: Tensor) -> Tensor:
+    """What waves without end, points in the pupil, meet of a mask of squares: complex (cy, cx), opaque around.
 
     Args:
         values: transmission of the squares (rows, columns), complex; row 0 and column 0 lie lowest.
-        places: middles of the cells in units of a square from the mask's middle, along y and x (cy,), (cx,).
-        width: width of a cell along y and x in squares, above 0.
+        place_y: where waves cross the mask along y (cy,), in squares from its middle.
+        place_x: along x (cx,).
     """
-    along = [
-        _shares(place, each, count).to(values) for place, each, count in zip(places, width, values.shape, strict=True)
-    ]
-    met: Tensor = along[0] @ values @ along[1].mT
+    met = values
+    for dim, place in enumerate((place_y, place_x)):
+        count = values.shape[dim]
+        number = torch.floor(place + count / 2.0).long()
+        inside = ((number >= 0) & (number < count)).to(values)
+        met = met.index_select(dim, number.clamp(0, count - 1)) * (inside[:, None] if dim == 0 else inside)
     return met
 
 
-def _shares(place: Tensor, width: float, count: int) -> Tensor:
-    """Share of each cell of a width about its place that lies in each of `count` squares: float64 (cells, squares)."""
-    low = torch.arange(count, dtype=torch.float64, device=place.device) - count / 2.0
-    first = torch.maximum(place[:, None] - width / 2.0, low)
-    last = torch.minimum(place[:, None] + width / 2.0, low + 1.0)
-    return (last - first).clamp(min=0.0) / width
+def squares_response(values: Tensor, y_m: Tensor, x_m: Tensor, side_per_m: float) -> Tensor:
+    """The impulse response of a mask of squares in a pupil, ∫ t(ν)·e^{2πi r·ν} dν, complex (wy, wx), 1/m².
+
+    Each square gives p²·sinc(p·y)·sinc(p·x) and the turn of its middle. J. W. Goodman, Introduction to Fourier Optics,
+    3rd ed., chapter 2.3.
+
+    Args:
+        values: transmission of the squares (rows, columns), complex; row 0 and column 0 lie lowest.
+        y_m: offsets along y (wy,), metres, float64.
+        x_m: along x (wx,).
+        side_per_m: side p of a square as frequencies cross it, 1/m.
+    """
+    sides = []
+    for offset, count in zip((y_m, x_m), values.shape, strict=True):
+        middles = torch.arange(count, dtype=torch.float64, device=offset.device) - (count - 1) / 2.0
+        turns = phasor(2.0 * math.pi * side_per_m * offset[:, None] * middles)
+        sides.append((turns * (side_per_m * torch.sinc(side_per_m * offset))[:, None]).to(values))
+    response: Tensor = sides[0] @ values @ sides[1].mT
+    return response

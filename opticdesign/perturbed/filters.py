@@ -69,6 +69,10 @@ class PerturbedFilter:
         transfer_function = self._optics.placed(waves) * self._to_camera(dev)
         return self._optics.sent(light, transfer_function[:, None], self._on_axis(filters, dev)[:, None])
 
+    def intensity(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
+        """Intensities in the image, (n, images, y, x), of draws of one plan; arguments as of `field`."""
+        return self._optics.seen(self.field(sample, dev, learned))
+
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
         planes = self._optics.source.window, self._optics.target.window

@@ -102,6 +102,10 @@ class PerturbedLayers:
         # one image at a time stays in the cache
         return torch.cat([_through(image, masks, hops) for image in torch.split(light, 1, 1)], 1)
 
+    def intensity(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
+        """Intensities in the image, (n, images, y, x), of draws of one plan; arguments as of `field`."""
+        return self._optics.seen(self.field(sample, dev, learned))
+
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""
         windows = [math.prod(plane.window) for hop in self._hops for plane in (hop.source, hop.target)]

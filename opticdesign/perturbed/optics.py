@@ -26,8 +26,14 @@ class PerturbedOptics(Protocol):
     def plans(self, dev: Deviations) -> list[tuple[int, int]]:
         """What draws must have alike to go together."""
 
-    def field(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
-        """Complex fields on the camera, (n, images, y, x), of draws of one plan."""
+    def intensity(self, sample: Sample, dev: Deviations, learned: Tensor | None = None) -> Tensor:
+        """Intensities in the image, (n, images, y, x), of draws of one plan.
+
+        Args:
+            sample: what light comes from.
+            dev: the draws.
+            learned: phases of the masks (layers, y, x) that take the gradient of the ones that are made of them.
+        """
 
     def bytes_per_draw(self, images: int) -> int:
         """Memory that one draw takes with so many images at once."""

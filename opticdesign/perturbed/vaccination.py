@@ -68,5 +68,4 @@ class Vaccine:
         dev = deviations_of(self._design, self._space, np.asarray(values), [batch], seed)
         learned = optics.phases(quantiser)
         perturbed = perturbed_optics(self._design, optics, self._process, learned.detach(), crossed, self._ways)
-        field = perturbed.field(Sample(fields, phase_rad), dev, learned)[0]
-        return optics.seen(field)
+        return perturbed.intensity(Sample(fields, phase_rad), dev, learned)[0]

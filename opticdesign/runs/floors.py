@@ -67,7 +67,7 @@ class ZernikeFilter(Floor):
     title = "Zernike filter"
 
     def optics(self, design: Design) -> OpticsSpec:
-        return FilterOptics.zernike(design.optics)
+        return FilterOptics.zernike(design.optics, design.light.wavelength)
 
     def stands_beside(self, design: Design) -> bool:
         return not design.optics.measured

@@ -18,7 +18,7 @@ from opticdesign.design import Design, SyntheticData
 from opticdesign.errors import RunError
 from opticdesign.figures import draw_history, draw_masks, draw_panel
 from opticdesign.instrument.building import build_microscope
-from opticdesign.instrument.family import family_of
+from opticdesign.instrument.family import as_learned
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.distributed import ALONE, Workers
@@ -249,9 +249,7 @@ def finish_run(run: Run, microscope: Microscope, split: Split) -> None:
     readings, images = reconstruct(microscope, shown.fields, process, run.design.training.seed)
     path, pitch_m = run.folder / "figures" / "validation.png", run.design.optics.sample_pitch
     draw_panel(path, shown.objects, shown.targets, readings, images, pitch_m, f"{title}: validation patches")
-    design = run.design
-    as_learned = family_of(design.optics).as_learned(design.optics, microscope.optics)
-    learned = as_learned.model_dump(mode="json", exclude_none=True)
-    same = design.optics.model_dump(mode="json")
-    found = {key: value for key, value in learned.items() if value != same[key]}
+    learned = as_learned(run.design, microscope.optics).optics.model_dump(mode="json", exclude_none=True)
+    designed = run.design.optics.model_dump(mode="json")
+    found = {key: value for key, value in learned.items() if value != designed[key]}
     run.finish(**({"learned": found} if found else {}))

@@ -21,11 +21,19 @@ VALIDATION_PATCHES = 8
 
 TEST_PATCHES = 64
 
+_EDGE_RAD_PER_M = 0.25e6  # a phase that rises by more is an edge: the rim of a cell, its nucleus, what is in it
+
 
 def object_window(design: Design) -> Window:
     """The part of a field that is under a design's optics at once."""
     optics = design.optics
-    return Window(optics.shape, object_margin(design), repeated=optics.surroundings == "repeat")
+    return Window(
+        optics.shape,
+        object_margin(design),
+        repeated=optics.surroundings == "repeat",
+        least_edges=design.data.least_edges,
+        edge_rad=_EDGE_RAD_PER_M * optics.sample_pitch,
+    )
 
 
 def batch_source(design: Design, split: Split) -> DrawBatch:

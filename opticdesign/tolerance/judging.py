@@ -183,7 +183,7 @@ class OpticalBench:
             if dev.nominal:
                 nominal = self._microscope.optics.intensity(sample.fields, self._process)
                 return nominal.expand(len(dev), *nominal.shape)
-            intensity = self._microscope.optics.seen(self._optics.field(sample, dev))
+            intensity = self._optics.intensity(sample, dev)
         if not bool(torch.isfinite(intensity).all()):
             raise UsageError(
                 "errors so large that their light is no number",

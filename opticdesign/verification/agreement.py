@@ -14,6 +14,7 @@ from opticdesign.data import PatchSet
 from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.handover.export import ExporterCheck, Extent, ReadBack
+from opticdesign.instrument.family import as_learned
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import BATCH, evaluation_noise
 from opticdesign.learning.evaluation import image_scores
@@ -143,7 +144,7 @@ def _compared(
     absorbing = [mask.amplitude for mask in masks if mask.amplitude is not None]
     if absorbing:
         microscope.optics.set_amplitudes(torch.from_numpy(np.stack(absorbing)).float())
-    opinion = _opinion(design, masks, shown.fields.numpy())
+    opinion = _opinion(as_learned(design, microscope.optics), masks, shown.fields.numpy())
     device = next(microscope.parameters()).device
     with torch.no_grad():
         batches = [microscope.optics.intensity(part.to(device)) for part in torch.split(shown.fields, BATCH)]

@@ -12,6 +12,7 @@ from opticdesign.design import Design
 from opticdesign.errors import UsageError
 from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.check import Check
+from opticdesign.instrument.family import as_learned
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.detectors import mean_bins
 from opticdesign.randomness import torch_stream
@@ -24,14 +25,16 @@ _SMOOTH_RAD = 2.0
 
 
 def check_deeply(design: Design) -> Iterator[Check]:
-    """A check for the starting masks and one for random ones, each with a smooth object and one of random phases.
+    """A check for the starting masks and one for random ones, if any, with a smooth object and one of random phases.
 
     Raises:
         UsageError: optics that cannot be built.
     """
     optics, noise = build_microscope(design).optics, torch_stream(design.training.seed, "deep check")
     objects = _objects(optics.object_grid.shape, noise)
-    yield _compared(design, optics, objects, "starting masks")
+    yield _compared(design, optics, objects, "starting masks" if optics.mask_count else "no masks")
+    if not optics.mask_count:
+        return
     start = optics.detached_phases()
     random = optics.alike(torch.rand(start.shape, generator=noise) * (2.0 * math.pi))
     optics.set_phases_rad(random)
@@ -46,7 +49,7 @@ def _compared(design: Design, optics: OpticalSystem, objects: Tensor, what: str)
     )
     text = f"at most {limit:.2%} of the reading's rms (optics.accuracy)"
     try:
-        opinion = second_opinion(design, masks, objects.numpy())
+        opinion = second_opinion(as_learned(design, optics), masks, objects.numpy())
     except UsageError as error:
         return Check(name, "warn", f"not looked at: {error.message}", text, error.remedy)
     with torch.no_grad():

@@ -19,6 +19,10 @@ Filter
     Fourier integrals over each square of the pupil, by Gauss and Legendre: several points in each, the field at each
     of them summed from the samples of the object. No window, and so nothing that repeats.
 
+Microscope
+    Fourier integrals over the pupil's disc by Gauss's rule, rows from rim to rim, the object tilted for each point of
+    the source, on rings of their own; the field summed from the samples of the object, so that nothing repeats.
+
 Relief
     Light is marched through thin slices: a screen of each slice's material in its middle, and to either side the
     spectrum of the slice's mean index over the mask; what leaves a mask through its sides is lost.

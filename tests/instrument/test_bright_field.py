@@ -155,3 +155,37 @@ def test_a_finer_margin_and_more_points_change_the_reading_by_less_than_the_accu
         rows, columns = (slice(c, c + n) for c, n in zip(cut, system.object_grid.shape, strict=True))
         found.append(torch.nn.functional.avg_pool2d(system.intensity(whole[rows, columns])[None], 4)[0])
     assert float((found[0] - found[1]).norm() / found[1].norm()) < 0.01
+
+
+def test_gradients_of_all_that_learns_are_those_of_finite_differences() -> None:
+    noise = torch.Generator().manual_seed(0)
+    grid = Grid((8, 10), (170e-9, 170e-9))
+    setting = Setting(Objective(WAVELENGTH, 1.0, APERTURE, 9e-3), ringed_condenser(0.4, APERTURE, 1), 2e-6)
+    system = BrightFieldSystem(
+        grid,
+        setting,
+        grid.with_shape((14, 16)),
+        endless=True,
+        learn=("defocus", "source", "pupil"),
+        mask_phase_rad=torch.rand((5, 5), generator=noise),
+    ).double()
+    field = torch.randn((2, 14, 16), dtype=torch.complex128, generator=noise).requires_grad_()
+    weights = torch.randn((2, 8, 10), dtype=torch.float64, generator=noise)
+
+    def told() -> Tensor:
+        return (weights * system.intensity(field)).sum()
+
+    learned = {**dict(system.named_parameters()), "field": field}
+    gradients = torch.autograd.grad(told(), list(learned.values()))
+    for (name, values), gradient in zip(learned.items(), gradients, strict=True):
+        way = torch.randn(values.shape, dtype=values.dtype, generator=noise)
+        step = 1e-6
+        ends = []
+        for side in (step, -step):
+            with torch.no_grad():
+                values += side * way
+                ends.append(told().item())
+                values -= side * way
+        expected = (ends[0] - ends[1]) / (2.0 * step)
+        found = (gradient.conj() * way).real.sum().item()
+        assert found == pytest.approx(expected, rel=1e-5), name

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from torch import Tensor
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.abbe import added_intensities, pupil_function, squares_across, zernike
+from opticdesign.optics.abbe import added_intensities, pupil_function, squares_met, squares_response, zernike
 from opticdesign.optics.illumination import condenser, lamps, mutual_coherence, ringed_condenser
 
 WAVELENGTH = 550e-9
@@ -227,11 +227,20 @@ def test_zernike_polynomials_are_those_of_nolls_table(term: int, form: Callable[
     torch.testing.assert_close(zernike(term, y, x), expected)
 
 
-def test_squares_fill_the_cells_that_they_lie_in_and_nothing_beyond() -> None:
-    values = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.complex128)
-    places = torch.tensor([-1.5, -0.5, 0.0, 0.75, 1.0], dtype=torch.float64)
-    met = squares_across(values, (places, places), (1.0, 1.0))
-    assert met[1, 1] == 1.0 and met[2, 2] == 2.5 and met[0, 0] == 0.0
-    assert met[1, 3].real.item() == pytest.approx(0.75 * 2.0)
-    whole = squares_across(values, (places[:2] * 0 + places[2:3],) * 2, (2.0, 2.0))
-    assert whole[0, 0].real.item() == pytest.approx(2.5)  # the mean of all
+def test_waves_meet_the_square_that_they_cross_and_nothing_beyond() -> None:
+    values = torch.tensor([[1.0, 2.0, 5.0], [3.0, 4.0, 6.0], [7.0, 8.0, 9.0]], dtype=torch.complex128)
+    y = torch.tensor([-1.6, -1.4, 0.0, 0.4], dtype=torch.float64)
+    met = squares_met(values, y, torch.tensor([-0.6, 0.2, 1.6], dtype=torch.float64))
+    assert met.real.tolist() == [[0.0, 0.0, 0.0], [1.0, 2.0, 0.0], [3.0, 4.0, 0.0], [3.0, 4.0, 0.0]]
+
+
+def test_the_response_of_squares_is_the_integral_over_each() -> None:
+    values = torch.randn((3, 5), dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
+    y, x = (torch.tensor([value], dtype=torch.float64) for value in (0.7, -0.4))
+    found = squares_response(values, y, x, 0.3).item()
+    fine = 200  # samples across a square
+    places = [(torch.arange(n * fine, dtype=torch.float64) + 0.5) * 0.3 / fine - n * 0.15 for n in (3, 5)]
+    wide = values.repeat_interleave(fine, 0).repeat_interleave(fine, 1)
+    turns = torch.exp(2j * math.pi * (places[0][:, None] * y + places[1] * x))
+    expected = (wide * turns).sum().item() * (0.3 / fine) ** 2
+    assert found == pytest.approx(expected, rel=1e-4)

@@ -82,6 +82,16 @@ def filtered(*changes: str, **errors: object) -> Design:
     return design.model_copy(update={"tolerance": Tolerance.model_validate(errors or usual)})
 
 
+def bright(*changes: str, **errors: object) -> Design:
+    """A bright-field microscope of 32 × 32 samples with a mask of 17 × 17 squares in its pupil."""
+    overrides = ["optics.neurons=32", "optics.focal=9 mm", "optics.mask_points=17", "optics.rings=2", "data.fields=6"]
+    overrides += ["optics.start=random", "decoder.channels=8", "evaluation.overlap=8", *changes]
+    design = load_design(ROOT / "designs" / "dlsrqpi.toml", overrides)
+    usual = {name: ALL[name] for name in ("etch_depth", "layer_shift", "gap", "wavelength")}
+    more = {"aperture": {"range": 0.05}, "coherence": {"range": 0.1}}
+    return design.model_copy(update={"tolerance": Tolerance.model_validate(errors or {**usual, **more})})
+
+
 def sample_of(design: Design, images: int = 2, seed: int = 1) -> Sample:
     """Smooth phases of up to half a turn, with the margin that the optics take."""
     draw = torch.Generator().manual_seed(seed)

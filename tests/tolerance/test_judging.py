@@ -133,11 +133,11 @@ class Crowded:
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
 
-    def field(self, sample, dev, learned=None):  # type: ignore[no-untyped-def]
+    def intensity(self, sample, dev, learned=None):  # type: ignore[no-untyped-def]
         self.tried.append(len(dev))
         if len(dev) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return self.inner.field(sample, dev, learned)  # type: ignore[attr-defined]
+        return self.inner.intensity(sample, dev, learned)  # type: ignore[attr-defined]
 
 
 def test_too_many_draws_for_the_memory_are_halved(fitted: Fitted) -> None:
@@ -167,6 +167,6 @@ def test_another_error_than_want_of_memory_is_passed_on(fitted: Fitted) -> None:
     def broken(sample: object, dev: object) -> None:
         raise RuntimeError("shapes do not match")
 
-    bench._optics.field = broken  # type: ignore[method-assign,assignment]
+    bench._optics.intensity = broken  # type: ignore[method-assign,assignment]
     with pytest.raises(RuntimeError, match="shapes do not match"):
         bench.evaluate(points(build_space(fitted.design), 1), [0])
