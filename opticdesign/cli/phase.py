@@ -71,8 +71,13 @@ def tie(
 
 @app.command()
 def reconstruct(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder, or a folder whose `latest` names one")],
-    frames: Annotated[list[Path], typer.Argument(metavar="FRAMES", help="camera frames: tif, png, npy, stacks")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN] FRAMES...",
+            help="run folder, the latest run when left out, and camera frames: tif, png, npy, stacks",
+        ),
+    ] = None,
     clear: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +108,11 @@ def reconstruct(
     from opticdesign.runs.trained import TrainedRun
     from opticdesign.units import quantity
 
+    frames = list(paths or [])
+    named = bool(frames) and (frames[0].is_dir() or frames[0].name == "latest")
+    run = opened_run(frames.pop(0) if named else None)
+    if not frames:
+        raise UsageError("no frames are named", expected="RUN and files of frames", remedy="name one file or more")
     name = f"{frames[0].stem}-{'phase' if material is None else 'height'}.tif"
     path, film = _new_file(output or Path(name), ".tif", ".tiff"), None
     if greys is not None and video is None:
@@ -114,7 +124,7 @@ def reconstruct(
     if without == "mean":
         raise UsageError("--dark mean", expected="counts, or a file", remedy="give the counts without light")
     result = reconstruct_files(
-        TrainedRun(opened_run(run), choose_device(device)),
+        TrainedRun(run, choose_device(device)),
         frames,
         path,
         FrameScale(None if clear is None else _level(clear), without),

@@ -18,11 +18,13 @@ from opticdesign.design.schema import Design
 from opticdesign.design.toml_text import one_line, printable, toml_value
 from opticdesign.errors import DesignError, DesignProblem
 
-__all__ = ["check_tables", "load_design", "load_tables"]
+__all__ = ["check_tables", "load_design", "load_tables", "read_tables"]
 
 _Tables = TypeVar("_Tables", bound=BaseModel)
 
 _LARGEST_FILE = 1_000_000
+# tomllib's time grows with the square of a key's parts
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
 _OVERRIDE = "--set"
 _INIT = "`opticdesign init` writes a complete design"
 
@@ -85,11 +87,26 @@ def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str]
     Raises:
         DesignError: the file cannot be read, or it has problems; the error holds all of them.
     """
+    text, data = _read_tables(path, example)
     source = printable(str(path))
-    text = _read(Path(path), source, example)
-    data = _parse(text, source, example)
     _refuse_other_kind(data, model, source)
     return _validated(data, model, overrides, source, text, Path(path).parent, example)
+
+
+def read_tables(path: Path | str) -> dict[str, Any]:
+    """The tables of a TOML file as they stand there.
+
+    Raises:
+        DesignError: the file cannot be read.
+    """
+    return _read_tables(path, _INIT)[1]
+
+
+def _read_tables(path: Path | str, example: str) -> tuple[str, dict[str, Any]]:
+    """The text of a file, and its tables."""
+    source = printable(str(path))
+    text = _read(Path(path), source, example)
+    return text, _parse(text, source, example)
 
 
 def check_tables(data: dict[str, Any], model: type[_Tables], overrides: Sequence[str], example: str) -> _Tables:
@@ -133,6 +150,8 @@ def _read(path: Path, source: str, example: str) -> str:
     try:
         if path.is_dir():
             raise _error(source, "this is a folder", expected=expected, remedy="name a .toml file inside")
+        if path.exists() and not path.is_file():
+            raise _error(source, "this is no plain file", expected=expected, remedy="save it to a file on a disk")
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE + 1)
     except FileNotFoundError:
@@ -159,6 +178,11 @@ def _read(path: Path, source: str, example: str) -> str:
 
 def _parse(text: str, source: str, example: str) -> dict[str, Any]:
     """The TOML tables of a text."""
+    if long := _LONG_KEY.search(text):
+        line, shown = text.count("\n", 0, long.start()) + 1, one_line(long[0])
+        raise _error(
+            source, "a key of 64 parts or more", value=shown, expected="table.key", remedy="shorten it", line=line
+        )
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from opticdesign.design.fields import Table, distinct, sequence
+from opticdesign.design.loading import read_tables
 from opticdesign.design.toml_text import one_line
 from opticdesign.design.values import refuse
-from opticdesign.errors import DesignProblem
+from opticdesign.errors import DesignError, DesignProblem
 
 __all__ = ["DesignFile", "Quick", "Seeds", "Settings", "study_kind"]
 
@@ -47,6 +47,6 @@ class Quick(Table):
 def study_kind(path: Path) -> str:
     """The kind that a study file names; "table" where it names none or does not read, which `load_study` will tell."""
     try:
-        return str(tomllib.loads(path.read_text("utf-8-sig")).get("kind", "table"))
-    except (OSError, ValueError, RecursionError):
+        return str(read_tables(path).get("kind", "table"))
+    except DesignError:
         return "table"

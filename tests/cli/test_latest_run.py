@@ -14,6 +14,7 @@ import typer
 from opticdesign.cli import run_command
 from opticdesign.cli.options import app
 from opticdesign.runs.run_folder import Run, latest_run
+from opticdesign.runs.trained import TrainedRun
 from tests.support.run_json import edit_run
 
 assert run_command  # registers the commands
@@ -35,7 +36,9 @@ WORK = {  # what the others would call with the run
     "evaluate": "opticdesign.runs.evaluate.evaluate",
     "verify": "opticdesign.runs.export.verify",
     "tolerance": "opticdesign.tolerance.running.study_run.tolerate",
+    "reconstruct": "opticdesign.runs.reconstruct.reconstruct_files",
 }
+FRAMES = {"reconstruct": ["frame.npy"]}
 
 
 def placed(run: Run, folder: Path, created: str, **info: str) -> Path:
@@ -79,12 +82,12 @@ def test_so_do_commands_that_take_longer(
 ) -> None:
     taken: list[Path] = []
 
-    def work(run: Run, *rest: object, **more: object) -> None:
+    def work(run: Run | TrainedRun, *rest: object, **more: object) -> None:
         taken.append(run.folder.resolve())
         raise typer.Exit(0)
 
     monkeypatch.setattr(WORK[name], work)
-    done = command(name)
+    done = command(name, *FRAMES.get(name, []))
     assert (done.returncode, taken) == (0, [several]), done.stderr
     assert "RUN: runs/other/b, the latest complete run" in done.stderr
 

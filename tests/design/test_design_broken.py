@@ -1,4 +1,5 @@
 # ruff: noqa: E501 (one row a case)
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -209,6 +210,24 @@ def test_broken_design_names_file_line_key_value_expected_and_remedy(case, tmp_p
     if case.at:
         assert problem.line is not None
         assert text.splitlines()[problem.line - 1].startswith(case.at)
+
+
+@pytest.mark.parametrize(
+    "text", ["a" + ".a" * 300_000 + " = 1", "[a" + " . 'b c'" * 9_000 + "]", "x = 1\na" + '."b"' * 90_000 + " = 1"]
+)
+def test_keys_of_thousands_of_parts_are_refused_at_once(text, tmp_path):
+    problem = refused(write(tmp_path, text)).problems[0]
+    assert "a key of 64 parts or more" in problem.message and problem.line == text.count("\n") + 1
+
+
+def test_long_words_and_values_with_dots_are_no_long_keys(tmp_path):
+    text = BASE + "\n[" + "w" * 500_000 + "]\n" + "v = '" + "1.5 um, " * 500 + "'"
+    assert "64 parts" not in str(refused(write(tmp_path, text)))
+
+
+def test_a_pipe_is_no_design(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    assert "no plain file" in str(refused(tmp_path / "pipe.toml"))
 
 
 def test_broken_designs_are_at_least_thirty_kinds():
