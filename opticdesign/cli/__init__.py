@@ -19,6 +19,8 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 failed check, 2 usage or design, 3 divergence, 4 disk, 130 stopped."""
     from opticdesign.cli.progress import stop_at_signals
 
+    # threads that wait by spinning keep those of other runs from the cores; read when torch is loaded
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     stop_at_signals()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
