@@ -17,6 +17,7 @@ from opticdesign.data import PatchSet
 from opticdesign.errors import RunError, StorageError, UsageError
 from opticdesign.handover.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.handover.manifest import Manifest, load_manifest
+from opticdesign.handover.panel import Mounting, Panel, load_panel
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.evaluation import image_scores
@@ -100,8 +101,13 @@ def _openings(microscope: Microscope, halftone: int) -> Tensor | None:
     return None if amplitudes is None else torch.round(amplitudes.cpu().double() * halftone**2).to(torch.int64)
 
 
-def export_job(run: Run) -> tuple[ExportJob, str]:
+def export_job(run: Run, panel: Panel | None = None, mounting: Mounting | None = None) -> tuple[ExportJob, str]:
     """The trained masks of a run as they are to be made, and the SHA-256 of the checkpoint they are from.
+
+    Args:
+        run: a complete run.
+        panel: for which whole frames are made.
+        mounting: how masks lie on it.
 
     Raises:
         UsageError: an unfinished run, or masks that no format can hold.
@@ -117,18 +123,35 @@ def export_job(run: Run) -> tuple[ExportJob, str]:
         two_pi_grey=run.design.slm.two_pi_grey,
         openings=None if openings is None else openings.numpy().astype(np.uint16),
         spec=spec,
+        panel=panel,
+        mounting=mounting or Mounting(),
     )
     return job, digest
 
 
-def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
+def export(
+    run: Run,
+    names: tuple[str, ...],
+    to: Path | None,
+    panel: str | None = None,
+    mounting: Mounting | None = None,
+) -> Manifest:
     """Write the trained masks in the named formats, or in the usual ones when none is named.
+
+    Args:
+        run: a complete run.
+        names: of formats.
+        to: the export folder; RUN/exports when left out.
+        panel: the profile of a panel, a file or a shipped name, for which `slm` writes whole frames.
+        mounting: how masks lie on it.
 
     Raises:
         UsageError: an unfinished run, an unknown format, or one that cannot hold these masks.
+        DesignError: a profile that cannot be used.
         RunError: another process works in the run folder, or a file of the user would be lost.
     """
     chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
+    shown_on = None if panel is None else load_panel(panel, run.design.light.wavelength)
     with ExitStack() as held:
         try:
             held.enter_context(run.locked())
@@ -136,7 +159,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
             if to is None:
                 raise
             # a run that cannot be written is only read, and no one changes it
-        job, digest = export_job(run)
+        job, digest = export_job(run, shown_on, mounting)
         provenance: dict[str, JsonValue] = {
             "run": run.folder.name,
             "checkpoint_sha256": digest,
