@@ -26,6 +26,7 @@ from opticdesign.runs.run_data import run_data
 from opticdesign.runs.run_folder import Run
 from opticdesign.runs.start import load_trained
 from opticdesign.verification.agreement import IndependentModel, independent_models, size_problems, unscaled
+from opticdesign.verification.panel import MaskOnPanel, masks_on_panel
 
 __all__ = [
     "AGREE_DB",
@@ -68,6 +69,7 @@ class Verification:
         problems: what is wrong beside single files, and masks of another size than the optics'.
         quick: whether the run used the smoke budget.
         independent: what an independent model says of the masks that were read.
+        panels: how well a panel shows each mask, where whole frames of one were read.
         notes: what was taken for granted.
         data_changed: whether the data files are others than the run was trained on, as was asked for.
     """
@@ -77,6 +79,7 @@ class Verification:
     problems: tuple[str, ...]
     quick: bool
     independent: tuple[IndependentModel, ...] = ()
+    panels: tuple[MaskOnPanel, ...] = ()
     notes: tuple[str, ...] = ()
     data_changed: bool = False
 
@@ -265,6 +268,13 @@ def verify(
             # a format of heights alone goes with the chrome as designed
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
+    transmissions = torch.polar(torch.ones(levels.shape), process.phase_of_level(levels)).numpy()
+    panels = [
+        shown
+        for check in checks
+        if check.readback is not None and check.readback.frames is not None
+        for shown in masks_on_panel(check.readback.frames, transmissions)
+    ]
     problems += size_problems(run.design, checks)
     one_way = [check for check in checks if check.one_way]
     notes = [
@@ -286,6 +296,7 @@ def verify(
         problems=tuple(problems),
         quick=run.quick,
         independent=tuple(opinions),
+        panels=tuple(panels),
         notes=tuple(notes),
         data_changed=data.changed,
     )
