@@ -50,6 +50,9 @@ def export(
     superpixel: Annotated[
         int | None, typer.Option(metavar="N", help="panel pixels along a mask's; default: the nearest to its size")
     ] = None,
+    encode: Annotated[
+        str | None, typer.Option(metavar="checkerboard", help="show amplitudes of masks too, as means of two phases")
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", metavar="NAME", help="any format that `opticdesign doctor` lists; repeatable"),
@@ -69,7 +72,7 @@ def export(
     flags = {"gds": gds, "oasis": oasis, "heightmap": heightmap, "slm": slm}
     names = [name for name, asked in flags.items() if asked]
     chosen = (*names, *(formats or ()))
-    mounting = _mounting(panel, center, carrier, tiles, superpixel, chosen)
+    mounting = _mounting(panel, center, carrier, tiles, superpixel, encode, chosen)
     manifest = export_run(opened, chosen, to, panel, mounting)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
@@ -91,12 +94,19 @@ def _mounting(
     carrier: float | None,
     tiles: str | None,
     superpixel: int | None,
+    encode: str | None,
     formats: tuple[str, ...],
 ) -> Mounting:
     """How masks lie on a panel, as the options have it."""
     from opticdesign.handover.panel import Mounting
 
-    given = {"--center": center, "--carrier": carrier, "--tiles": tiles, "--superpixel": superpixel}
+    given = {
+        "--center": center,
+        "--carrier": carrier,
+        "--tiles": tiles,
+        "--superpixel": superpixel,
+        "--encode": encode,
+    }
     if panel is None:
         for option, value in given.items():
             if value is not None:
@@ -108,6 +118,7 @@ def _mounting(
         carrier,
         (1, 1) if tiles is None else pair("--tiles", tiles, int, "rows and columns", "1 2"),
         superpixel,
+        encode,
     )
 
 

@@ -146,4 +146,4 @@ def load_profile(path: Path) -> PanelProfile:
     Raises:
         DesignError: the file cannot be read, or it has problems; it holds all of them.
     """
-    return load_tables(path, PanelProfile, example=_TEMPLATE)
+    return load_tables(path, PanelProfile, example=_TEMPLATE, noun="panel")

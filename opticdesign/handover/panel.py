@@ -62,6 +62,7 @@ class Mounting:
             to the other side. None for no grating.
         tiles: rows and columns of equal parts of a panel, a mask in each, in the order of the light.
         superpixel: pixels of the panel along each side of one of a mask; what is nearest to its size when left out.
+        encode: how amplitudes are shown: "checkerboard", pixels of two phases with them as mean; None leaves them out.
 
     Raises:
         UsageError: a number out of range.
@@ -71,6 +72,7 @@ class Mounting:
     carrier: float | None = None
     tiles: tuple[int, int] = (1, 1)
     superpixel: int | None = None
+    encode: str | None = None
 
     def __post_init__(self) -> None:
         if self.carrier is not None and not 2.0 <= abs(self.carrier) <= 1e6:
@@ -81,6 +83,19 @@ class Mounting:
             raise UsageError(f"--tiles {self.tiles[0]} {self.tiles[1]}", expected="rows and columns, 1 or more")
         if self.superpixel is not None and self.superpixel < 1:
             raise UsageError(f"--superpixel {self.superpixel}", expected="1 or more")
+        if self.encode not in (None, "checkerboard"):
+            raise UsageError(f"--encode {self.encode}", expected="checkerboard")
+        if self.encode is not None and self.superpixel is not None and self.superpixel % 2:
+            raise UsageError(
+                f"--superpixel {self.superpixel} with --encode {self.encode}",
+                expected="an even number: half of the pixels for each of two phases",
+                remedy=f"--superpixel {self.superpixel + 1}",
+            )
+
+    def side(self, ratio: float) -> int:
+        """Pixels of a panel along one of a mask that is so many times as wide."""
+        step = 1 if self.encode is None else 2
+        return self.superpixel or max(step, step * round(ratio / step))
 
 
 class Place(NamedTuple):
@@ -101,6 +116,7 @@ class PanelFrames:
         correction_rad: phase that flattens the panel, radians (rows, columns).
         carrier: period along x, pixels; None for none.
         superpixel: pixels along each side of one of a mask.
+        encoded: whether amplitudes are shown, as means of two phases on a checkerboard.
         places: of each mask.
         flip, turns, fill_factor, gap, crosstalk, lut_error: of the panel, as its profile has them.
         panel: its name.
@@ -111,6 +127,7 @@ class PanelFrames:
     correction_rad: Reals
     carrier: float | None
     superpixel: int
+    encoded: bool
     places: tuple[Place, ...]
     flip: str
     turns: int

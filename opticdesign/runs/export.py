@@ -268,7 +268,8 @@ def verify(
             # a format of heights alone goes with the chrome as designed
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
-    transmissions = torch.polar(torch.ones(levels.shape), process.phase_of_level(levels)).numpy()
+    shares = torch.ones(levels.shape) if made is None else made
+    transmissions = torch.polar(shares, process.phase_of_level(levels)).numpy()
     panels = [
         shown
         for check in checks

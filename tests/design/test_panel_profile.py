@@ -61,6 +61,11 @@ def test_a_wrong_profile_is_told_with_file_key_and_remedy(lines, key, message, e
     assert any(part in problem.expected for part in expected.split("|"))
 
 
+def test_a_design_is_no_profile():
+    with pytest.raises(DesignError, match=r"(?s)this is a design, not a panel.*expected: +a panel file"):
+        load_profile(ROOT / "designs" / "d2nn5.toml")
+
+
 def test_a_profile_without_pixels_points_to_the_template(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\n', encoding="utf-8")

@@ -22,6 +22,7 @@ def frames_of(greys, carrier=None, **changes):
         correction_rad=np.zeros(np.shape(greys)),
         carrier=carrier,
         superpixel=1,
+        encoded=False,
         places=(Place(0, 0, 0),),
         flip="none",
         turns=0,
@@ -131,3 +132,19 @@ def test_amplitudes_count_by_what_the_mask_itself_would_send():
     mean, square = wanted.mean(), (wanted**2).mean()
     assert result.efficiency == pytest.approx((mean / square) ** 2, rel=1e-5)
     assert result.field_error == pytest.approx(math.sqrt(1 - mean**2 / square), rel=1e-3)
+
+
+@pytest.mark.parametrize("carrier", [None, 4.0])
+def test_a_checkerboard_sends_the_encoded_amplitude_along_the_axis(carrier):
+    """Two phases ± arccos A a superpixel: all of A e^{iφ}, where the pinhole or the axis leaves its own orders out."""
+    side = 16
+    wanted = np.linspace(0.1, 1.0, 8)[:, None] * np.exp(2j * np.pi * np.arange(8) / 64)
+    phase = np.angle(wanted).repeat(side, 0).repeat(side, 1)
+    turn = np.arccos(np.abs(wanted)).repeat(side, 0).repeat(side, 1)
+    phase += np.where(np.indices(phase.shape).sum(0) % 2 == 1, -turn, turn)
+    phase += 0.0 if carrier is None else 2 * np.pi * np.arange(8 * side) / carrier
+    greys = np.rint(np.mod(phase, 2 * np.pi) / (2 * np.pi) * 256) % 256
+    result = only(frames_of(greys, carrier, superpixel=side, encoded=True), wanted)
+    steps = 1.0 if carrier is None else np.sinc(1.0 / carrier) ** 2
+    assert result.efficiency == pytest.approx(steps, rel=0.03)
+    assert result.field_error < (0.01 if carrier is None else 0.12)

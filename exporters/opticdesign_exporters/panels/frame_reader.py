@@ -44,11 +44,14 @@ def read_frames(folder: Path, manifest: Manifest, exporter: str) -> ReadBack:
     finest = _closest(phases)
     blurred = 2.0 * ladder.reach_rad >= finest
     around = math.ceil(ladder.reach_rad / finest) if blurred else 0
-    expected, levels, shown = frames.correction_rad[None].repeat(len(frames.greys), 0), [], []
+    cells = manifest.halftone**2 if frames.encoded and manifest.halftone is not None else None
+    beside = 0 if cells is None else math.ceil(cells * ladder.reach_rad)
+    expected, levels, shown, openings = frames.correction_rad[None].repeat(len(frames.greys), 0), [], [], []
     for place in frames.places:
-        found = _mask(frames, place, phases, manifest.shape[1:], around, ladder)
+        found = _mask(frames, place, phases, manifest.shape[1:], _Search(around, beside, cells), ladder)
         levels.append(_upright(found.levels, frames))
         shown.append(_upright(found.shown_rad, frames))
+        openings.append(_upright(found.openings, frames))
         rows, columns = found.wanted_rad.shape
         expected[place.frame, place.top : place.top + rows, place.left : place.left + columns] = found.wanted_rad
     for number, (grey, wanted) in enumerate(zip(frames.greys, expected, strict=True), start=1):
@@ -59,7 +62,13 @@ def read_frames(folder: Path, manifest: Manifest, exporter: str) -> ReadBack:
     paths = tuple(f"slm/frame{place.frame + 1}.png" for place in frames.places)
     resolution = 2.0 * ladder.reach_rad + _ROUNDING_RAD if blurred else 0.0
     return ReadBack(
-        np.stack(levels), np.stack(shown).astype(np.float32), paths, resolution_rad=resolution, frames=frames
+        np.stack(levels),
+        np.stack(shown).astype(np.float32),
+        paths,
+        np.stack(openings) if frames.encoded else None,
+        resolution_rad=resolution,
+        resolution_openings=2 * beside,
+        frames=frames,
     )
 
 
@@ -97,18 +106,27 @@ class _Ladder(NamedTuple):
         return _apart(shown_rad, wanted_rad) - _apart(self.steps_rad[self.rank(wanted_rad)], wanted_rad)
 
 
+class _Search(NamedTuple):
+    """How far from what is read a mask is looked for, in levels and in open cells of so many; None: no amplitude."""
+
+    levels: int
+    openings: int
+    cells: int | None
+
+
 class _Mask(NamedTuple):
-    """A mask as its part of a frame has it: levels and mean phase a superpixel, and the phase wanted of each pixel."""
+    """A mask as a frame has it: levels, open cells and phase a superpixel, and the phase wanted of each pixel."""
 
     levels: Ints
+    openings: Ints
     shown_rad: Reals
     wanted_rad: Reals
 
 
 def _mask(
-    frames: PanelFrames, place: Place, phases: Reals, shape: tuple[int, int], around: int, ladder: _Ladder
+    frames: PanelFrames, place: Place, phases: Reals, shape: tuple[int, int], search: _Search, ladder: _Ladder
 ) -> _Mask:
-    """The levels nearest to what is shown; of levels closer than greys, those whose greys are shown."""
+    """What is nearest to what is shown; of levels and amplitudes closer than greys, those whose greys are shown."""
     rows, columns = shape[::-1] if frames.turns % 2 else shape
     side = frames.superpixel
     window = slice(place.top, place.top + rows * side), slice(place.left, place.left + columns * side)
@@ -116,20 +134,52 @@ def _mask(
     if frames.carrier is not None:
         added += np.arange(window[1].start, window[1].stop) * (_TURN / frames.carrier)
     shown = frames.lut_rad[frames.greys[place.frame][window]]
-    mean = np.angle(_cells(np.exp(1j * (shown - added)), side).mean((1, 3)))
+    mean, spread = _halves(np.exp(1j * (shown - added)), side) if frames.encoded else _whole(shown - added, side)
     order = np.argsort(np.mod(phases, _TURN))
     ranks = _Ladder(np.mod(phases, _TURN)[order], order.astype(np.int64)).rank(mean)
-    best, least = order[ranks], np.full(mean.shape, np.inf)
-    for step in sorted(range(-around, around + 1), key=abs):
-        tried = order[(ranks + step) % len(order)]
-        wanted = np.kron(phases[tried], np.ones((side, side))) + added
-        missed = _cells(np.maximum(ladder.misses(shown, wanted), _ROUNDING_RAD), side).max((1, 3))
-        better = missed < least
-        best, least = np.where(better, tried, best), np.where(better, missed, least)
+    cells = search.cells or 1
+    open_cells = np.rint(np.cos(spread) * cells).astype(np.int64)
+    best, opened, least = order[ranks], open_cells, np.full(mean.shape, np.inf)
+    for step, wider in _offsets(search):
+        tried, cut = order[(ranks + step) % len(order)], np.clip(open_cells + wider, 0, cells)
+        missed = ladder.misses(shown, _pixels(phases[tried], cut / cells, side) + added)
+        worst = _cells(np.maximum(missed, _ROUNDING_RAD), side).max((1, 3))
+        better = worst < least
+        best, least = np.where(better, tried, best), np.where(better, worst, least)
+        opened = np.where(better, cut, opened)
     exact = phases[best]
     deviation = np.mod(mean - exact + math.pi, _TURN) - math.pi
     realised = exact + np.where(np.abs(deviation) < _ROUNDING_RAD, 0.0, deviation)
-    return _Mask(best, realised, np.kron(exact, np.ones((side, side))) + added)
+    return _Mask(best, opened, realised, _pixels(exact, opened / cells, side) + added)
+
+
+def _offsets(search: _Search) -> list[tuple[int, int]]:
+    """Steps in levels and in open cells, the nearest first."""
+    levels, openings = range(-search.levels, search.levels + 1), range(-search.openings, search.openings + 1)
+    return sorted(
+        ((level, opening) for level in levels for opening in openings), key=lambda pair: abs(pair[0]) + abs(pair[1])
+    )
+
+
+def _whole(phase_rad: Reals, side: int) -> tuple[Reals, Reals]:
+    """Mean phase of each superpixel, and no spread."""
+    mean = np.angle(_cells(np.exp(1j * phase_rad), side).mean((1, 3)))
+    return mean, np.zeros_like(mean)
+
+
+def _halves(light: npt.NDArray[np.complex128], side: int) -> tuple[Reals, Reals]:
+    """Middle of the phases of a superpixel's two halves, and half their distance: 0 to a quarter turn."""
+    odd = np.indices(light.shape).sum(0) % 2 == 1
+    even, other = (np.angle(_cells(np.where(half, light, 0.0), side).sum((1, 3))) for half in (~odd, odd))
+    apart = np.mod(even - other + math.pi / 2.0, _TURN) - math.pi / 2.0
+    return even - apart / 2.0, np.clip(apart / 2.0, 0.0, math.pi / 2.0)
+
+
+def _pixels(phase_rad: Reals, amplitude: Reals, side: int) -> Reals:
+    """Phase of each pixel of a mask: the halves of a superpixel are as far apart as its amplitude asks."""
+    turn = np.arccos(amplitude).repeat(side, 0).repeat(side, 1)
+    turn[(np.indices(turn.shape).sum(0) % 2) == 1] *= -1.0
+    return phase_rad.repeat(side, 0).repeat(side, 1) + turn
 
 
 def _cells(values: npt.NDArray[np.generic], side: int) -> npt.NDArray[np.generic]:
@@ -167,6 +217,7 @@ def _frames(folder: Path, manifest: Manifest, exporter: str, files: dict[str, Fi
         listed = [files[f"slm/frame{number}.png"] for number in range(1, max(place.frame for place in places) + 2)]
         _require(bits in (8, 10, 12) and len(lut) == 2**bits and len(places) == manifest.shape[0])
         _require(flip in ("none", "rows", "columns") and 0 <= turns <= 3 and side >= 1)
+        _require(options["encode"] in ("none", "checkerboard") and (options["encode"] == "none" or side % 2 == 0))
         _require(min(shape) >= 1 and max(shape) <= _LONGEST)
         rows, columns = manifest.shape[1:] if turns % 2 == 0 else manifest.shape[:0:-1]
         for place in places:
@@ -190,6 +241,7 @@ def _frames(folder: Path, manifest: Manifest, exporter: str, files: dict[str, Fi
         correction_rad=correction,
         carrier=carrier or None,
         superpixel=side,
+        encoded=options["encode"] == "checkerboard",
         places=places,
         flip=flip,
         turns=turns,

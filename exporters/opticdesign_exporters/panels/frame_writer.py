@@ -25,10 +25,16 @@ def write_frames(job: ExportJob, panel: Panel, folder: Path) -> WrittenFiles:
     """Write `slm/frame1.png` …, `slm/lut.csv` and, for a panel that is not flat, `slm/correction.png`.
 
     Raises:
-        UsageError: masks whose pixels are not square, or that do not fit the panel.
+        UsageError: masks whose pixels are not square, or that do not fit the panel; amplitudes of masks without.
     """
     profile, mounting = panel.profile, job.mounting
-    side = mounting.superpixel or max(1, round(_pitch_m(job) / profile.pitch))
+    if mounting.encode is not None and job.openings is None:
+        raise UsageError(
+            f"--encode {mounting.encode}: these masks absorb nothing",
+            expected="masks with an amplitude to show",
+            remedy="leave --encode out",
+        )
+    side = mounting.side(_pitch_m(job) / profile.pitch)
     places = _places(job, panel, side)
     wanted = _wanted_rad(job, panel, side, places)
     lut = torch.from_numpy(panel.lut_rad)
@@ -54,6 +60,7 @@ def write_frames(job: ExportJob, panel: Panel, folder: Path) -> WrittenFiles:
         "places": json.dumps(places),
         "flip": profile.flip,
         "turns": profile.turns,
+        "encode": mounting.encode or "none",
         "carrier": mounting.carrier or 0.0,
         "fill_factor": profile.fill_factor,
         "gap": profile.gap,
@@ -139,13 +146,27 @@ def _wanted_rad(job: ExportJob, panel: Panel, side: int, places: list[Place]) ->
     if panel.correction is not None:
         frames += panel.correction * (_TURN / TURN_PARTS)
     phases = job.process.phase_of_level(torch.arange(job.process.levels)).double().numpy()
-    for levels, place in zip(job.levels, places, strict=True):
+    for number, (levels, place) in enumerate(zip(job.levels, places, strict=True)):
         mask = np.kron(_as_seen(phases[levels], profile.flip, profile.turns), np.ones((side, side)))
+        if job.mounting.encode is not None and job.openings is not None:
+            amplitude = job.openings[number] / job.spec.layout.halftone**2
+            mask += _two_phases(_as_seen(amplitude, profile.flip, profile.turns), side)
         across = slice(place.left, place.left + mask.shape[1])
         if job.mounting.carrier is not None:
             mask += _TURN * np.arange(across.start, across.stop) / job.mounting.carrier
         frames[place.frame, place.top : place.top + len(mask), across] += mask
     return frames
+
+
+def _two_phases(amplitude: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    """What a checkerboard adds to the phase of each pixel so that an amplitude (rows, columns) is the mean.
+
+    A = (exp(i arccos A) + exp(−i arccos A)) / 2; Mendoza-Yero, Mínguez-Vega and Lancis, "Encoding complex fields by
+    using a phase-only optical element", Opt. Lett. 39, 1740 (2014), eq. 2, doi:10.1364/OL.39.001740.
+    """
+    turned = np.kron(np.arccos(amplitude), np.ones((side, side)))
+    odd = np.add.outer(np.arange(len(turned)), np.arange(turned.shape[1])) % 2
+    return np.where(odd == 1, -turned, turned)
 
 
 def _as_seen(mask: npt.NDArray[np.float64], flip: str, turns: int) -> npt.NDArray[np.float64]:

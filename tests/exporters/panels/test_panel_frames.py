@@ -43,7 +43,7 @@ def on_panel(make_job, tmp_path):
         for path in sorted((tmp_path / "x" / "slm").glob("frame*.png")):
             with Image.open(path) as image:
                 frames.append(np.array(image))
-        (check,) = verify_files(tmp_path / "x", made.levels, made.process)
+        (check,) = verify_files(tmp_path / "x", made.levels, made.process, made.openings)
         return np.stack(frames), check, made
 
     return export
@@ -127,6 +127,50 @@ def test_the_magnification_is_recorded(on_panel, tmp_path):
     assert options_of(tmp_path / "x")["magnification"] == pytest.approx(3.0)
 
 
+def openings_of(shape):
+    """Open cells of 64, none and all among them."""
+    openings = np.random.default_rng(5).integers(0, 65, shape).astype(np.uint16)
+    openings[:, 0, :2], openings[:, 1, :2] = 0, 64
+    return openings
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize("levels", [2, 8, 200])
+@pytest.mark.parametrize("bits", [8, 12])
+def test_the_mean_of_a_checkerboard_is_the_amplitude(levels, bits, turns, on_panel):
+    panel, openings = a_panel(lut=a_curve(bits), bits=bits, turns=turns, flip="rows"), openings_of((1, 7, 9))
+    mounting = Mounting(superpixel=4, encode="checkerboard")
+    frames, check, job = on_panel(panel, mounting, levels=levels, shape=(1, 7, 9), openings=openings)
+    assert check.ok, check.problems
+    rows, columns = (9, 7) if turns else (7, 9)
+    place = check.readback.frames.places[0]
+    shown = np.exp(1j * panel.lut_rad[frames[0][place.top :, place.left :][: rows * 4, : columns * 4]])
+    mean = np.rot90(shown.reshape(rows, 4, columns, 4).mean((1, 3))[::-1], turns)
+    wanted = openings[0] / 64 * np.exp(2j * np.pi * job.levels[0] / levels)
+    step = np.diff(np.sort(np.mod(panel.lut_rad, 2 * np.pi))).max()
+    np.testing.assert_allclose(mean, wanted, atol=step)
+    assert np.abs(check.readback.openings - openings).max() <= math.ceil(64 * step)
+
+
+def test_another_amplitude_than_that_designed_is_found(on_panel, tmp_path):
+    openings = openings_of((1, 7, 9))
+    mounting = Mounting(superpixel=2, encode="checkerboard")
+    _, _, job = on_panel(a_panel(bits=12), mounting, shape=(1, 7, 9), openings=openings)
+    openings[0, 3, 4] = (openings[0, 3, 4] + 30) % 64
+    (check,) = verify_files(tmp_path / "x", job.levels, job.process, openings)
+    assert len(check.problems) == 1 and "layer 1 row 3 column 4: open cells" in check.problems[0]
+
+
+def test_without_encoding_frames_hold_no_amplitude(on_panel):
+    _, check, _ = on_panel(a_panel(), shape=(1, 7, 9), openings=openings_of((1, 7, 9)))
+    assert check.ok and check.readback.openings is None
+
+
+def test_amplitudes_of_masks_that_absorb_nothing_are_refused(on_panel):
+    with pytest.raises(UsageError, match="these masks absorb nothing"):
+        on_panel(a_panel(), Mounting(encode="checkerboard"), shape=(1, 7, 9))
+
+
 @pytest.mark.parametrize(
     ("mounting", "shape", "message", "expected"),
     [
@@ -161,7 +205,17 @@ def test_pixels_that_are_not_square_are_refused(make_job, tmp_path):
         export_design(type(job)(**{**vars(job), "panel": a_panel()}), ["slm"], tmp_path / "x", {})
 
 
-@pytest.mark.parametrize("bad", [{"carrier": 1.5}, {"carrier": math.nan}, {"tiles": (0, 1)}, {"superpixel": 0}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"carrier": 1.5},
+        {"carrier": math.nan},
+        {"tiles": (0, 1)},
+        {"superpixel": 0},
+        {"encode": "grating"},
+        {"encode": "checkerboard", "superpixel": 3},
+    ],
+)
 def test_mountings_out_of_range_are_refused(bad):
     with pytest.raises(UsageError):
         Mounting(**bad)
@@ -214,7 +268,7 @@ def test_a_damaged_table_is_refused(change, on_panel, tmp_path):
     assert check.problems == ("manifest.json: slm: no panel with its table and the places of the masks",)
 
 
-@pytest.mark.parametrize("key", ["places", "superpixel", "rows", "turns", "carrier"])
+@pytest.mark.parametrize("key", ["places", "superpixel", "rows", "turns", "carrier", "encode"])
 @pytest.mark.parametrize("value", [-1, "[[0, 99, 99]]", 1e300])
 def test_a_damaged_manifest_is_refused(key, value, on_panel, tmp_path):
     _, _, job = on_panel(a_panel(), Mounting(superpixel=2, carrier=5.0), shape=(1, 9, 11))
