@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from opticdesign.runs.export import export_job
+from opticdesign.runs.run_folder import open_run
 
 Command = Callable[..., Any]
 
@@ -25,6 +29,18 @@ def test_masks_on_halves_of_a_panel_are_exact_and_their_light_is_told(command: C
     assert [(row["panel"], row["mask"]) for row in found["panels"]] == [("x15213", 1), ("x15213", 2)]
     assert all(0.4 < row["efficiency"] < 0.95 and row["zero_order"] < 0.01 for row in found["panels"])
     assert found["checks"][0]["phase_error_rad"] < 0.02
+
+
+def test_frames_are_imported_as_the_masks_that_they_show(command: Command, run_copy: Path, tmp_path: Path) -> None:
+    exported = command("export", run_copy, "--slm", "--panel", "slm-200", "--carrier", "-7", "--superpixel", "3")
+    assert "a carrier of 7 pixels blurs masks of 3 × 3" in exported.stderr
+    frames = [run_copy / "exports" / "slm" / f"frame{number}.png" for number in (1, 2)]
+    options = ("--design", run_copy / "design.toml", "--no-training", "--output", tmp_path / "imported")
+    done = command("import", *frames, *options)
+    assert done.returncode == 0, done.stderr
+    assert "read as manifest.json says: slm, 8 levels" in done.stderr
+    masks = [export_job(open_run(folder))[0].levels for folder in (run_copy, tmp_path / "imported")]
+    np.testing.assert_array_equal(*masks)
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,18 @@ def write_frames(job: ExportJob, panel: Panel, folder: Path) -> WrittenFiles:
         "largest_rounding_rad": worst,
         "rule": "grey whose phase is nearest to mask + correction + carrier, modulo 2 pi",
         "note": f"{profile.name}: {side} × {side} panel pixels a pixel, {magnification:.6g} times the masks' size; "
-        f"greys round by up to {worst:.4f} rad",
+        f"greys round by up to {worst:.4f} rad{_blurred(mounting.carrier, side)}",
     }
+    if profile.settle is not None:
+        options["settle_s"] = profile.settle
     return WrittenFiles(files, options)
+
+
+def _blurred(carrier: float | None, side: int) -> str:
+    """What a pinhole around the first order makes of masks that are finer than the carrier."""
+    if carrier is None or side >= abs(carrier):
+        return ""
+    return f"; a carrier of {abs(carrier):g} pixels blurs masks of {side} × {side}: take a wider --superpixel"
 
 
 def _pitch_m(job: ExportJob) -> float:

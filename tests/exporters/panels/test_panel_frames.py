@@ -122,9 +122,10 @@ def test_more_levels_than_greys_round_and_say_how_far(on_panel, tmp_path):
     assert f"round by up to {check.phase_error_rad:.4f} rad" in options_of(tmp_path / "x")["note"]
 
 
-def test_the_magnification_is_recorded(on_panel, tmp_path):
-    on_panel(a_panel(), Mounting(superpixel=3), shape=(1, 8, 8))
+def test_the_magnification_and_the_time_to_settle_are_recorded(on_panel, tmp_path):
+    on_panel(a_panel(settle="50 ms"), Mounting(superpixel=3), shape=(1, 8, 8))
     assert options_of(tmp_path / "x")["magnification"] == pytest.approx(3.0)
+    assert options_of(tmp_path / "x")["settle_s"] == 0.05
 
 
 def openings_of(shape):
