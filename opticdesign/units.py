@@ -19,9 +19,9 @@ from opticdesign.errors import UnitError
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-__all__ = ["Angle", "Dimension", "Electrons", "Length", "Photons", "format_length", "quantity"]
+__all__ = ["Angle", "Dimension", "Electrons", "Length", "Photons", "Time", "format_length", "quantity"]
 
-Dimension = Literal["length", "angle", "photon", "electron"]
+Dimension = Literal["length", "angle", "time", "photon", "electron"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ _KINDS = MappingProxyType(
     {
         "length": _Kind("a length", "meter", "m", 1e6, "632.8 nm", ("pm", "nm", "um", "µm", "mm", "cm", "m")),
         "angle": _Kind("an angle", "radian", "rad", 1e6, "6.28 rad", ("urad", "mrad", "rad", "deg")),
+        "time": _Kind("a time", "second", "s", 1e6, "20 ms", ("us", "ms", "s")),
         "photon": _Kind("a number of photons", "photon", "photon", 1e15, "10000 photon", ("photon", "photons")),
         "electron": _Kind(
             "a number of electrons", "electron", "electron", 1e15, "6 electron", ("electron", "electrons")
@@ -76,7 +77,8 @@ def quantity(text: object, dimension: Dimension) -> float:
 
     Args:
         text: one decimal number and one unit, at most 64 characters.
-        dimension: what it must be: "length" (metres), "angle" (radians), "photon" or "electron" (counts).
+        dimension: what it must be: "length" (metres), "angle" (radians), "time" (seconds), "photon" or "electron"
+            (counts).
 
     Returns:
         The value in the SI unit, finite, correctly rounded.
@@ -205,6 +207,8 @@ Length = Annotated[float, *_annotations("length")]
 """Metres inside, text such as "632.8 nm" outside."""
 Angle = Annotated[float, *_annotations("angle")]
 """Radians inside, text such as "3.14 rad" outside."""
+Time = Annotated[float, *_annotations("time")]
+"""Seconds inside, text such as "20 ms" outside."""
 Photons = Annotated[float, *_annotations("photon")]
 """A number of photons inside, text such as "10000 photon" outside."""
 Electrons = Annotated[float, *_annotations("electron")]

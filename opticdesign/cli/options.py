@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from opticdesign.errors import UsageError
 
 if TYPE_CHECKING:
     from opticdesign.design import Design
@@ -24,10 +26,13 @@ __all__ = [
     "Setting",
     "app",
     "opened_run",
+    "pair",
     "print_json",
     "quoted",
     "read_design",
 ]
+
+_Number = TypeVar("_Number", int, float)
 
 app = typer.Typer(
     name="opticdesign",
@@ -78,6 +83,15 @@ def read_design(path: Path, settings: list[str] | None, seed: int | None = None)
     if seed is not None:
         changes.append(f"training.seed={seed}")
     return load_design(path, changes)
+
+
+def pair(option: str, text: str, kind: type[_Number], expected: str, example: str) -> tuple[_Number, _Number]:
+    """Two numbers with a space or a comma between them, as an option has them."""
+    try:
+        first, second = (kind(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise UsageError(f"{option} {text}", expected=expected, remedy=f'for example {option} "{example}"') from None
+    return first, second
 
 
 def quoted(path: Path) -> str:

@@ -174,6 +174,12 @@ def verification_table(result: Verification, agree_db: float) -> Table:
         table.add_row(f"trained model, {patches}", *(f"{model.trained[name]:.4f}" for name in METRICS), names)
         cells = (f"{model.metrics[name]:.4f}" for name in METRICS)
         table.add_row(f"independent model, {patches}", *cells, _agreement(model, agree_db))
+    for shown in result.panels:
+        light = (
+            f"efficiency {shown.efficiency:.2%}, field error {shown.field_error:.2%} rms, "
+            f"zero order {shown.zero_order:.2%}"
+        )
+        table.add_row(f"mask {shown.mask} on {shown.panel}", *("–" for _ in METRICS), light)
     return table
 
 
@@ -215,6 +221,7 @@ def verification_json(result: Verification) -> dict[str, Any]:
         ],
         "stages": [{"name": stage.name, **stage.metrics} for stage in result.stages],
         "independent": [{**asdict(model), "change_db": model.change_db} for model in result.independent],
+        "panels": [shown._asdict() for shown in result.panels],
         "notes": list(result.notes),
         "data_changed": result.data_changed,
     }

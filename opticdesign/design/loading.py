@@ -74,8 +74,10 @@ def _texts(settings: Mapping[str, object], table: str = "") -> Iterator[str]:
             yield f"{name}={toml_value(str(value) if isinstance(value, Path) else value)}"
 
 
-def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str] = (), example: str = _INIT) -> _Tables:
-    """Read a file and check it against a schema: a design, or a study of designs.
+def load_tables(
+    path: Path | str, model: type[_Tables], overrides: Sequence[str] = (), example: str = _INIT, noun: str = "study"
+) -> _Tables:
+    """Read a file and check it against a schema: a design, a study of designs, or what `noun` says.
 
     Args:
         path: a TOML file in UTF-8.
@@ -83,13 +85,14 @@ def load_tables(path: Path | str, model: type[_Tables], overrides: Sequence[str]
         overrides: "key=value" texts, such as "optics.layers=3"; the value is TOML, or else text as it stands. Naming
             another `kind` of a table drops the keys that only the old kind has.
         example: where the user finds a complete file of this kind, for remedies.
+        noun: what a file is that is no design.
 
     Raises:
         DesignError: the file cannot be read, or it has problems; the error holds all of them.
     """
     text, data = _read_tables(path, example)
     source = printable(str(path))
-    _refuse_other_kind(data, model, source)
+    _refuse_other_kind(data, model, source, noun)
     return _validated(data, model, overrides, source, text, Path(path).parent, example)
 
 
@@ -200,15 +203,15 @@ def _parse(text: str, source: str, example: str) -> dict[str, Any]:
     raise _error(source, f"not TOML: {one_line(reason)}", value=shown, expected="key = value", remedy=remedy, line=line)
 
 
-def _refuse_other_kind(data: Mapping[str, Any], model: type[BaseModel], source: str) -> None:
-    """Refuse a study where a design is wanted, and the reverse, by one word instead of one for each key."""
+def _refuse_other_kind(data: Mapping[str, Any], model: type[BaseModel], source: str, noun: str) -> None:
+    """Refuse a study where a design is wanted, and a design elsewhere, by one word instead of one for each key."""
     design = bool(data.keys() & {"light", "optics"})
     if model is Design and "kind" in data and not design:
         remedy = f"opticdesign study {shlex.quote(source)}"
         raise _error(source, "this is a study, not a design", expected="a design file", remedy=remedy)
     if model is not Design and design and "kind" not in data:
         remedy = f"opticdesign optimize {shlex.quote(source)}"
-        raise _error(source, "this is a design, not a study", expected="a study file", remedy=remedy)
+        raise _error(source, f"this is a design, not a {noun}", expected=f"a {noun} file", remedy=remedy)
 
 
 def _override(entry: str) -> _Override:

@@ -5,6 +5,7 @@ Exporters are found through the entry-point group `opticdesign.exporters`, so th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from opticdesign.handover.manifest import (
     read_exported,
     sha256,
 )
+from opticdesign.handover.panel import Mounting, Panel, PanelFrames
 from opticdesign.plugins import Plugins, instance
 from opticdesign.storage import sha256_file
 
@@ -62,6 +64,8 @@ class ExportJob:
         openings: of masks that also absorb, how many of `spec.layout.halftone`² cells of each pixel are open, uint16,
             shape of the levels: that share is the amplitude. None where masks absorb nothing.
         spec: how the files are to be.
+        panel: for which whole frames are made; None for pictures of the masks alone.
+        mounting: how masks lie on it.
 
     Raises:
         UsageError: an array of another type or shape, a level the process does not have, or a number out of range.
@@ -74,6 +78,8 @@ class ExportJob:
     two_pi_grey: int = 256
     openings: npt.NDArray[np.uint16] | None = None
     spec: Export = field(default_factory=Export)
+    panel: Panel | None = None
+    mounting: Mounting = field(default_factory=Mounting)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= 100 or not self.name.isprintable():
@@ -136,6 +142,9 @@ class ReadBack(NamedTuple):
         openings: open cells of each pixel, same shape, int64; None where the format holds none.
         extents: of each layer, from the coordinates in its file and never from the manifest's pitch; None where the
             format holds no scale, or where too little is drawn to find it.
+        resolution_rad: levels whose phases are no further apart may be one in a file, which has fewer greys.
+        resolution_openings: numbers of open cells that are no further apart may be one.
+        frames: of a panel.
     """
 
     levels: npt.NDArray[np.int64]
@@ -143,6 +152,9 @@ class ReadBack(NamedTuple):
     files: tuple[str, ...]
     openings: npt.NDArray[np.int64] | None = None
     extents: tuple[Extent | None, ...] = ()
+    resolution_rad: float = 0.0
+    resolution_openings: int = 0
+    frames: PanelFrames | None = None
 
 
 class ExportedFile(NamedTuple):
@@ -346,13 +358,35 @@ def _check(
         if error.message not in problems:
             problems.append(error.message)
         return ExporterCheck(record.exporter, tuple(problems))
-    problems += _difference(readback.files, readback.levels, levels, "level")
+    levels_read = _told_apart(readback, levels, manifest)
+    problems += _difference(readback.files, levels_read, levels, "level")
     if readback.openings is not None:
         expected = np.zeros_like(readback.openings) if openings is None else openings
+        if readback.resolution_openings and readback.openings.shape == expected.shape:
+            alike = np.abs(readback.openings - expected.astype(np.int64)) <= readback.resolution_openings
+            expected = np.where(alike, readback.openings, expected)
         problems += _difference(readback.files, readback.openings, expected, "open cells")
-    designed = manifest.process.process.phase_of_level(torch.from_numpy(readback.levels.copy())).numpy()
-    phase_error = float(np.abs(designed - readback.phase_rad).max())
+    designed = manifest.process.process.phase_of_level(torch.from_numpy(levels_read.copy())).numpy()
+    phase_error = float(_turned(designed, readback.phase_rad).max())
     return ExporterCheck(record.exporter, tuple(problems), readback, phase_error)
+
+
+def _told_apart(readback: ReadBack, levels: npt.NDArray[np.integer], manifest: Manifest) -> npt.NDArray[np.integer]:
+    """The levels that were read, those expected in the place of others that the format cannot tell from them."""
+    if readback.resolution_rad == 0.0 or readback.levels.shape != levels.shape:
+        return readback.levels
+    process = manifest.process.process
+    read, expected = (
+        process.phase_of_level(torch.from_numpy(each.astype(np.int64))).numpy() for each in (readback.levels, levels)
+    )
+    return np.where(_turned(read, expected) <= readback.resolution_rad, levels, readback.levels)
+
+
+def _turned(one: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Distance of phases around the turn, radians."""
+    apart = np.subtract(one, other, dtype=np.float64)
+    distance: npt.NDArray[np.float64] = np.abs(np.remainder(apart + math.pi, 2.0 * math.pi) - math.pi)
+    return distance
 
 
 def _installed(name: str) -> Exporter:

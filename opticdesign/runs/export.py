@@ -18,6 +18,7 @@ from opticdesign.design import Design
 from opticdesign.errors import RunError, StorageError, UsageError
 from opticdesign.handover.export import ExporterCheck, ExportJob, export_design, exporters, verify_files
 from opticdesign.handover.manifest import Manifest, load_manifest
+from opticdesign.handover.panel import Mounting, Panel, load_panel
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.reconstruction import reconstruct
 from opticdesign.learning.evaluation import image_scores
@@ -26,6 +27,7 @@ from opticdesign.runs.run_data import run_data
 from opticdesign.runs.run_folder import Run
 from opticdesign.runs.start import load_trained
 from opticdesign.verification.agreement import IndependentModel, independent_models, size_problems, unscaled
+from opticdesign.verification.panel import MaskOnPanel, masks_on_panel
 
 __all__ = [
     "AGREE_DB",
@@ -69,6 +71,7 @@ class Verification:
         problems: what is wrong beside single files, and masks of another size than the optics'.
         quick: whether the run used the smoke budget.
         independent: what an independent model says of the masks that were read.
+        panels: how well a panel shows each mask, where whole frames of one were read.
         notes: what was taken for granted.
         data_changed: whether the data files are others than the run was trained on, as was asked for.
     """
@@ -78,6 +81,7 @@ class Verification:
     problems: tuple[str, ...]
     quick: bool
     independent: tuple[IndependentModel, ...] = ()
+    panels: tuple[MaskOnPanel, ...] = ()
     notes: tuple[str, ...] = ()
     data_changed: bool = False
 
@@ -116,8 +120,13 @@ def check_masks(design: Design) -> None:
         )
 
 
-def export_job(run: Run) -> tuple[ExportJob, str]:
+def export_job(run: Run, panel: Panel | None = None, mounting: Mounting | None = None) -> tuple[ExportJob, str]:
     """The trained masks of a run as they are to be made, and the SHA-256 of the checkpoint they are from.
+
+    Args:
+        run: a complete run.
+        panel: for which whole frames are made.
+        mounting: how masks lie on it.
 
     Raises:
         UsageError: an unfinished run, no masks, or masks that no format can hold.
@@ -134,18 +143,35 @@ def export_job(run: Run) -> tuple[ExportJob, str]:
         two_pi_grey=run.design.slm.two_pi_grey,
         openings=None if openings is None else openings.numpy().astype(np.uint16),
         spec=spec,
+        panel=panel,
+        mounting=mounting or Mounting(),
     )
     return job, digest
 
 
-def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
+def export(
+    run: Run,
+    names: tuple[str, ...],
+    to: Path | None,
+    panel: str | None = None,
+    mounting: Mounting | None = None,
+) -> Manifest:
     """Write the trained masks in the named formats, or in the usual ones when none is named.
+
+    Args:
+        run: a complete run.
+        names: of formats.
+        to: the export folder; RUN/exports when left out.
+        panel: the profile of a panel, a file or a shipped name, for which `slm` writes whole frames.
+        mounting: how masks lie on it.
 
     Raises:
         UsageError: an unfinished run, no masks, an unknown format, or one that cannot hold these masks.
+        DesignError: a profile that cannot be used.
         RunError: another process works in the run folder, or a file of the user would be lost.
     """
     chosen = names or tuple(name for name, exporter in exporters().items() if exporter.usual)
+    shown_on = None if panel is None else load_panel(panel, run.design.light.wavelength)
     with ExitStack() as held:
         try:
             held.enter_context(run.locked())
@@ -153,7 +179,7 @@ def export(run: Run, names: tuple[str, ...], to: Path | None) -> Manifest:
             if to is None:
                 raise
             # a run that cannot be written is only read, and no one changes it
-        job, digest = export_job(run)
+        job, digest = export_job(run, shown_on, mounting)
         provenance: dict[str, JsonValue] = {
             "run": run.folder.name,
             "checkpoint_sha256": digest,
@@ -260,6 +286,14 @@ def verify(
             # a format of heights alone goes with the chrome as designed
             read = made if found.openings is None else torch.from_numpy(found.openings / halftone**2).float()
             stages.append(measure(f"read back, {check.exporter}", torch.from_numpy(found.phase_rad), read))
+    shares = torch.ones(levels.shape) if made is None else made
+    transmissions = torch.polar(shares, process.phase_of_level(levels)).numpy()
+    panels = [
+        shown
+        for check in checks
+        if check.readback is not None and check.readback.frames is not None
+        for shown in masks_on_panel(check.readback.frames, transmissions)
+    ]
     problems += size_problems(run.design, checks)
     one_way = [check for check in checks if check.one_way]
     notes = [
@@ -281,6 +315,7 @@ def verify(
         problems=tuple(problems),
         quick=run.quick,
         independent=tuple(opinions),
+        panels=tuple(panels),
         notes=tuple(notes),
         data_changed=data.changed,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from opticdesign.errors import DataError, VerificationError
 from opticdesign.handover.export import ReadBack, TwoWayExporter, exporters
@@ -77,7 +78,10 @@ def own_masks(job: ImportJob) -> tuple[Masks, str] | None:
             expected=f"{job.shape[0]} masks, as the design has",
             remedy="name one file for each mask in the order of the light, or set optics.layers",
         )
-    return Masks(found.phase_rad[layers], (_note(export, job),), _amplitudes(found, layers, export, job)), (
+    phases = found.phase_rad
+    if found.frames is not None:  # what its greys round is the panel's, not the mask's
+        phases = job.process.phase_of_level(torch.from_numpy(found.levels)).numpy()
+    return Masks(phases[layers], (_note(export, job),), _amplitudes(found, layers, export, job)), (
         export.record.exporter
     )
 

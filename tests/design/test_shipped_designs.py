@@ -15,7 +15,7 @@ from opticdesign.studies.quantisation.schema import load_quantisation_study
 from opticdesign.studies.table.schema import load_study
 from tests.support.design_texts import ROOT
 
-DESIGNS = sorted(path for path in (ROOT / "designs").rglob("*.toml") if path.parent.name != "studies")
+DESIGNS = sorted(path for path in (ROOT / "designs").rglob("*.toml") if path.parent.name not in ("studies", "panels"))
 STUDIES = sorted((ROOT / "designs" / "studies").glob("*.toml"))
 
 

@@ -1,4 +1,4 @@
-"""Frames for a phase-only spatial light modulator: one 8-bit grey PNG per layer."""
+"""Frames for a phase-only spatial light modulator: one 8-bit grey PNG per layer, or whole frames of a known panel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from opticdesign.errors import UsageError, VerificationError
 from opticdesign.handover.export import ExportedFile, ExportJob, ReadBack, WrittenFiles
 from opticdesign.handover.manifest import read_exported
 from opticdesign_exporters.level_reader import layer_files, levels_of_values
+from opticdesign_exporters.panels.frame_reader import read_frames
+from opticdesign_exporters.panels.frame_writer import write_frames
 from opticdesign_exporters.png_reader import read_png
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ __all__ = ["SlmExporter"]
 class SlmExporter:
     """Writes grey = level · two_pi_grey / L, rounded half up; the panel shows the phase 2π · grey / two_pi_grey.
 
-    Of unequal levels it writes grey = height · two_pi_grey / height of 2π.
+    Of unequal levels it writes grey = height · two_pi_grey / height of 2π. For a known panel it writes whole frames.
     """
 
     name = "slm"
@@ -33,13 +35,16 @@ class SlmExporter:
     usual = True
 
     def write(self, job: ExportJob, folder: Path) -> WrittenFiles:
-        """Write `slm/layer1.png` ….
+        """Write `slm/layer1.png` …, or `slm/frame1.png` … of a known panel.
 
         Raises:
-            UsageError: more levels than the panel has grey levels in 2π, or two levels that share one.
+            UsageError: more levels than the panel has grey levels in 2π, or two levels that share one; masks that do
+                not fit a known panel.
         """
         from PIL import Image
 
+        if job.panel is not None:
+            return write_frames(job, job.panel, folder)
         count, two_pi = job.process.levels, job.two_pi_grey
         if count > two_pi:
             raise UsageError(
@@ -59,6 +64,8 @@ class SlmExporter:
 
     def read(self, folder: Path, manifest: Manifest) -> ReadBack:
         """Read the frames with a decoder of our own; the phase is that of the greys."""
+        if "panel" in manifest.record(self.name).options:
+            return read_frames(folder, manifest, self.name)
         files = layer_files(manifest, self.name, "PNG")
         frames = [read_png(read_exported(folder, file), file.path, manifest.shape[1:]) for file in files]
         level_of_grey = _level_of_grey(manifest.process, manifest.two_pi_grey)
