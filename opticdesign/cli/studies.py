@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from opticdesign.studies.quantisation.table import QuantisationTable
     from opticdesign.studies.scheduling import StudyOptions
     from opticdesign.studies.table.table import StudyTable
+    from opticdesign.studies.transfer.table import TransferTable
 
-    Result: TypeAlias = StudyTable | AutoencoderResult | QuantisationTable | MethodsTable
+    Result: TypeAlias = StudyTable | AutoencoderResult | QuantisationTable | MethodsTable | TransferTable
 
 __all__ = ["study"]
 
@@ -120,10 +121,21 @@ def _methods_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) 
     return run_methods_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
 
 
+def _transfer_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) -> tuple[Result, Path]:
+    """Run a study of transfer."""
+    from opticdesign.studies.scheduling import study_folder
+    from opticdesign.studies.transfer.running import run_transfer_study
+    from opticdesign.studies.transfer.schema import load_transfer_study
+
+    loaded = load_transfer_study(file, options.quick, options.changes)
+    return run_transfer_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
+
+
 _RUNS = {
     "autoencoders": _autoencoder_study,
     "quantisation": _quantisation_study,
     "methods": _methods_study,
+    "transfer": _transfer_study,
 }
 
 
