@@ -142,12 +142,9 @@ def _optics_problems(design: Design) -> Iterator[DesignProblem]:
 
 
 def _network_problems(plain: Design, designs: Sequence[Design]) -> Iterator[DesignProblem]:
-    """Networks that would be judged on other readings, or are none."""
+    """Networks that would be judged on other readings."""
     for index, design in enumerate(designs):
         if any(getattr(design, table) != getattr(plain, table) for table in _SAME):
             message, expected = "a network has a microscope or data of its own", "keys of decoder and training alone"
             remedy = "put what is for all networks into the study's set"
             yield DesignProblem(f"networks[{index}].set", message, expected=expected, remedy=remedy)
-        if design.decoder.kind == "none":
-            message, expected = "a network without a decoder", "a decoder that is trained"
-            yield DesignProblem(f"networks[{index}].set", message, '"none"', expected, "set decoder.kind")

@@ -138,9 +138,9 @@ def load_transfer_study(path: Path | str, quick: bool = False, changes: Sequence
 def _problems(key: str, designs: Sequence[Design]) -> Iterator[DesignProblem]:
     """Networks that cannot read each other's data."""
     first = designs[0]
-    if first.optics.learns or first.decoder.kind == "none":
-        message = "only a decoder is judged behind other optics than it was trained with"
-        expected = "optics that learn nothing, and a decoder"
+    if first.optics.learns:
+        message = "only a decoder can be judged behind other optics than it was trained with"
+        expected = "optics that learn nothing"
         yield DesignProblem("design", message, toml_value(first.name), expected, 'add "optics.learn=[]" to set')
     if any(_sampling(design) != _sampling(first) for design in designs):
         message, expected = "networks with other samples, pixels or data", "one sampling, camera and data for all"

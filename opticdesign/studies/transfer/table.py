@@ -138,7 +138,7 @@ def _notes(key: str, seeds: Sequence[int], quick: bool, patches: int) -> Iterato
         f"{' · '.join(heading for heading, _ in SHOWN.values())}"
     )
     many = len(seeds) > 1
-    yield f"means over {len(seeds)} seed{'s' * many} and {patches} test patches of each; intervals in the .csv and .json"
+    yield f"means over {len(seeds)} seed{'s' * many} and {patches} test patches of each; intervals: .csv and .json"
 
 
 def _diagonal(table: TransferTable) -> Iterator[str]:
