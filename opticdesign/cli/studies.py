@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from opticdesign.studies.autoencoders.table import AutoencoderResult
+    from opticdesign.studies.methods.table import MethodsTable
     from opticdesign.studies.quantisation.table import QuantisationTable
     from opticdesign.studies.scheduling import StudyOptions
     from opticdesign.studies.table.table import StudyTable
+    from opticdesign.studies.transfer.table import TransferTable
 
-    Result: TypeAlias = StudyTable | AutoencoderResult | QuantisationTable
+    Result: TypeAlias = StudyTable | AutoencoderResult | QuantisationTable | MethodsTable | TransferTable
 
 __all__ = ["study"]
 
@@ -45,7 +47,7 @@ def study(
     from opticdesign.studies.files import study_stem
     from opticdesign.studies.scheduling import StudyOptions
 
-    run = {"autoencoders": _autoencoder_study, "quantisation": _quantisation_study}.get(study_kind(file), _table_study)
+    run = _RUNS.get(study_kind(file), _table_study)
     options = StudyOptions(choose_device(device), output, quick, workers, tuple(setting or ()))
     try:
         with StopRequest() as stop:
@@ -107,6 +109,34 @@ def _quantisation_study(file: Path, options: StudyOptions, stop: Callable[[], bo
 
     loaded = load_quantisation_study(file, options.quick, options.changes)
     return run_quantisation_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
+
+
+def _methods_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) -> tuple[Result, Path]:
+    """Run a study of methods that find a phase."""
+    from opticdesign.studies.methods.running import run_methods_study
+    from opticdesign.studies.methods.schema import load_methods_study
+    from opticdesign.studies.scheduling import study_folder
+
+    loaded = load_methods_study(file, options.quick, options.changes)
+    return run_methods_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
+
+
+def _transfer_study(file: Path, options: StudyOptions, stop: Callable[[], bool]) -> tuple[Result, Path]:
+    """Run a study of transfer."""
+    from opticdesign.studies.scheduling import study_folder
+    from opticdesign.studies.transfer.running import run_transfer_study
+    from opticdesign.studies.transfer.schema import load_transfer_study
+
+    loaded = load_transfer_study(file, options.quick, options.changes)
+    return run_transfer_study(loaded, options, _tell, stop), study_folder(loaded.name, options)
+
+
+_RUNS = {
+    "autoencoders": _autoencoder_study,
+    "quantisation": _quantisation_study,
+    "methods": _methods_study,
+    "transfer": _transfer_study,
+}
 
 
 def _tell(news: str) -> None:

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from opticdesign.errors import UsageError
 
-__all__ = ["check_scale", "interpolated"]
+__all__ = ["check_scale", "interpolated", "upsampled"]
 
 
 def check_scale(scale: int) -> int:
@@ -24,8 +24,13 @@ def check_scale(scale: int) -> int:
 
 
 def interpolated(reading: Tensor, scale: int) -> Tensor:
-    """Readings (batch, y, x) over those of an undisturbed beam, by cubic interpolation: (batch, 1, scale·y, scale·x).
+    """Readings (batch, y, x) over those of an undisturbed beam, `upsampled`: (batch, 1, scale·y, scale·x)."""
+    return upsampled(reading - 1.0, scale)[:, None]
 
-    A camera pixel stays in the middle of its samples.
+
+def upsampled(image: Tensor, scale: int) -> Tensor:
+    """Images (batch, y, x) by cubic interpolation: (batch, scale·y, scale·x).
+
+    A pixel stays in the middle of its samples.
     """
-    return functional.interpolate((reading - 1.0)[:, None], scale_factor=float(scale), mode="bicubic")
+    return functional.interpolate(image[:, None], scale_factor=float(scale), mode="bicubic")[:, 0]

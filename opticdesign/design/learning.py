@@ -218,6 +218,7 @@ class Stage(Table):
         feature: weight of the share of the masks that is narrower than fabrication.min_feature, beside the loss.
         noise: whether the detector is noisy.
         vaccinated: whether each batch sees an instrument with errors of its own, drawn from [tolerance].
+        draws: whether each patch of such a batch sees one of its own.
     """
 
     train: Annotated[tuple[Part, ...], BeforeValidator(sequence)] = Field(
@@ -253,6 +254,9 @@ class Stage(Table):
     feature: float | None = Field(default=None, gt=0, le=1e6, description="weight of narrow parts", examples=[0.1])
     noise: bool = Field(default=True, description="with detector noise", examples=[True])
     vaccinated: bool = Field(default=False, description="with errors of [tolerance]", examples=[True])
+    draws: Literal["batch", "patch"] = Field(
+        default="batch", description="what has errors of its own", examples=["patch"]
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
@@ -352,7 +356,11 @@ def _check_masks(stage: Stage) -> list[DesignProblem]:
 
 
 def _check_vaccinated(stage: Stage) -> list[DesignProblem]:
-    """Errors of making for masks that are seen as made."""
+    """Errors of making for masks that are seen as made, and draws of errors alone."""
+    if not stage.vaccinated and stage.draws != "batch":
+        message, remedy = "there are no errors to draw", "set vaccinated = true, or remove draws"
+        value = f"{toml_value(stage.draws)}, false"
+        return [DesignProblem("draws, vaccinated", message, value, "vaccinated = true beside it", remedy)]
     if not stage.vaccinated or stage.quantised:
         return []
     message = "errors befall masks as the process makes them"

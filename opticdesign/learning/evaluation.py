@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -11,11 +12,15 @@ from torch import Tensor
 from opticdesign.learning.metrics import mae_free_rad, mae_rad, psnr_db, rescale, ssim
 from opticdesign.randomness import numpy_stream
 
-__all__ = ["METRICS", "Score", "crossed_interval", "image_scores", "interval"]
+__all__ = ["METRICS", "SMALL_IS_GOOD", "Score", "Verdict", "crossed_interval", "image_scores", "interval", "verdict"]
 
 _RESAMPLES = 2000
 
 METRICS = ("psnr_db", "ssim", "ssim_rescaled", "mae_rad", "mae_free_rad")
+
+SMALL_IS_GOOD = ("mae_rad", "mae_free_rad")
+
+Verdict: TypeAlias = Literal["beats", "overlaps with", "is below"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,13 @@ class Score:
     def text(self, digits: int) -> str:
         """Mean [low, high], with so many decimals."""
         return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+
+def verdict(ours: Score, theirs: Score, metric: str) -> Verdict:
+    """How one interval of a metric lies beside another one: only disjoint ones tell which is better."""
+    if ours.low <= theirs.high and theirs.low <= ours.high:
+        return "overlaps with"
+    return "beats" if (ours.mean < theirs.mean) == (metric in SMALL_IS_GOOD) else "is below"
 
 
 def image_scores(image: Tensor, target: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:

@@ -279,7 +279,9 @@ class Trainer:
         optics, quantiser = self.microscope.optics, self._quantiser(leg, batch)
         if self._vaccine is None or not leg.stage.vaccinated or quantiser is None:
             return optics.intensity(patches.fields, quantiser, leg.crossed)
-        return self._vaccine.intensity(optics, quantiser, patches.fields, patches.phase_rad, batch, leg.crossed)
+        return self._vaccine.intensity(
+            optics, quantiser, patches.fields, patches.phase_rad, batch, leg.crossed, each=leg.stage.draws == "patch"
+        )
 
     def _set_up(self, leg: Leg) -> torch.optim.Adam:
         """New optimisers for the leg, with gradients only for what it trains."""

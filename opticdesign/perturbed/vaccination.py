@@ -8,6 +8,7 @@ and call it vaccination.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from opticdesign.design import Design
@@ -26,7 +27,7 @@ __all__ = ["Vaccine"]
 
 
 class Vaccine:
-    """Draws of a design's errors, one for each batch of training.
+    """Draws of a design's errors, one for each batch of training, or for each patch of it.
 
     Args:
         design: says the errors and the seed.
@@ -49,6 +50,8 @@ class Vaccine:
         phase_rad: Tensor,
         batch: int,
         crossed: int | None = None,
+        *,
+        each: bool = False,
     ) -> Tensor:
         """Intensity on the camera (images, y, x) behind optics with the errors of a batch.
 
@@ -61,11 +64,15 @@ class Vaccine:
             phase_rad: their phase in radians, not wrapped, same shape.
             batch: number of the batch, and of its draw.
             crossed: masks that light passes; left out, as many as the design says.
+            each: whether each image has errors of its own.
         """
-        seed = self._design.training.seed
+        seed, draws = self._design.training.seed, len(fields) if each else 1
         rng = numpy_stream(seed, "vaccination", batch)
-        values = self._space.values(rng.uniform(1e-12, 1.0 - 1e-12, (1, len(self._space.parameters))))
-        dev = deviations_of(self._design, self._space, np.asarray(values), [batch], seed)
+        values = self._space.values(rng.uniform(1e-12, 1.0 - 1e-12, (draws, len(self._space.parameters))))
+        dev = deviations_of(
+            self._design, self._space, np.asarray(values), range(batch * draws, (batch + 1) * draws), seed
+        )
         learned = optics.phases(quantiser)
         perturbed = perturbed_optics(self._design, optics, self._process, learned.detach(), crossed, self._ways)
-        return perturbed.intensity(Sample(fields, phase_rad), dev, learned)[0]
+        parts = (Sample(*part) for part in zip(fields.chunk(draws), phase_rad.chunk(draws), strict=True))
+        return torch.cat([perturbed.intensity(part, dev.rows([draw]), learned)[0] for draw, part in enumerate(parts)])

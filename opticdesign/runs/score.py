@@ -20,7 +20,16 @@ from opticdesign.runs.run_data import run_data
 from opticdesign.runs.run_folder import Run
 from opticdesign.runs.start import load_trained
 
-__all__ = ["ImageScores", "Judged", "judge", "score_constant", "score_run"]
+__all__ = [
+    "ImageScores",
+    "Judged",
+    "judge",
+    "mean_phase",
+    "patch_images",
+    "patch_scores",
+    "score_constant",
+    "score_run",
+]
 
 
 @dataclass(frozen=True)
@@ -63,19 +72,29 @@ def judge(microscope: Microscope, fields: Sequence[PhaseField], design: Design) 
     The patches lie at the same places for all designs of one shape; what surrounds them is cut for this one.
     """
     process, seed, judged = microscope.process, design.training.seed, design.evaluation
-    patches, window = patch_set(fields, design, TEST_PATCHES), object_window(design)
-    _, images = reconstruct(microscope, patches.fields, process, seed)
+    images, targets = patch_images(microscope, fields, design)
+    window = object_window(design)
     whole = [
         reconstruct_field(microscope, field, window, process, overlap=judged.overlap, seed=seed, tiling=judged.tiling)
         for field in fields
     ]
-    return Judged(_scores(images, patches.targets, whole), images, whole)
+    return Judged(_scores(images, targets, whole), images, whole)
+
+
+def patch_images(microscope: Microscope, fields: Sequence[PhaseField], design: Design) -> tuple[Tensor, Tensor]:
+    """What a microscope makes of the patches of test fields, and what they are, phase over 2π (n, y, x)."""
+    patches = patch_set(fields, design, TEST_PATCHES)
+    return reconstruct(microscope, patches.fields, microscope.process, design.training.seed)[1], patches.targets
+
+
+def patch_scores(images: Tensor, targets: Tensor) -> dict[str, list[float]]:
+    """Metric → its value for each of some images against its target, phase over 2π (n, y, x)."""
+    return {name: values.tolist() for name, values in image_scores(images, targets).items()}
 
 
 def score_constant(split: Split, design: Design) -> ImageScores:
     """Scores on a design's test data of the image that is everywhere the mean phase of the training fields."""
-    total = sum(float(field.phase_rad[field.valid].sum(dtype="float64")) for field in split.train)
-    mean = in_waves(total / sum(int(field.valid.sum()) for field in split.train))
+    mean = mean_phase(split)
     whole = []
     for field in split.test:
         target = in_waves(torch.from_numpy(field.phase_rad))
@@ -84,8 +103,14 @@ def score_constant(split: Split, design: Design) -> ImageScores:
     return _scores(torch.full_like(targets, mean), targets, whole)
 
 
+def mean_phase(split: Split) -> float:
+    """Mean phase over 2π of the training fields where they are valid."""
+    total = sum(float(field.phase_rad[field.valid].sum(dtype="float64")) for field in split.train)
+    return in_waves(total / sum(int(field.valid.sum()) for field in split.train))
+
+
 def _scores(images: Tensor, targets: Tensor, whole: Sequence[FullField]) -> ImageScores:
-    patches = {name: values.tolist() for name, values in image_scores(images, targets).items()}
+    patches = patch_scores(images, targets)
     fields: dict[str, list[float]] = {name: [] for name in patches}
     for field in whole:
         weight = field.valid[None].to(field.image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from opticdesign.runs.run_folder import Run, open_run
 from opticdesign.runs.score import ImageScores, score_constant, score_run
 from opticdesign.storage import read_record, write_record
 
-__all__ = ["Cell", "Outcome", "attempt", "cell_folder", "outcome_of", "refuse_changed", "trained_run"]
+__all__ = ["Cell", "Outcome", "attempt", "cell_folder", "outcome_of", "refuse_changed", "stored", "trained_run"]
 
 _SCORE = "score.json"
 
@@ -93,34 +93,48 @@ def attempt(cell: Cell, work: Callable[[], Outcome]) -> Outcome:
 def _scored(cell: Cell, stop_asked: Callable[[], bool]) -> ImageScores:
     """The scores of a cell: stored ones, or those of its run, which is trained as far as it is not."""
     started = None if cell.start_folder is None else _record(cell.start_folder).get("checkpoint_sha256")
+
+    def make() -> dict[str, Any]:
+        if cell.constant:
+            scores, checkpoint = score_constant(load_split(cell.design), cell.design), None
+        else:
+            run = trained_run(cell, started, stop_asked)
+            scores, checkpoint = score_run(run, cell.device), run.final().sha256
+        return {"checkpoint_sha256": checkpoint, "patches": scores.patches, "fields": scores.fields}
+
+    record = stored(cell, started, make)
+    return ImageScores(record["patches"], record["fields"])
+
+
+def stored(cell: Cell, started: str | None, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """What is known of a cell, as its folder has it, or as it is made now and kept there.
+
+    Args:
+        cell: the cell.
+        started: SHA-256 of the checkpoint that it starts from, None where it starts from nothing.
+        make: gives what is to be known, for JSON.
+
+    Raises:
+        RunError: what there is is of other data files, or started from another run.
+        StorageError: the disk refused.
+    """
     record = _record(cell.folder)
     if record:
         _refuse_other_start(cell, record["start_sha256"], started)
         refuse_other_data(str(cell.folder), cell.design, record.get("data"))
-        return ImageScores(record["patches"], record["fields"])
-    checkpoint = None
-    if cell.constant:
-        scores = score_constant(load_split(cell.design), cell.design)
-    else:
-        run = trained_run(cell, started, stop_asked)
-        scores = score_run(run, cell.device)
-        checkpoint = run.final().sha256
-    write_record(
-        cell.folder / _SCORE,
-        {
-            "format": 1,
-            "row": cell.row,
-            "seed": cell.seed,
-            "quick": cell.quick,
-            "design_sha256": cell.design.digest(),
-            "checkpoint_sha256": checkpoint,
-            "start_sha256": started,
-            "data": data_facts(cell.design),
-            "patches": scores.patches,
-            "fields": scores.fields,
-        },
-    )
-    return scores
+        return record
+    record = {
+        "format": 1,
+        "row": cell.row,
+        "seed": cell.seed,
+        "quick": cell.quick,
+        "design_sha256": cell.design.digest(),
+        "start_sha256": started,
+        "data": data_facts(cell.design),
+        **make(),
+    }
+    write_record(cell.folder / _SCORE, record)
+    return record
 
 
 def trained_run(cell: Cell, started: str | None, stop_asked: Callable[[], bool]) -> Run:

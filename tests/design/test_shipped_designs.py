@@ -11,8 +11,10 @@ from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.checks import check_design
 from opticdesign.studies.autoencoders.schema import load_autoencoder_study
 from opticdesign.studies.fields import study_kind
+from opticdesign.studies.methods.schema import load_methods_study
 from opticdesign.studies.quantisation.schema import load_quantisation_study
 from opticdesign.studies.table.schema import load_study
+from opticdesign.studies.transfer.schema import load_transfer_study
 from tests.support.design_texts import ROOT
 
 DESIGNS = sorted(path for path in (ROOT / "designs").rglob("*.toml") if path.parent.name not in ("studies", "panels"))
@@ -45,6 +47,10 @@ def test_shipped_study_reads_with_all_its_designs_in_both_modes(path: Path) -> N
         return
     if study_kind(path) == "autoencoders":
         assert load_autoencoder_study(path).name == path.stem
+        return
+    load = {"methods": load_methods_study, "transfer": load_transfer_study}.get(study_kind(path))
+    if load is not None:
+        assert [load(path, quick).name for quick in (False, True)] == [path.stem] * 2
         return
     for quick in (False, True):
         study = load_study(path, quick)

@@ -64,6 +64,7 @@ BROKEN = [
     Broken("tilted filter", 'tilt = {range = "1 mrad"}', "tolerance.tilt, optics.kind", "tilt", '"fourier-filter"', "layers", "remove tilt", LAYERS, FILTER),
     Broken("panel of thick masks", "lut = {sigma = 0.01}", "tolerance.lut, optics.model", "lut", '"bpm"', 'model = "thin"', "remove lut", 'start = "rippled"', 'start = "rippled"\nmodel = "bpm"'),
     Broken("vaccinated without a process", "samples = 8", "training.stages.first.vaccinated, training.stages.first.quantised", "vaccinated", "true, false", "quantised = true", "set quantised = true", "steps = 10\noptics_rate = 0.01\n\n", "steps = 10\noptics_rate = 0.01\nvaccinated = true\n\n"),
+    Broken("draws of no errors", "samples = 8", "training.stages.first.draws, training.stages.first.vaccinated", "draws", '"patch", false', "vaccinated = true", "set vaccinated = true", "steps = 10\noptics_rate = 0.01\n\n", 'steps = 10\noptics_rate = 0.01\ndraws = "patch"\n\n'),
 ]
 # fmt: on
 

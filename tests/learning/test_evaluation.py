@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from opticdesign.learning.evaluation import METRICS, image_scores, interval
+from opticdesign.learning.evaluation import METRICS, Score, image_scores, interval, verdict
 
 
 def test_scores_hold_every_metric_of_every_image() -> None:
@@ -35,3 +35,17 @@ def test_interval_holds_its_mean() -> None:
     score = interval([0.2, 0.4, 0.9], seed=0)
     assert score.mean == pytest.approx(0.5)
     assert 0.2 <= score.low < score.mean < score.high <= 0.9
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "word"),
+    [
+        (Score(3.0, 2.9, 3.1), Score(2.0, 1.9, 2.1), "beats"),
+        (Score(3.0, 2.0, 4.0), Score(2.0, 1.0, 2.0), "overlaps with"),
+        (Score(2.0, 1.9, 2.1), Score(3.0, 2.2, 3.8), "is below"),
+    ],
+)
+def test_only_disjoint_intervals_tell_which_is_better(ours: Score, theirs: Score, word: str) -> None:
+    other = {"beats": "is below", "is below": "beats"}.get(word, word)
+    assert verdict(ours, theirs, "ssim") == verdict(theirs, ours, "mae_rad") == word
+    assert verdict(theirs, ours, "psnr_db") == verdict(ours, theirs, "mae_free_rad") == other

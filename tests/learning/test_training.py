@@ -146,7 +146,15 @@ class Behind:
         return middle(fields, (32, 32)).abs()
 
     def vaccinated(
-        self, optics: object, quantiser: object, fields: Tensor, phase_rad: Tensor, batch: int, crossed: int | None
+        self,
+        optics: object,
+        quantiser: object,
+        fields: Tensor,
+        phase_rad: Tensor,
+        batch: int,
+        crossed: int | None,
+        *,
+        each: bool,
     ) -> Tensor:
         self.seen += [fields, phase_rad]
         return middle(fields, (32, 32)).abs()

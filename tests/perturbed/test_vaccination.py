@@ -8,7 +8,8 @@ from opticdesign.fabrication.rounding import SoftRounding
 from opticdesign.instrument.building import build_microscope, build_optics, build_process
 from opticdesign.learning.training import Trainer
 from opticdesign.perturbed.vaccination import Vaccine
-from tests.support.tolerance_instruments import BPM, filtered, layered, sample_of
+from opticdesign.randomness import numpy_stream
+from tests.support.tolerance_instruments import BPM, bright, filtered, layered, sample_of
 
 TINY = {
     "etch_depth": {"sigma": 1e-9},
@@ -58,6 +59,27 @@ def test_each_batch_has_a_draw_of_its_own_and_always_the_same() -> None:
 
     assert torch.equal(light(1), light(1))
     assert not torch.allclose(light(1), light(2), rtol=1e-3)
+
+
+def test_each_patch_has_a_draw_of_its_own_where_that_is_asked_for() -> None:
+    """Patches that are alike look different, each as a microscope built at some defocus of the range sees it."""
+    design = bright("optics.margin=12 um", gap={"range": "2 um"})
+    optics, process, sample = build_optics(design), build_process(design), sample_of(design)
+    fields, phase_rad = sample.fields[:1].expand(3, -1, -1), sample.phase_rad[:1].expand(3, -1, -1)
+    with torch.no_grad():
+        light = Vaccine(design, process).intensity(optics, process, fields, phase_rad, 5, each=True)
+        again = Vaccine(design, process).intensity(optics, process, fields, phase_rad, 5, each=True)
+        usual = optics.intensity(fields[:1], process)
+    assert torch.equal(light, again)
+    assert light.shape == (3, *optics.grid.shape)
+    from_each_other = [float((light[first] - light[second]).abs().max()) for first, second in ((0, 1), (0, 2), (1, 2))]
+    assert min(from_each_other) > 1e-3 * float(usual.max())
+    u = numpy_stream(design.training.seed, "vaccination", 5).uniform(1e-12, 1.0 - 1e-12, (3, 1))
+    for seen, place in zip(light, u[:, 0], strict=True):
+        moved = design.optics.model_copy(update={"defocus": design.optics.defocus + 2e-6 * (2.0 * place - 1.0)})
+        with torch.no_grad():
+            right = build_optics(design.model_copy(update={"optics": moved})).intensity(fields[:1], process)[0]
+        torch.testing.assert_close(seen, right, rtol=1e-4, atol=1e-4)
 
 
 def test_errors_befall_the_levels_of_what_stands_for_the_process() -> None:

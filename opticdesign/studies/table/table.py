@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from opticdesign.learning.evaluation import Score, crossed_interval
+from opticdesign.learning.evaluation import SMALL_IS_GOOD, Score, Verdict, crossed_interval, verdict
 from opticdesign.studies.cells import Outcome
 from opticdesign.studies.files import FAILED, score_cells, write_study
 from opticdesign.studies.table.schema import PaperFigures, TableStudy
@@ -35,9 +35,8 @@ _SOURCES = {
     "ssim_rescaled": ("patches", "ssim_rescaled"),
     "mae_rad": ("patches", "mae_rad"),
 }
-_SMALL_IS_GOOD = ("mae_rad",)
 
-Verdict = Literal["beats", "overlaps with", "is below", "has no interval beside"]
+_Verdict: TypeAlias = Verdict | Literal["has no interval beside"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Comparison:
     row: str
     column: str
     floor: str
-    verdict: Verdict
+    verdict: _Verdict
 
 
 @dataclass(frozen=True)
@@ -156,9 +155,9 @@ def _comparisons(rows: Sequence[TableRow]) -> Iterator[Comparison]:
         if row.floor is not None or not row.scores or not floors:
             continue
         for column in COLUMNS:
-            sign = -1.0 if column in _SMALL_IS_GOOD else 1.0
+            sign = -1.0 if _SOURCES[column][1] in SMALL_IS_GOOD else 1.0
             best = max(floors, key=lambda floor: _best_end(floor.scores[column], sign))
-            yield Comparison(row.name, column, best.name, _verdict(row, best, column, sign))
+            yield Comparison(row.name, column, best.name, _verdict(row, best, column))
 
 
 def _best_end(score: Score, sign: float) -> float:
@@ -166,13 +165,10 @@ def _best_end(score: Score, sign: float) -> float:
     return max(sign * score.low, sign * score.high)
 
 
-def _verdict(row: TableRow, floor: TableRow, column: str, sign: float) -> Verdict:
-    ours, theirs = row.scores[column], floor.scores[column]
+def _verdict(row: TableRow, floor: TableRow, column: str) -> _Verdict:
     if min(_count(row, column), _count(floor, column)) < 2:
         return "has no interval beside"
-    if ours.low <= theirs.high and theirs.low <= ours.high:
-        return "overlaps with"
-    return "beats" if sign * ours.mean > sign * theirs.mean else "is below"
+    return verdict(row.scores[column], floor.scores[column], _SOURCES[column][1])
 
 
 def _count(row: TableRow, column: str) -> int:
