@@ -37,6 +37,24 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"opticdesign {version('opticdesign')}")
+        raise typer.Exit(0)
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="print the version and stop")
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+
+
 DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
 RunFolder = Annotated[
     Path | None,
