@@ -55,7 +55,9 @@ def _options(
     """Take the options that stand before any command."""
 
 
-DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
+DesignFile = Annotated[
+    Path, typer.Argument(metavar="DESIGN", help="design file (TOML), or the name of a shipped design")
+]
 RunFolder = Annotated[
     Path | None,
     typer.Argument(
@@ -91,11 +93,12 @@ def opened_run(path: Path | None) -> Run:
 def read_design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:
     """A design file with --set and --seed."""
     from opticdesign.design import load_design
+    from opticdesign.design.shipped import design_file
 
     changes = list(settings or [])
     if seed is not None:
         changes.append(f"training.seed={seed}")
-    return load_design(path, changes)
+    return load_design(design_file(path), changes)
 
 
 def quoted(path: Path) -> str:
