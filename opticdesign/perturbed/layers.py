@@ -133,7 +133,7 @@ class PerturbedLayers:
         phases = self._masks.phases(dev, first)
         if learned is not None:
             phases = straight_through(self._of_samples(learned, first).expand_as(phases), phases)
-        return self._masks.transmissions(phases)
+        return self._masks.transmissions(phases, self._masks.loss(dev))
 
     def _of_samples(self, learned: Tensor, first: int) -> Tensor:
         """Phases of neurons on the grid of the field, of the masks that light passes from number `first` on."""
@@ -147,7 +147,8 @@ class PerturbedLayers:
         if learned is not None:
             smooth = self._process.height_of_phase(self._of_samples(learned, max(first - 1, 0)))
             heights = straight_through(smooth.expand_as(heights), heights)
-        constants = torch.stack([*self._masks.light(dev), self._masks.phase_per_m(dev)], 1)
+        loss = torch.as_tensor(self._masks.loss(dev), dtype=torch.float64).expand(len(dev))
+        constants = torch.stack([*self._masks.light(dev), loss, self._masks.phase_per_m(dev)], 1)
         light = light.expand(len(dev), *light.shape[1:])
         behind = []
         for draw, wave in enumerate(torch.split(light, 1)):
@@ -156,7 +157,7 @@ class PerturbedLayers:
             if first == 0:
                 wave = parts.pop(0)(wave)
             for layer, hop in enumerate(parts):
-                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, 3])))
+                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, -1])))
             behind.append(wave)
         return torch.cat(behind)
 
@@ -167,7 +168,7 @@ class PerturbedLayers:
         nominal = self._optics.thick.relief
         if constants is None:
             return nominal
-        wavelength_m, index, medium_index, _ = constants
+        wavelength_m, index, medium_index, loss, _ = constants
         relief = ThickRelief(
             nominal.grid,
             wavelength_m,
@@ -177,6 +178,7 @@ class PerturbedLayers:
             slices=nominal.slices,
             beyond_m=nominal.beyond_m,
         )
+        relief.loss = loss
         return relief.to(self._masks.device)
 
     def _marched(self, wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float) -> Tensor:
@@ -184,7 +186,7 @@ class PerturbedLayers:
         # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
         inside = height_m.clamp(0.0, relief.depth_m)
         outside = (height_m - inside) * phase_per_m
-        wave = wave * (self._masks.transmissions(outside) if bool(outside.any()) else self._masks.outlines)
+        wave = wave * (self._masks.transmissions(outside, relief.loss) if bool(outside.any()) else self._masks.outlines)
         return relief.behind(wave, inside, self._masks.material)
 
     def _perturbed_hops(self, dev: Deviations, first: int, order: int) -> list[PerturbedHop]:
