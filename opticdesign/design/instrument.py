@@ -13,7 +13,7 @@ from opticdesign.design.toml_text import toml_value
 from opticdesign.design.values import check_power_of_two, refuse
 from opticdesign.errors import DesignProblem
 from opticdesign.plugins import Plugins
-from opticdesign.units import Electrons, Length, Photons, format_length
+from opticdesign.units import Electrons, Length, Photons, Wavelength, format_length
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,10 +34,12 @@ class Light(Table):
     """The illumination.
 
     Attributes:
-        wavelength: vacuum wavelength, metres.
+        wavelength: vacuum wavelength, metres; in a file also a frequency.
     """
 
-    wavelength: Annotated[Length, Field(gt=0, description="vacuum wavelength", examples=["632.8 nm"])]
+    wavelength: Annotated[
+        Wavelength, Field(gt=0, description="vacuum wavelength, or frequency", examples=["632.8 nm", "0.4 THz"])
+    ]
 
 
 class Fabrication(Table):
