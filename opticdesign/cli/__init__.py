@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from opticdesign.cli import commands, data, making, masks, runs, studies, tolerancing  # noqa: F401 (they register)
+from opticdesign.cli import commands, data, glossary, making, masks, runs, studies, tolerancing  # noqa: F401 (they register)
 from opticdesign.cli.options import app
 from opticdesign.errors import OpticDesignError, StorageError
 
