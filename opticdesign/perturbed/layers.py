@@ -147,28 +147,28 @@ class PerturbedLayers:
         if learned is not None:
             smooth = self._process.height_of_phase(self._of_samples(learned, max(first - 1, 0)))
             heights = straight_through(smooth.expand_as(heights), heights)
-        loss = torch.as_tensor(self._masks.loss(dev), dtype=torch.float64).expand(len(dev))
-        constants = torch.stack([*self._masks.light(dev), loss, self._masks.phase_per_m(dev)], 1)
+        losses = torch.as_tensor(self._masks.loss(dev), dtype=torch.float64).expand(len(dev)).tolist()
+        constants = torch.stack([*self._masks.light(dev), self._masks.phase_per_m(dev)], 1)
         light = light.expand(len(dev), *light.shape[1:])
         behind = []
         for draw, wave in enumerate(torch.split(light, 1)):
-            relief = self._relief(constants[draw].tolist() if dev.active("wavelength", "index") else None)
+            relief = self._relief(constants[draw].tolist() if dev.active("wavelength", "index") else None, losses[draw])
             parts = [hop.of_draw(draw) for hop in hops]
             if first == 0:
                 wave = parts.pop(0)(wave)
             for layer, hop in enumerate(parts):
-                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, -1])))
+                wave = hop(self._marched(wave, heights[draw, layer], relief, float(constants[draw, 3])))
             behind.append(wave)
         return torch.cat(behind)
 
-    def _relief(self, constants: Sequence[float] | None) -> ThickRelief:
-        """The march as designed, or for another wavelength and other indices."""
+    def _relief(self, constants: Sequence[float] | None, loss: float = 0.0) -> ThickRelief:
+        """The march as designed, or for another wavelength, other indices and what absorbs there."""
         if self._optics.thick is None:
             raise TypeError("thin masks are not marched through")
         nominal = self._optics.thick.relief
         if constants is None:
             return nominal
-        wavelength_m, index, medium_index, loss, _ = constants
+        wavelength_m, index, medium_index, _ = constants
         relief = ThickRelief(
             nominal.grid,
             wavelength_m,

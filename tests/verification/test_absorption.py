@@ -11,6 +11,7 @@ import torch
 
 from opticdesign.design import Design, load_design
 from opticdesign.errors import DesignError
+from opticdesign.handover.manifest import ProcessRecord
 from opticdesign.instrument.building import build_microscope, build_optics, build_process
 from opticdesign.optics.dispersion import Constant
 from opticdesign.optics.elements import DiffractiveElement
@@ -189,3 +190,12 @@ def test_microscope_of_a_material_without_absorption_is_what_it_was() -> None:
     design = load_design(D2NN5, ("optics.layers=1", "optics.neurons=64", "evaluation.overlap=16"))
     assert build_process(design).loss == 0.0
     assert build_microscope(design).optics.masks[0].loss == 0.0
+
+
+def test_manifest_of_an_export_holds_the_absorption() -> None:
+    process = build_process(THIN)
+    record = ProcessRecord.of(process)
+    assert record.process == process and process.extinction == K
+    kept = record.model_dump()
+    del kept["extinction"]  # as exports of before have it
+    assert ProcessRecord.model_validate(kept).process.loss == 0.0
