@@ -22,10 +22,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.linear_light import STRAIGHT, Mounting, Stack, light_on_camera
-from opticdesign.design import D2NNOptics, Design, Tolerance, load_design
+from opticdesign.design import D2NNOptics, Design, Tolerance, load_design, material_of
 from opticdesign.instrument.building import build_optics, build_process
 from opticdesign.optics.detectors import mean_bins
-from opticdesign.optics.materials import material
 from opticdesign.perturbed.deviations import deviations_of
 from opticdesign.perturbed.optics import perturbed_optics
 from opticdesign.perturbed.patterns import NO_PATTERN
@@ -176,7 +175,7 @@ def _built(design: Design, phases: Reals, sample: Sample, parameter: str, value:
         optics = optics.model_copy(update={key: getattr(optics, key) + value})
     if parameter == "wavelength":
         light = light.model_copy(update={"wavelength": light.wavelength * (1.0 + value)})
-        relief, medium = (material(name) for name in (design.fabrication.material, design.fabrication.medium))
+        relief, medium = (material_of(name) for name in (design.fabrication.material, design.fabrication.medium))
         steps = [relief.index(each.wavelength) - medium.index(each.wavelength) for each in (design.light, light)]
         turns = steps[1] / steps[0] / (1.0 + value)
         field = np.abs(field) * np.exp(1j * sample.phase_rad.double().numpy()[0] / (1.0 + value))

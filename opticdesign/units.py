@@ -19,9 +19,9 @@ from opticdesign.errors import UnitError
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-__all__ = ["Angle", "Dimension", "Electrons", "Length", "Photons", "Time", "format_length", "quantity"]
+__all__ = ["Angle", "Dimension", "Electrons", "Length", "Photons", "Time", "Wavelength", "format_length", "quantity"]
 
-Dimension = Literal["length", "angle", "time", "photon", "electron"]
+Dimension = Literal["length", "wavelength", "angle", "time", "photon", "electron"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class _Kind:
 _KINDS = MappingProxyType(
     {
         "length": _Kind("a length", "meter", "m", 1e6, "632.8 nm", ("pm", "nm", "um", "µm", "mm", "cm", "m")),
+        "wavelength": _Kind(
+            "a length or a frequency", "meter", "m", 1e6, "632.8 nm", ("nm", "um", "µm", "mm", "GHz", "THz")
+        ),
         "angle": _Kind("an angle", "radian", "rad", 1e6, "6.28 rad", ("urad", "mrad", "rad", "deg")),
         "time": _Kind("a time", "second", "s", 1e6, "20 ms", ("us", "ms", "s")),
         "photon": _Kind("a number of photons", "photon", "photon", 1e15, "10000 photon", ("photon", "photons")),
@@ -53,6 +56,7 @@ _KINDS = MappingProxyType(
     }
 )
 _LENGTHS = ("meter", "micron", "angstrom", "inch", "thou")
+_LIGHT_M_PER_S = Decimal(299_792_458)
 _SMALLEST = 1e-30
 _LONGEST_TEXT = 64
 # One number and one unit name, nothing else: pint would evaluate powers and uncertainties, and reads "nm" as 1 nm.
@@ -77,7 +81,8 @@ def quantity(text: object, dimension: Dimension) -> float:
 
     Args:
         text: one decimal number and one unit, at most 64 characters.
-        dimension: what it must be: "length" (metres), "angle" (radians), "time" (seconds), "photon" or "electron"
+        dimension: what it must be: "length" (metres), "wavelength" (a length, or a frequency such as "0.4 THz", whose
+            wavelength in vacuum it becomes, metres), "angle" (radians), "time" (seconds), "photon" or "electron"
             (counts).
 
     Returns:
@@ -92,7 +97,10 @@ def quantity(text: object, dimension: Dimension) -> float:
     """
     kind = _KINDS[dimension]
     number, unit = _split(text, kind)
-    value = float(Decimal(number) * _factor(unit, kind, text))
+    if dimension == "wavelength" and (hertz := _hertz(unit)) and Decimal(number) != 0:
+        value = float(_LIGHT_M_PER_S / (Decimal(number) * hertz))
+    else:
+        value = float(Decimal(number) * _factor(unit, kind, text))
     if abs(value) > kind.largest or (abs(value) < _SMALLEST and Decimal(number) != 0):
         raise UnitError(
             f"{_shown(text)} is out of bounds",
@@ -152,6 +160,14 @@ def _factor(unit: str, kind: _Kind, text: object) -> Decimal:
     return Decimal(str(factor))
 
 
+def _hertz(unit: str) -> Decimal | None:
+    """Size of a unit of frequency in hertz; None for another unit."""
+    registry = _registry()
+    if not any(name == "hertz" for _, name, _ in registry.parse_unit_name(unit)):
+        return None
+    return Decimal(str(registry.get_root_units(registry.parse_units(unit))[0]))
+
+
 def _of_the_trade(registry: UnitRegistry[Decimal], unit: str) -> bool:
     """Whether a length is in metres or what optics uses beside them; pint knows pixels, points and furlongs too."""
     return any(name in _LENGTHS for _, name, _ in registry.parse_unit_name(unit))
@@ -205,6 +221,8 @@ def _annotations(dimension: Dimension) -> tuple[BeforeValidator, PlainSerializer
 
 Length = Annotated[float, *_annotations("length")]
 """Metres inside, text such as "632.8 nm" outside."""
+Wavelength = Annotated[float, *_annotations("wavelength")]
+"""Vacuum wavelength in metres inside, text such as "632.8 nm" or "0.4 THz" outside."""
 Angle = Annotated[float, *_annotations("angle")]
 """Radians inside, text such as "3.14 rad" outside."""
 Time = Annotated[float, *_annotations("time")]

@@ -8,7 +8,17 @@ import sys
 
 import typer
 
-from opticdesign.cli import commands, data, making, masks, phase, studies, tolerancing  # noqa: F401 (they register)
+from opticdesign.cli import (  # noqa: F401 (they register)
+    commands,
+    data,
+    glossary,
+    making,
+    masks,
+    phase,
+    runs,
+    studies,
+    tolerancing,
+)
 from opticdesign.cli.options import app
 from opticdesign.errors import OpticDesignError, StorageError
 

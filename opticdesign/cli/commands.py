@@ -155,25 +155,30 @@ def check(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="design file to write")] = Path("design.toml"),
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="file to write")] = Path("design.toml"),
+    name: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="shipped design or study to start from")
+    ] = "d2nn5",
+    names: Annotated[bool, typer.Option("--list", help="say which there are, and write nothing")] = False,
 ) -> None:
-    """Write a commented design file to start from; never replaces a file."""
-    from importlib import resources
-
+    """Write a commented design file to start from, or a study; never replaces a file."""
+    from opticdesign.design.shipped import shipped_designs, starting_text, summary
     from opticdesign.storage import write_text
 
+    if names:
+        from opticdesign.cli.tables import facts_table, print_table
+
+        print_table(facts_table({known: summary(file) for known, file in shipped_designs().items()}))
+        return
+    text = starting_text(name, path)
     if path.exists():
         raise UsageError(
             f"{path}: already there", expected="a file that does not exist yet", remedy="choose another name"
         )
-    packaged = resources.files("opticdesign") / "_designs" / "d2nn5.toml"
-    checkout = Path(__file__).parents[2] / "designs" / "d2nn5.toml"
-    text = (packaged if packaged.is_file() else checkout).read_text("utf-8")
-    # the schema's place and the file's name are those of the checkout
-    text = text.partition("\n")[2].replace("`opticdesign check designs/d2nn5.toml`", "`opticdesign check`", 1)
     write_text(path, text)
     typer.echo(str(path))
-    typer.echo(f"next: opticdesign check {quoted(path)}", err=True)
+    command = "study" if shipped_designs()[name].parent.name == "studies" else "check"
+    typer.echo(f"next: opticdesign {command} {quoted(path)}", err=True)
 
 
 @app.command()
@@ -194,7 +199,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a resolved design, or what a run folder holds."""
-    if path is not None and (path.suffix == ".toml" or (path.is_file() and path.name != "latest")):
+    from opticdesign.design.shipped import shipped_designs
+
+    shipped = path is not None and not path.exists() and path.name in shipped_designs()
+    if path is not None and (shipped or path.suffix == ".toml" or (path.is_file() and path.name != "latest")):
         design = read_design(path, setting)
         if as_json:
             print_json(design.model_dump(mode="json"))

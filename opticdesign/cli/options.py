@@ -42,7 +42,27 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-DesignFile = Annotated[Path, typer.Argument(metavar="DESIGN", help="design file (TOML)")]
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"opticdesign {version('opticdesign')}")
+        raise typer.Exit(0)
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="print the version and stop")
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+
+
+DesignFile = Annotated[
+    Path, typer.Argument(metavar="DESIGN", help="design file (TOML), or the name of a shipped design")
+]
 RunFolder = Annotated[
     Path | None,
     typer.Argument(
@@ -78,11 +98,12 @@ def opened_run(path: Path | None) -> Run:
 def read_design(path: Path, settings: list[str] | None, seed: int | None = None) -> Design:
     """A design file with --set and --seed."""
     from opticdesign.design import load_design
+    from opticdesign.design.shipped import design_file
 
     changes = list(settings or [])
     if seed is not None:
         changes.append(f"training.seed={seed}")
-    return load_design(path, changes)
+    return load_design(design_file(path), changes)
 
 
 def pair(option: str, text: str, kind: type[_Number], expected: str, example: str) -> tuple[_Number, _Number]:

@@ -27,7 +27,7 @@ __all__ = ["study"]
 
 @app.command()
 def study(
-    file: Annotated[Path, typer.Argument(metavar="STUDY", help="study file (TOML)")],
+    file: Annotated[Path, typer.Argument(metavar="STUDY", help="study file (TOML), or the name of a shipped study")],
     setting: Setting = None,
     device: Device = "auto",
     quick: Annotated[
@@ -41,12 +41,14 @@ def study(
 ) -> None:
     """Train every row of STUDY with every seed, beside its floors, and print the table; again to continue."""
     from opticdesign.cli.progress import StopRequest
+    from opticdesign.design.shipped import design_file
     from opticdesign.errors import StudyStopped
     from opticdesign.processes import choose_device
     from opticdesign.studies.fields import study_kind
     from opticdesign.studies.files import study_stem
     from opticdesign.studies.scheduling import StudyOptions
 
+    file = design_file(file)
     run = _RUNS.get(study_kind(file), _table_study)
     options = StudyOptions(choose_device(device), output, quick, workers, tuple(setting or ()))
     try:

@@ -30,6 +30,7 @@ from opticdesign.design.learning import (
     Vgg19Spec,
 )
 from opticdesign.design.loading import check_tables, load_design
+from opticdesign.design.materials import material_of
 from opticdesign.design.measured import MeasuredOptics
 from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.schema import Design, design_schema
@@ -71,4 +72,5 @@ __all__ = [
     "check_tables",
     "design_schema",
     "load_design",
+    "material_of",
 ]

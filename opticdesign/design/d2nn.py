@@ -11,11 +11,11 @@ from pydantic import Field
 from opticdesign.design.fields import NeuronPair, automatic
 from opticdesign.design.instrument import DetectorSpec, Fabrication, Light
 from opticdesign.design.learning import Training
+from opticdesign.design.materials import material_of
 from opticdesign.design.optics_spec import Accuracy, FillFactor, Gaps, Margin, OpticsSpec, Samples, Surroundings
 from opticdesign.design.rules import check_light
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem
-from opticdesign.optics.materials import material
 from opticdesign.units import Length, format_length
 
 __all__ = ["D2NNOptics"]
@@ -185,7 +185,7 @@ class D2NNOptics(OpticsSpec):
 
     def _relief_problems(self, wavelength: float, made: Fabrication) -> Iterator[DesignProblem]:
         """Gaps behind reliefs that are longer than the reliefs are deep, and reliefs of equal levels."""
-        depth = wavelength / (material(made.material).index(wavelength) - material(made.medium).index(wavelength))
+        depth = wavelength / (material_of(made.material).index(wavelength) - material_of(made.medium).index(wavelength))
         for key, gap in (("layer_gap", self.layer_gap), ("detector_gap", self.detector_gap)):
             if gap <= depth:
                 message = f"the relief of {format_length(depth)} does not fit into this gap"

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from opticdesign.design.fields import MaterialName, Table, Variant, kind_of, sequence, variant
+from opticdesign.design.fields import Table, Variant, kind_of, sequence, variant
+from opticdesign.design.materials import MaterialChoice
 from opticdesign.design.toml_text import toml_value
 from opticdesign.design.values import check_power_of_two, refuse
 from opticdesign.errors import DesignProblem
 from opticdesign.plugins import Plugins
-from opticdesign.units import Electrons, Length, Photons, format_length
+from opticdesign.units import Electrons, Length, Photons, Wavelength, format_length
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,26 +36,28 @@ class Light(Table):
     """The illumination.
 
     Attributes:
-        wavelength: vacuum wavelength, metres.
+        wavelength: vacuum wavelength, metres; in a file also a frequency.
     """
 
-    wavelength: Annotated[Length, Field(gt=0, description="vacuum wavelength", examples=["632.8 nm"])]
+    wavelength: Annotated[
+        Wavelength, Field(gt=0, description="vacuum wavelength, or frequency", examples=["632.8 nm", "0.4 THz"])
+    ]
 
 
 class Fabrication(Table):
     """The process that makes the masks.
 
     Attributes:
-        material: name of the mask's material.
-        medium: name of the material around the masks.
+        material: the mask's material, by name or as a table of one's own.
+        medium: the material around the masks, which absorbs nothing.
         levels: number of heights.
         heights: these heights above the lowest, metres, the lowest first; None for equal steps over a phase of 2π.
         min_feature: smallest width the process can make, metres.
         max_aspect_ratio: height over width above which thin-element theory is doubtful.
     """
 
-    material: MaterialName = Field(description="material of the masks", examples=["fused silica"])
-    medium: MaterialName = Field(default="air", description="material around the masks", examples=["air"])
+    material: MaterialChoice = Field(description="material of the masks", examples=["fused silica"])
+    medium: MaterialChoice = Field(default="air", description="material around the masks", examples=["air"])
     levels: int = Field(ge=2, le=256, description="number of heights, 2 to 256", examples=[8])
     heights: Annotated[tuple[Length, ...], BeforeValidator(sequence)] | None = Field(
         default=None, description="heights that rise from 0", examples=[["0 nm", "330 nm", "700 nm", "1030 nm"]]

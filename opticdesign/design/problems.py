@@ -176,7 +176,9 @@ def _locate(loc: Sequence[str | int], data: Mapping[str, Any], schema: type[Base
     by_name = False
     siblings: tuple[str, ...] = ()
     for part in loc:
-        if part == "[key]" or (isinstance(value, Mapping) and part not in value and part == value.get("kind")):
+        if part in ("[key]", "(name)", "(own)") or (
+            isinstance(value, Mapping) and part not in value and part == value.get("kind")
+        ):
             continue
         path.append(part)
         value = _inside(value, part)
@@ -211,7 +213,11 @@ def _chosen(models: Sequence[type[BaseModel]], value: object) -> type[BaseModel]
 def _missing(places: Sequence[_Place], example: str) -> DesignProblem:
     """One problem for all that is missing in one table."""
     names = [place.leaf for place in places]
-    tables = [place.leaf for place in places if place.field is None or models_of(place.field.annotation)]
+    tables = [
+        place.leaf
+        for place in places
+        if place.field is None or (models_of(place.field.annotation) and not place.example)
+    ]
     if len(names) > 1:
         kinds = "tables" if tables == names else "keys"
         remedy = f"add them; {example}"

@@ -12,10 +12,10 @@ import math
 from opticdesign.design.exporting import Export
 from opticdesign.design.instrument import DecoderSpec, DetectorSpec, Fabrication, Light, SlmPanel
 from opticdesign.design.learning import Data, Evaluation, Training
+from opticdesign.design.materials import material_of, material_text
 from opticdesign.design.optics_spec import OpticsSpec
 from opticdesign.design.toml_text import toml_value
 from opticdesign.errors import DesignProblem, UsageError
-from opticdesign.optics.materials import material
 from opticdesign.units import format_length
 
 __all__ = [
@@ -102,23 +102,29 @@ def check_doses(fabrication: Fabrication, export: Export) -> list[DesignProblem]
 
 
 def check_light(light: Light, process: Fabrication) -> list[DesignProblem]:
-    """A wavelength at which both materials are known and the mask is denser than its medium."""
+    """A wavelength at which both materials are known, and a mask denser than its medium, which absorbs nothing."""
     wavelength, indices = light.wavelength, dict[str, float]()
-    for name in dict.fromkeys((process.material, process.medium)):
+    choices = {"material": process.material, "medium": process.medium}
+    texts = {role: material_text(choice) for role, choice in choices.items()}
+    for role, choice in choices.items():
         try:
-            indices[name] = material(name).index(wavelength)
+            indices[role] = material_of(choice).index(wavelength)
         except UsageError as error:
-            role = "material" if name == process.material else "medium"
-            key, value = f"light.wavelength, fabrication.{role}", f"{format_length(wavelength)}, {toml_value(name)}"
+            key = f"light.wavelength, fabrication.{role}"
+            value = f"{format_length(wavelength)}, {toml_value(texts[role])}"
             return [DesignProblem(key, error.message, value, error.expected, error.remedy)]
-    mask, medium = indices[process.material], indices[process.medium]
+    if (k := material_of(process.medium).extinction(wavelength)) > 0.0:
+        message, expected = f"a medium that absorbs (k = {k:.3g})", "a medium without absorption: only masks lose light"
+        value, remedy = toml_value(texts["medium"]), "choose another medium, or leave its absorption out"
+        return [DesignProblem("fabrication.medium", message, value, expected, remedy)]
+    mask, medium = indices["material"], indices["medium"]
     if mask > medium:
         return []
     return [
         DesignProblem(
             "fabrication.material, fabrication.medium",
-            f"{process.material} (index {mask:.5g}) in {process.medium} (index {medium:.5g}) delays nothing",
-            f"{toml_value(process.material)}, {toml_value(process.medium)}",
+            f"{texts['material']} (index {mask:.5g}) in {texts['medium']} (index {medium:.5g}) delays nothing",
+            f"{toml_value(texts['material'])}, {toml_value(texts['medium'])}",
             expected="a material denser than its medium",
             remedy="choose another material or medium",
         )
@@ -130,7 +136,7 @@ def check_relief(light: Light, made: Fabrication) -> list[DesignProblem]:
     if made.heights is None:
         return []
     full = light.wavelength / (
-        material(made.material).index(light.wavelength) - material(made.medium).index(light.wavelength)
+        material_of(made.material).index(light.wavelength) - material_of(made.medium).index(light.wavelength)
     )
     if made.heights[-1] < full:
         return []

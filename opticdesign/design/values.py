@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import pairwise
@@ -26,6 +27,7 @@ __all__ = [
     "refuse",
 ]
 
+_LONGEST_LIST = 200
 PROBLEMS = "design_problems"
 """Type of the pydantic error that carries our own problems in its context."""
 
@@ -40,8 +42,10 @@ def check_material(name: str) -> str:
     """The name of a known material."""
     if name not in MATERIALS:
         near = get_close_matches(name, MATERIALS, n=1, cutoff=0.5)
-        remedy = f'did you mean "{near[0]}"?' if near else "choose a listed material"
-        refuse([DesignProblem("", "unknown material", expected="one of " + ", ".join(MATERIALS), remedy=remedy)])
+        own = 'choose one of docs/materials.md, or your own: { index = 1.52 }, or { table = "my.csv" }'
+        remedy = f'did you mean "{near[0]}"?' if near else own
+        known = textwrap.shorten("one of " + ", ".join(MATERIALS), _LONGEST_LIST, placeholder=" …")
+        refuse([DesignProblem("", "unknown material", expected=known, remedy=remedy)])
     return name
 
 

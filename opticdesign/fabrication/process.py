@@ -32,6 +32,7 @@ class FabricationProcess:
         medium_index: refractive index of the medium around it.
         heights_m: the heights in metres, rising from 0 to below that of 2π; equally spaced over 2π when left out. A
             table of such heights, to a millionth of 2π, is as none.
+        extinction: extinction coefficient k of the mask; the medium has none.
 
     Raises:
         UsageError: a number of levels outside 2 … 256, no index contrast, or heights that are not as said.
@@ -42,6 +43,7 @@ class FabricationProcess:
     index: float
     medium_index: float = 1.0
     heights_m: tuple[float, ...] | None = None
+    extinction: float = 0.0
 
     def __post_init__(self) -> None:
         if not 2 <= self.levels <= 256:
@@ -73,6 +75,11 @@ class FabricationProcess:
     def full_height_m(self) -> float:
         """Height of a phase delay of 2π, λ/(n − n₀), in metres."""
         return self.wavelength_m / (self.index - self.medium_index)
+
+    @property
+    def loss(self) -> float:
+        """Absorption κ = k/(n − n₀) for each radian of phase: a height of phase φ lets e^{iφ − κφ} pass."""
+        return self.extinction / (self.index - self.medium_index)
 
     @property
     def highest_m(self) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from opticdesign.data.readers import open_contents
-from opticdesign.design import BrightFieldOptics, Design
+from opticdesign.design import BrightFieldOptics, Design, material_of
 from opticdesign.errors import DataError
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.bright_field import BrightFieldSystem, Objective, Setting
@@ -25,7 +25,6 @@ from opticdesign.optics.detectors import mean_bins
 from opticdesign.optics.field import Grid, phasor
 from opticdesign.optics.hop import Hop
 from opticdesign.optics.illumination import SourcePoints, lamps, ringed_condenser
-from opticdesign.optics.materials import material
 from opticdesign.optics.transfer import number
 from opticdesign.perturbed.bright_field import PerturbedBrightField
 from opticdesign.perturbed.hops import Way
@@ -165,7 +164,7 @@ def _objective(design: Design, optics: BrightFieldOptics) -> Objective:
     wavelength_m = design.light.wavelength
     return Objective(
         wavelength_m,
-        material(design.fabrication.medium).index(wavelength_m),
+        material_of(design.fabrication.medium).index(wavelength_m),
         optics.aperture,
         optics.focal or 1.0,
         optics.magnification,

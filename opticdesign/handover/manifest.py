@@ -108,6 +108,7 @@ class ProcessRecord(_Record):
     full_height_m: Length
     step_height_m: Length | None  # where levels are equally spaced
     heights_m: Annotated[tuple[Height, ...], Field(max_length=256)] | None = None  # where they are not
+    extinction: Annotated[float, Field(ge=0, le=100.0)] = 0.0  # k: e^(-2 pi k height / wavelength)
 
     @classmethod
     def of(cls, process: FabricationProcess) -> ProcessRecord:
@@ -117,7 +118,9 @@ class ProcessRecord(_Record):
     @property
     def process(self) -> FabricationProcess:
         """The process these numbers describe."""
-        return FabricationProcess(self.levels, self.wavelength_m, self.index, self.medium_index, self.heights_m)
+        return FabricationProcess(
+            self.levels, self.wavelength_m, self.index, self.medium_index, self.heights_m, self.extinction
+        )
 
     @model_validator(mode="after")
     def _heights_follow(self) -> ProcessRecord:
@@ -140,6 +143,7 @@ def _numbers(process: FabricationProcess) -> dict[str, int | float | tuple[float
         "full_height_m": process.full_height_m,
         "step_height_m": process.step_height_m if process.heights_m is None else None,
         "heights_m": process.heights_m,
+        "extinction": process.extinction,
     }
 
 

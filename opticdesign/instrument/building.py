@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.decoders import LinearReader, WithReader
-from opticdesign.design import Design
+from opticdesign.design import Design, material_of
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.family import family_of
 from opticdesign.instrument.microscope import Microscope
 from opticdesign.instrument.optical_system import OpticalSystem
 from opticdesign.optics.detectors import Detector
-from opticdesign.optics.materials import material
 from opticdesign.randomness import stream_seed
 
 __all__ = [
@@ -37,15 +36,16 @@ def build_process(design: Design) -> FabricationProcess:
     return FabricationProcess(
         levels=made.levels,
         wavelength_m=wavelength_m,
-        index=material(made.material).index(wavelength_m),
-        medium_index=material(made.medium).index(wavelength_m),
+        index=material_of(made.material).index(wavelength_m),
+        medium_index=material_of(made.medium).index(wavelength_m),
         heights_m=made.heights,
+        extinction=material_of(made.material).extinction(wavelength_m),
     )
 
 
 def medium_wavelength_m(design: Design) -> float:
     """Wavelength in the medium, metres."""
-    return design.light.wavelength / material(design.fabrication.medium).index(design.light.wavelength)
+    return design.light.wavelength / material_of(design.fabrication.medium).index(design.light.wavelength)
 
 
 def object_margin(design: Design) -> tuple[int, int]:
@@ -57,12 +57,14 @@ def object_margin(design: Design) -> tuple[int, int]:
 
 
 def build_optics(design: Design) -> OpticalSystem:
-    """The optical system of a design with its starting masks.
+    """The optical system of a design with its starting masks, of what absorbs if their material does.
 
     Raises:
         UsageError: optics that cannot be built.
     """
     system: OpticalSystem = family_of(design.optics).build(design, design.optics)
+    if (loss := build_process(design).loss) > 0.0:
+        system.absorb(loss)
     return system
 
 

@@ -122,6 +122,13 @@ class DiffractiveSystem(OpticalSystem):
         elements = self.train_of(len(self.elements))[first:last]
         return [parameter for element in elements for parameter in element.parameters()]
 
+    def absorb(self, loss: float) -> None:  # noqa: D102 (documented on the base)
+        for element in self.elements:
+            if isinstance(element, DiffractiveElement):
+                element.loss = loss
+        if self.thick is not None:
+            self.thick.relief.loss = loss
+
     def average_gradients(self) -> None:
         """Replace each mask's gradient by its mean over all its cells."""
         for element in self.elements:

@@ -120,6 +120,9 @@ class FilterSystem(OpticalSystem):
             return transfer
         return opened(transfer, self.band) * self._ramp.to(transfer.dtype.to_complex())
 
+    def absorb(self, loss: float) -> None:  # noqa: D102 (documented on the base)
+        self.element.loss = loss
+
     def average_gradients(self) -> None:
         """Replace each point's gradient by the mean over its ring."""
         for parameter in self.element.parameters() if self.rings else ():

@@ -91,6 +91,21 @@ class OpticalSystem(nn.Module, ABC):
         """
         raise UsageError(f"{len(amplitudes)} amplitudes for masks that absorb nothing", expected="phases alone")
 
+    def absorb(self, loss: float) -> None:
+        """Make the masks of a material that absorbs: a height of phase φ, 0 … 2π, lets e^{iφ − κφ} pass.
+
+        Args:
+            loss: κ, see `FabricationProcess.loss`.
+
+        Raises:
+            UsageError: these optics know no such material.
+        """
+        raise UsageError(
+            f"{type(self).__name__} in a material that absorbs (κ = {loss:.3g})",
+            expected="a material without absorption",
+            remedy="choose another fabrication.material",
+        )
+
     def average_gradients(self) -> None:
         """Give parts that are to stay alike the same gradient."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.materials import Material
+from opticdesign.optics.material import Material
 
 __all__ = ["Relief"]
 
@@ -42,6 +42,11 @@ class Relief:
         """Waves of delay for each metre of height, (n − n₀)/λ, at a wavelength, or else at the design's."""
         used = self.wavelength_m if wavelength_m is None else wavelength_m
         return (self.material.index(used) - self.medium.index(used)) / used
+
+    def loss(self, wavelength_m: float | None = None) -> float:
+        """Absorption κ = k/(n − n₀) for each radian of phase, e^{iφ − κφ}, at a wavelength, or else at the design's."""
+        used = self.wavelength_m if wavelength_m is None else wavelength_m
+        return self.material.extinction(used) / (used * self.turns_per_m(used))
 
     def phase_of_height(self, height_m: Tensor, wavelength_m: float | None = None) -> Tensor:
         """Phase in radians, not wrapped, of heights in metres; same shape."""

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.elements import phase_transmission
+from opticdesign.optics.elements import relief_transmission
 from opticdesign.optics.field import Grid
 from opticdesign.optics.propagation import fast_length
 
@@ -53,6 +53,9 @@ class ThickRelief(nn.Module):
         slices: slices the depth is marched in; as many as the process has levels, or a multiple, cuts no level.
         beyond_m: width of the window beyond that of the grid, along each axis, so that what leaves at one edge does not
             come in at the other; 0 makes the mask periodic. Left out, it is twice the depth.
+
+    Attributes:
+        loss: absorption κ of the material for each radian of phase; screens are e^{imφ − κmφ}.
 
     Raises:
         UsageError: a value out of range.
@@ -81,7 +84,7 @@ class ThickRelief(nn.Module):
                 remedy="correct the value out of range",
             )
         self.grid, self.wavelength_m, self.index, self.medium_index = grid, wavelength_m, index, medium_index
-        self.depth_m, self.slices = depth_m, slices
+        self.depth_m, self.slices, self.loss = depth_m, slices, 0.0
         self.beyond_m = 2.0 * depth_m if beyond_m is None else beyond_m
         rows, columns = (
             fast_length(size + math.ceil(self.beyond_m / pitch)) if self.beyond_m else size
@@ -138,7 +141,8 @@ class ThickRelief(nn.Module):
         (ny, nx), (wy, wx) = self.grid.shape, self.window.shape
         pad = (0, wx - nx, 0, wy - ny)
         wave = nn.functional.pad(field.reshape(-1, ny, nx), pad)
-        screens = phase_transmission(nn.functional.pad(shares * self.slice_phase_rad, pad)).to(wave.dtype)
+        filled = nn.functional.pad(shares * self.slice_phase_rad, pad)
+        screens = relief_transmission(filled, self.loss).to(wave.dtype)
         transfers = self._transfers(indices, wave)
         result: Tensor = _March.apply(wave, screens, transfers)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return result[..., :ny, :nx].reshape(field.shape)

@@ -14,13 +14,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from opticdesign.design import Design
+from opticdesign.design import Design, material_of
 from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.bright_field import BrightFieldSystem, Setting
 from opticdesign.optics.elements import phase_transmission
 from opticdesign.optics.field import Grid
 from opticdesign.optics.illumination import SourcePoints
-from opticdesign.optics.materials import material
 from opticdesign.optics.straight_through import straight_through
 from opticdesign.perturbed.deviations import Deviations
 from opticdesign.perturbed.masks import PerturbedMasks
@@ -98,7 +97,7 @@ class PerturbedBrightField:
         objective = replace(
             nominal.objective,
             wavelength_m=wavelength_m,
-            index=material(self._design.fabrication.medium).index(wavelength_m),
+            index=material_of(self._design.fabrication.medium).index(wavelength_m),
             numerical_aperture=nominal.objective.numerical_aperture * (1.0 + error("aperture")),
         )
         return replace(

@@ -14,7 +14,9 @@ from opticdesign.instrument.building import medium_wavelength_m
 __all__ = ["default_tolerance", "tolerance_of"]
 
 _E_BEAM_BELOW_M = 1e-6
-_POLYMERS = ("PMMA", "polystyrene")
+_POLYMERS = (
+    "PMMA", "polystyrene", "SU-8 2000", "SU-8 3000", "AZ 1500", "IP-Dip", "HDPE", "TPX", "IP-Dip at THz", "IP-S at THz",
+)  # fmt: skip
 
 
 def tolerance_of(design: Design) -> Tolerance:

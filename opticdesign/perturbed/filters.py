@@ -20,7 +20,6 @@ from opticdesign.fabrication.process import FabricationProcess
 from opticdesign.instrument.filter_system import FilterSystem
 from opticdesign.optics import transfer
 from opticdesign.optics.band import band_frequencies
-from opticdesign.optics.elements import phase_transmission
 from opticdesign.optics.field import Grid, phasor
 from opticdesign.optics.straight_through import straight_through
 from opticdesign.perturbed.deviations import Deviations
@@ -132,7 +131,7 @@ class PerturbedFilter:
         if learned is not None:
             phases = straight_through(learned.expand_as(phases), phases)
         amplitude = self._element.transmitted()
-        filters: Tensor = amplitude * phase_transmission(phases[:, 0])
+        filters: Tensor = amplitude * self._masks.points(phases, self._masks.loss(dev))[:, 0]
         return filters
 
     def _to_camera(self, dev: Deviations) -> Tensor:

@@ -137,7 +137,7 @@ class PerturbedLayers:
         phases = self._masks.phases(dev, first)
         if learned is not None:
             phases = straight_through(self._of_samples(learned, first).expand_as(phases), phases)
-        return self._masks.transmissions(phases)
+        return self._masks.transmissions(phases, self._masks.loss(dev))
 
     def _of_samples(self, learned: Tensor, first: int) -> Tensor:
         """Phases of neurons on the grid of the field, of the masks that light passes from number `first` on."""
@@ -151,11 +151,12 @@ class PerturbedLayers:
         if learned is not None:
             smooth = self._process.height_of_phase(self._of_samples(learned, max(first - 1, 0)))
             heights = straight_through(smooth.expand_as(heights), heights)
+        losses = torch.as_tensor(self._masks.loss(dev), dtype=torch.float64).expand(len(dev)).tolist()
         constants = torch.stack([*self._masks.light(dev), self._masks.phase_per_m(dev)], 1)
         light = light.expand(len(dev), *light.shape[1:])
         behind = []
         for draw, wave in enumerate(torch.split(light, 1)):
-            relief = self._relief(constants[draw].tolist() if dev.active("wavelength", "index") else None)
+            relief = self._relief(constants[draw].tolist() if dev.active("wavelength", "index") else None, losses[draw])
             parts = [hop.of_draw(draw) for hop in hops]
             if first == 0:
                 wave = parts.pop(0)(wave)
@@ -164,8 +165,8 @@ class PerturbedLayers:
             behind.append(wave)
         return torch.cat(behind)
 
-    def _relief(self, constants: Sequence[float] | None) -> ThickRelief:
-        """The march as designed, or for another wavelength and other indices."""
+    def _relief(self, constants: Sequence[float] | None, loss: float = 0.0) -> ThickRelief:
+        """The march as designed, or for another wavelength, other indices and what absorbs there."""
         if self._optics.thick is None:
             raise TypeError("thin masks are not marched through")
         nominal = self._optics.thick.relief
@@ -181,6 +182,7 @@ class PerturbedLayers:
             slices=nominal.slices,
             beyond_m=nominal.beyond_m,
         )
+        relief.loss = loss
         return relief.to(self._masks.device)
 
     def _marched(self, wave: Tensor, height_m: Tensor, relief: ThickRelief, phase_per_m: float) -> Tensor:
@@ -188,7 +190,7 @@ class PerturbedLayers:
         # what is deeper than the lowest level, or higher than a phase of 2π, is no part of the march
         inside = height_m.clamp(0.0, relief.depth_m)
         outside = (height_m - inside) * phase_per_m
-        wave = wave * (self._masks.transmissions(outside) if bool(outside.any()) else self._masks.outlines)
+        wave = wave * (self._masks.transmissions(outside, relief.loss) if bool(outside.any()) else self._masks.outlines)
         return relief.behind(wave, inside, self._masks.material)
 
     def _perturbed_hops(self, dev: Deviations, first: int, order: int) -> list[PerturbedHop]:

@@ -17,11 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from opticdesign.design import Design
+from opticdesign.design import Design, material_of
 from opticdesign.fabrication.process import FabricationProcess
-from opticdesign.optics.elements import RIM, Square, phase_transmission
+from opticdesign.optics.elements import RIM, Square, relief_transmission
 from opticdesign.optics.field import Grid
-from opticdesign.optics.materials import material
 from opticdesign.optics.propagation import fast_length
 from opticdesign.perturbed.deviations import Deviations
 from opticdesign.perturbed.etched import EtchedRelief
@@ -72,19 +71,28 @@ class PerturbedMasks:
     @cached_property
     def nominal_transmissions(self) -> Tensor:
         """Transmissions of the process without errors, complex (layers, y, x)."""
-        transmissions = phase_transmission(self.process.phase_of_level(self._levels))
+        transmissions = relief_transmission(self.process.phase_of_level(self._levels), self.process.loss)
         return self.sampled(transmissions) if self.square is None else self.square.mask(transmissions, self._samples)
 
-    def transmissions(self, phases: Tensor) -> Tensor:
+    def transmissions(self, phases: Tensor, loss: Tensor | float = 0.0) -> Tensor:
         """Transmissions of samples of these phases in radians, both (n, layers, y, x), as light meets them.
 
-        Complex; of squares with the rim that `elements.Square.mask` has.
+        Complex; of squares with the rim that `elements.Square.mask` has; arguments as in `points`.
         """
-        samples = phase_transmission(phases)
+        samples = self.points(phases, loss)
         if self.square is None:
             return samples
         mean, beyond = self._parted(samples)
         return self.square.mask(mean, self._samples) + _small_squares(beyond, RIM * self._samples)
+
+    def points(self, phases: Tensor, loss: Tensor | float = 0.0) -> Tensor:
+        """Transmissions of points of these phases in radians, both (n, layers, y, x), complex.
+
+        Args:
+            phases: of their heights above the lowest level.
+            loss: what the method of this name gives.
+        """
+        return relief_transmission(phases, loss if isinstance(loss, float) else _each(loss, phases.device))
 
     def material(self, shares: Tensor) -> Tensor:
         """What squares hold of a material at the samples of the light, of its shares in samples (…, y, x), real.
@@ -165,6 +173,17 @@ class PerturbedMasks:
         wavelength_m, index, medium_index = self.light(dev)
         return 2.0 * math.pi * (index - medium_index) / wavelength_m
 
+    def loss(self, dev: Deviations) -> Tensor | float:
+        """Absorption for each radian of phase, k/(n − n₀), float64 (n,); 0 where nothing absorbs."""
+        if self.process.extinction == 0.0:
+            return 0.0
+        wavelength_m, index, medium_index = self.light(dev)
+        k = torch.full_like(wavelength_m, self.process.extinction)
+        if dev.active("wavelength"):
+            mask = material_of(self.design.fabrication.material)
+            k = torch.tensor([mask.extinction(each) for each in wavelength_m.tolist()], dtype=torch.float64)
+        return k / (index - medium_index)
+
     def light(self, dev: Deviations) -> tuple[Tensor, Tensor, Tensor]:
         """Vacuum wavelength in metres and indices of mask and medium there, each float64 (n,).
 
@@ -179,7 +198,7 @@ class PerturbedMasks:
         if dev.active("wavelength"):
             wavelength_m = wavelength_m * (1.0 + dev["wavelength"])
             index, medium_index = (
-                torch.tensor([material(name).index(each) for each in wavelength_m.tolist()], dtype=torch.float64)
+                torch.tensor([material_of(name).index(each) for each in wavelength_m.tolist()], dtype=torch.float64)
                 for name in (made.material, made.medium)
             )
         return wavelength_m, index + dev["index"] if dev.active("index") else index, medium_index

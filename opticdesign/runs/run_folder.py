@@ -52,6 +52,8 @@ __all__ = [
     "environment",
     "latest_run",
     "open_run",
+    "read_info",
+    "read_records",
     "resumable_run",
     "resume_command",
 ]
@@ -148,17 +150,8 @@ class Run:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """All records of metrics.jsonl; lines that a crash cut short, or that are none of ours, are left out."""
-        path = self.folder / "metrics.jsonl"
-        records = []
-        for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []:
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict) and isinstance(record.get("total"), int):
-                records.append(record)
-        return records
+        """All records of metrics.jsonl, as `read_records` gives them."""
+        return read_records(self.folder)
 
     def rewind(self, total: int) -> None:
         """Drop records after a step, because they are about to be made again."""
@@ -317,7 +310,7 @@ def open_run(path: Path) -> Run:
         message = "not a run folder" if path.exists() else "no such folder"
         remedy = "name a run folder, or make one: opticdesign optimize DESIGN"
         raise RunError(f"{path}: {message}", expected=expected, remedy=remedy)
-    if (made := _info(folder).get("format", _FORMAT)) != _FORMAT:
+    if (made := read_info(folder).get("format", _FORMAT)) != _FORMAT:
         raise RunError(
             f"{folder}: its model or its checkpoints are of another version (format {made!r})",
             expected=f"a run of format {_FORMAT}",
@@ -346,7 +339,7 @@ def latest_run(place: Path) -> Run:
     Raises:
         RunError: there is none, or its design does not read.
     """
-    found = {folder: info for folder in _run_folders(place) if (info := _info(folder)).get("format") == _FORMAT}
+    found = {folder: info for folder in _run_folders(place) if (info := read_info(folder)).get("format") == _FORMAT}
     begun = sorted(found, key=lambda folder: (str(found[folder].get("created")), folder.name))
     complete = [folder for folder in begun if found[folder].get("status") == "complete"]
     if complete:
@@ -369,7 +362,21 @@ def _run_folders(place: Path) -> Iterator[Path]:
         yield from (path.parent for path in pointer.parent.glob("*/run.json"))
 
 
-def _info(folder: Path) -> dict[str, Any]:
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Records of metrics.jsonl; lines that a crash cut short, or that are none of ours, are left out."""
+    path = folder / "metrics.jsonl"
+    records = []
+    for line in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and isinstance(record.get("total"), int):
+            records.append(record)
+    return records
+
+
+def read_info(folder: Path) -> dict[str, Any]:
     """What run.json says; nothing where it does not read."""
     try:
         info = json.loads((folder / "run.json").read_text("utf-8"))

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from opticdesign.design.fields import Table, distinct, sequence
 from opticdesign.design.loading import read_tables
+from opticdesign.design.shipped import shipped_designs
 from opticdesign.design.toml_text import one_line
 from opticdesign.design.values import refuse
 from opticdesign.errors import DesignError, DesignProblem
@@ -17,11 +18,13 @@ __all__ = ["DesignFile", "Quick", "Seeds", "Settings", "study_kind"]
 
 
 def _resolved(path: str, info: ValidationInfo) -> str:
-    """A path from the study's folder, of a file that is there."""
+    """A path from the study's folder, of a file that is there, or else the file of a shipped design's name."""
     folder = (info.context or {}).get("folder", Path())
     found = Path(folder) / path
     if not found.is_file():
-        remedy = "correct the path, which starts at the study's folder"
+        if path in (shipped := shipped_designs()):
+            return str(shipped[path])
+        remedy = "correct the path, which starts at the study's folder, or name a shipped design"
         refuse([DesignProblem("", f"no such file: {one_line(str(found))}", expected="a design file", remedy=remedy)])
     return str(found)
 

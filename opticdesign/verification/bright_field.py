@@ -10,8 +10,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import eval_jacobi
 
-from opticdesign.design import BrightFieldOptics, Design
-from opticdesign.optics.materials import material
+from opticdesign.design import BrightFieldOptics, Design, material_of
 from opticdesign.verification.mask_in_file import Fields, MaskInFile, Reals, SecondOpinion, places_of
 
 __all__ = ["behind_objective"]
@@ -27,7 +26,7 @@ def behind_objective(
     """The light on the camera, averaged over each sample of the image."""
     lens = _Lens(
         design.light.wavelength,
-        material(design.fabrication.medium).index(design.light.wavelength),
+        material_of(design.fabrication.medium).index(design.light.wavelength),
         optics,
         masks[0] if masks else None,
     )

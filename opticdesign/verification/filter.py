@@ -10,7 +10,15 @@ import numpy.typing as npt
 from scipy import fft
 
 from opticdesign.design import Design, FilterOptics
-from opticdesign.verification.mask_in_file import Fields, MaskInFile, Reals, SecondOpinion, medium_wavelength, places_of
+from opticdesign.verification.mask_in_file import (
+    Fields,
+    MaskInFile,
+    Reals,
+    SecondOpinion,
+    absorbing,
+    medium_wavelength,
+    places_of,
+)
 
 __all__ = ["behind_filter"]
 
@@ -20,6 +28,7 @@ _NODES = 5  # in each square of a filter, and of the camera behind it, along eac
 def behind_filter(design: Design, optics: FilterOptics, mask: MaskInFile, fields: Fields) -> SecondOpinion:
     """The light behind a filter."""
     scale, width = medium_wavelength(design) * optics.focal, math.sqrt(optics.fill_factor)
+    mask = absorbing(design, mask)
     open_points = _pupil(optics, mask)
     shaped = mask.transmission * open_points
     clear = optics.gaps == "clear" and width < 1.0

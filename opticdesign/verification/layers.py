@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from opticdesign.design import D2NNOptics, Design
+from opticdesign.design import D2NNOptics, Design, material_of
 from opticdesign.errors import UsageError
-from opticdesign.optics.materials import material
 from opticdesign.verification.mask_in_file import (
     Effort,
     Fields,
     MaskInFile,
     Reals,
     SecondOpinion,
+    absorbing,
+    absorption,
     medium_wavelength,
     places_of,
 )
@@ -56,7 +57,8 @@ class Layers:
         effort: Effort,
     ) -> None:
         count, *shape = fields
-        self.design, self.optics, self.masks = design, optics, masks
+        self.design, self.optics = design, optics
+        self.masks = masks if optics.model == "bpm" else [absorbing(design, mask) for mask in masks]
         self.wavelength, self.width = medium_wavelength(design), math.sqrt(optics.fill_factor)
         self.heights = _heights(design)
         depth = self.heights.depth if optics.model == "bpm" else 0.0
@@ -228,10 +230,10 @@ class Layers:
 def _heights(design: Design) -> Heights:
     """What becomes of the phases of a design."""
     made, wavelength = design.fabrication, design.light.wavelength
-    low, high = (material(name).index(wavelength) for name in (made.medium, made.material))
+    low, high = (material_of(name).index(wavelength) for name in (made.medium, made.material))
     depth = wavelength / (high - low)
     parts = max(_SLICES, math.ceil(_THINNEST * depth / (made.levels * wavelength)))
-    return Heights(wavelength, (low, high), depth, made.levels * parts)
+    return Heights(wavelength, (low, high), depth, made.levels * parts, absorption(design))
 
 
 def _faded(place: Reals) -> Reals:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from opticdesign.design import Design
-from opticdesign.optics.materials import material
+from opticdesign.design import Design, material_of
 
 __all__ = [
     "Effort",
@@ -17,6 +16,8 @@ __all__ = [
     "Pair",
     "Reals",
     "SecondOpinion",
+    "absorbing",
+    "absorption",
     "mask_size_m",
     "masks_of_design",
     "medium_wavelength",
@@ -95,7 +96,23 @@ def masks_of_design(
 
 def medium_wavelength(design: Design) -> float:
     """Wavelength in the medium, metres."""
-    return design.light.wavelength / material(design.fabrication.medium).index(design.light.wavelength)
+    return design.light.wavelength / material_of(design.fabrication.medium).index(design.light.wavelength)
+
+
+def absorption(design: Design) -> float:
+    """By how much an amplitude falls for each radian of a mask's phase: exponent k/(n − n₀)."""
+    made, wavelength = design.fabrication, design.light.wavelength
+    mask, around = material_of(made.material), material_of(made.medium)
+    return mask.extinction(wavelength) / (mask.index(wavelength) - around.index(wavelength))
+
+
+def absorbing(design: Design, mask: MaskInFile) -> MaskInFile:
+    """A thin mask with what its heights absorb; they stand for phases modulo 2π."""
+    if (fall := absorption(design)) == 0.0:
+        return mask
+    turns = np.mod(np.asarray(mask.phase_rad, np.float64) / (2.0 * np.pi), 1.0)
+    left = np.exp(-2.0 * np.pi * fall * np.where(turns > 1.0 - 1e-7, 0.0, turns))  # float32 phases may end a turn high
+    return mask._replace(amplitude=left if mask.amplitude is None else left * mask.amplitude)
 
 
 def places_of(count: int, pitch: float) -> Reals:

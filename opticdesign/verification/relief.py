@@ -25,12 +25,14 @@ class Heights(NamedTuple):
         indices: of the medium and of the material.
         depth: height of a phase of 2π, metres.
         slices: in it.
+        absorption: by how much an amplitude falls for each radian of phase.
     """
 
     wavelength: float
     indices: Pair
     depth: float
     slices: int
+    absorption: float = 0.0
 
 
 class Relief:
@@ -60,7 +62,7 @@ class Relief:
             edge = mask.offset_m[axis] + mask.size_m[axis] * np.array([[-0.5], [0.5]])
             above.append(self.axes[axis].shares(*edge).toarray())
         self.above = above[0] @ above[1].T
-        self.indices = heights.indices
+        self.indices, self.absorption = heights.indices, heights.absorption
         self.turns = heights.depth / self.slices / heights.wavelength  # of light in vacuum, in a slice
         self.square = heights.wavelength**2 * (self.axes[0].frequencies[:, None] ** 2 + self.axes[1].frequencies ** 2)
 
@@ -72,7 +74,7 @@ class Relief:
         for number in range(self.slices):
             filled = np.clip(self.heights - number, 0.0, 1.0)
             there = series(self.axes, self.mask, filled.astype(np.complex128), self.width).real
-            screen = np.exp(2j * np.pi * (high - low) * self.turns * there)
+            screen = np.exp(2.0 * np.pi * (1j - self.absorption) * (high - low) * self.turns * there)
             half = self._half(low + (high - low) * float(filled.mean()))
             for index, part in enumerate(parts):
                 middle = fft.ifft2(fft.fft2(part, overwrite_x=True) * half, overwrite_x=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.elements.element import Mask, Quantiser, phase_transmission, start_of
+from opticdesign.optics.elements.element import Mask, Quantiser, relief_transmission, start_of
 from opticdesign.optics.elements.squares import RIM, Square
 from opticdesign.optics.field import Grid
 from opticdesign.optics.relief import Relief
@@ -18,7 +18,7 @@ __all__ = ["AmplitudeMask", "DiffractiveElement"]
 
 
 class DiffractiveElement(Mask):
-    """A thin phase mask that is learned as a phase or as a height.
+    """A thin phase mask that is learned as a phase or as a height, and absorbs where its material does.
 
     Its one parameter is `phase_rad`, or `height_m` where the height is primary; the methods `phase` and `height` give
     either. A phase is defined but for whole turns, so the relief made of it has 0 … 2π; a height is kept as it is,
@@ -32,6 +32,9 @@ class DiffractiveElement(Mask):
         samples: samples of the field across one neuron, along each axis.
         square: what a neuron looks like, for light whose band is half that of the samples; left out, each sample of it
             takes the neuron's value, and a neuron of one sample is a point.
+
+    Attributes:
+        loss: absorption κ of the relief for each radian of its phase, of the design's wavelength.
 
     Raises:
         UsageError: the initial phase does not have the shape of the neurons, or a height or another wavelength is
@@ -50,6 +53,7 @@ class DiffractiveElement(Mask):
     ) -> None:
         super().__init__(grid)
         self.primary, self.relief, self.samples, self.square = primary, relief, samples, square
+        self.loss = 0.0 if relief is None else relief.loss()
         rims = 0 if square is None else 2 * RIM
         what = "phase inside an opaque rim" if rims else "phase"
         start = start_of(phase_rad, (grid.shape[0] // samples - rims, grid.shape[1] // samples - rims), what)
@@ -95,12 +99,20 @@ class DiffractiveElement(Mask):
             quantiser: makes the mask at the design wavelength; in training, what stands for it.
             wavelength_m: vacuum wavelength in metres of the light, the design's when left out.
         """
-        transmission = phase_transmission(self.phase(quantiser, wavelength_m))
+        transmission = self._behind(self.phase(quantiser, wavelength_m), wavelength_m)
         return self.sampled(transmission) if self.square is None else self.square.mask(transmission, self.samples)
+
+    def _behind(self, phase_rad: Tensor, wavelength_m: float | None) -> Tensor:
+        """Transmission of neurons of these phases, and of the heights that stand for them."""
+        loss = self.loss if wavelength_m is None else self._known_relief().loss(wavelength_m)
+        if loss and wavelength_m is None and self.primary == "phase":
+            phase_rad = torch.remainder(phase_rad, 2.0 * math.pi)
+        return relief_transmission(phase_rad, loss)
 
     def multiplier(self, quantiser: Quantiser | None = None) -> Tensor:
         """What a cascade takes: the phase in radians (y, x) where samples have one each, else the transmission."""
-        return self.phase(quantiser) if self.samples == 1 and self.square is None else self.transmission(quantiser)
+        plain = self.samples == 1 and self.square is None and not self.loss
+        return self.phase(quantiser) if plain else self.transmission(quantiser)
 
     def sampled(self, values: Tensor) -> Tensor:
         """Values of neurons (…, y, x) at their samples."""

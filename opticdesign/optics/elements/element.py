@@ -12,13 +12,26 @@ from torch.autograd.function import once_differentiable
 from opticdesign.errors import UsageError
 from opticdesign.optics.field import Grid, phasor
 
-__all__ = ["Element", "Mask", "Quantiser", "phase_transmission", "start_of"]
+__all__ = ["Element", "Mask", "Quantiser", "phase_transmission", "relief_transmission", "start_of"]
 
 
 def phase_transmission(phase_rad: Tensor) -> Tensor:
     """Transmission e^{iφ} of a phase mask or a stack of them: complex, same shape; differentiable once."""
     result: Tensor = _PhaseTransmission.apply(phase_rad)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return result
+
+
+def relief_transmission(phase_rad: Tensor, loss: Tensor | float) -> Tensor:
+    """Transmission e^{iφ − κφ} of reliefs whose heights, counted from the lowest, have these phases; same shape.
+
+    Args:
+        phase_rad: of the whole height, not wrapped.
+        loss: κ, absorption for each radian; 0 gives `phase_transmission`.
+    """
+    transmission = phase_transmission(phase_rad)
+    if isinstance(loss, float) and loss == 0.0:
+        return transmission
+    return transmission * torch.exp(-loss * phase_rad)
 
 
 class _PhaseTransmission(torch.autograd.Function):

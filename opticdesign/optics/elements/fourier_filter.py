@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from opticdesign.errors import UsageError
-from opticdesign.optics.elements.element import Element, Quantiser, phase_transmission, start_of
+from opticdesign.optics.elements.element import Element, Quantiser, relief_transmission, start_of
 from opticdesign.optics.field import Grid, phasor
 from opticdesign.optics.propagation import convolve, padded_grid
 
@@ -77,6 +77,9 @@ class FourierFilter(Element):
         amplitude: initial amplitude transmission of the filter, 0 … 1, (wy, wx); 0.98 when left out.
         phase_rad: initial phase of the filter in radians, (wy, wx); zero when left out.
 
+    Attributes:
+        loss: absorption κ of the filter's relief for each radian of its phase.
+
     Raises:
         UsageError: both a radius and a numerical aperture, a radius on a window that is not square, or initial values
             of another shape.
@@ -101,7 +104,7 @@ class FourierFilter(Element):
         phase_rad: Tensor | None = None,
     ) -> None:
         super().__init__(grid)
-        self.fill_factor, self.clear_gaps = fill_factor, clear_gaps
+        self.fill_factor, self.clear_gaps, self.loss = fill_factor, clear_gaps, 0.0
         self.wavelength_m, self.focal_m, self.mode = wavelength_m, focal_m, mode
         self.window = grid if padding == 1.0 else padded_grid(grid, padding)
         sine = math.inf
@@ -155,7 +158,9 @@ class FourierFilter(Element):
         """
         transmission = self.transmitted()
         if self._turns:
-            transmission = transmission * phase_transmission(self.phase(quantiser))
+            phase = self.phase(quantiser)
+            turns = torch.remainder(phase, 2.0 * math.pi) if self.loss else phase
+            transmission = transmission * relief_transmission(turns, self.loss)
         return transmission
 
     def transmitted(self) -> Tensor:
