@@ -108,9 +108,7 @@ class ProcessRecord(_Record):
     full_height_m: Length
     step_height_m: Length | None  # where levels are equally spaced
     heights_m: Annotated[tuple[Height, ...], Field(max_length=256)] | None = None  # where they are not
-    extinction: Annotated[float, Field(ge=0, le=100.0)] = (
-        0.0  # k: e^(-2 pi k height / wavelength)
-    )
+    extinction: Annotated[float, Field(ge=0, le=100.0)] = 0.0  # k: e^(-2 pi k height / wavelength)
 
     @classmethod
     def of(cls, process: FabricationProcess) -> ProcessRecord:
