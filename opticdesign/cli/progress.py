@@ -38,9 +38,15 @@ def stop_at_signals() -> None:
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (signal passes both)
         raise KeyboardInterrupt
 
+    for number in _wanted():
+        signal.signal(number, stop)
+
+
+def _wanted() -> Iterator[int]:
+    """The signals to stop at: not a closed terminal's where nohup asked to go on."""
     for number in STOP_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked for that
-            signal.signal(number, stop)
+        if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) is not signal.SIG_IGN:
+            yield number
 
 
 class StopRequest:
@@ -55,9 +61,7 @@ class StopRequest:
         return self._asked
 
     def __enter__(self) -> StopRequest:
-        for number in STOP_SIGNALS:
-            if signal.getsignal(number) is signal.SIG_IGN:
-                continue
+        for number in _wanted():
             self._before[number] = signal.signal(number, self._remember)
         return self
 
