@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opticdesign.cli import progress
+from opticdesign.storage import read_record, write_record
 from opticdesign.tolerance.running import files, study_run
 from tests.support.run_json import edit_run
 from tests.support.tolerance_fakes import toy_benches
@@ -72,7 +73,7 @@ def test_results_as_json(command: Command, run_copy: Path) -> None:
     done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--json")
     assert done.returncode == 0, done.stderr
     (stored,) = (run_copy / "tolerance").glob("*/result.json")
-    assert json.loads(done.stdout) == json.loads(stored.read_text("utf-8"))
+    assert json.loads(done.stdout) == read_record(stored)
     index = json.loads(done.stdout)["worst"][0]["index"]
     again = json.loads(command("tolerance", run_copy, *OPTIONS, *ERRORS, "--json", "--replay", index).stdout)
     assert again["same"] is True and again["metrics"] == json.loads(done.stdout)["worst"][0]["metrics"]
@@ -89,9 +90,9 @@ def test_too_low_a_yield_exits_1(command: Command, run_copy: Path, least: float,
 def test_a_draw_that_differs_exits_1(command: Command, run_copy: Path) -> None:
     command("tolerance", run_copy, *OPTIONS, *ERRORS)
     (stored,) = (run_copy / "tolerance").glob("*/result.json")
-    found = json.loads(stored.read_text("utf-8"))
+    found = read_record(stored)
     found["draws"]["metrics"]["psnr_db"][5] += 0.25
-    stored.write_text(json.dumps(found), encoding="utf-8")
+    write_record(stored, found)
     done = command("tolerance", run_copy, *OPTIONS, *ERRORS, "--replay", 5)
     assert done.returncode == 1 and "DIFFERENT" in done.stdout
 

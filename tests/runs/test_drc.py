@@ -36,6 +36,7 @@ def with_levels(run: Run, levels: np.ndarray) -> Run:
         key = next(name for name in tensors if name.endswith(f"elements.{layer}.phase_rad"))
         tensors[key] = torch.from_numpy(plane * (2.0 * np.pi / 8)).to(tensors[key])
     run.save(tensors, position)
+    run.finish()
     np.testing.assert_array_equal(export_job(run)[0].levels, levels)
     return run
 

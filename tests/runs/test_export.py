@@ -232,8 +232,8 @@ def test_a_pitch_that_writer_and_checker_share_is_no_proof(
 ) -> None:
     """Files and manifest agree, and are a hundredth too large: the optics know better, and so does the light."""
 
-    def wrong(run: Run) -> tuple:
-        job, digest = export_job(run)
+    def wrong(run: Run, *mounted: object) -> tuple:
+        job, digest = export_job(run, *mounted)
         return replace(job, pitch_m=(1.01 * job.pitch_m[0], job.pitch_m[1])), digest
 
     monkeypatch.setattr(export_module, "export_job", wrong)
