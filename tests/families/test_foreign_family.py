@@ -37,7 +37,7 @@ def test_a_design_of_a_foreign_kind_goes_all_the_way(installed: Path, tmp_path: 
         ["tolerance", run, "--quick"],
     )
     kinds = json.loads(schema.rpartition("\n")[0])["properties"]["optics"]["discriminator"]["mapping"]
-    assert list(kinds) == ["bright-field", "d2nn", "fourier-filter", "phase-plate"]
+    assert list(kinds) == ["bright-field", "d2nn", "fourier-filter", "measured", "phase-plate"]
 
     assert "one neuron, 316.4 nm" in checked and "no second model" in checked
     assert [text.rpartition("\n")[2] for text in (trained, evaluated, exported, verified)] == ["exit 0"] * 4

@@ -61,6 +61,10 @@ def summed(design: Design, layers: PerturbedLayers, sample: Sample, dev: Deviati
         waves = torch.stack([part.expand(hop.band).flatten() for part in (2 * math.pi * fy, 2 * math.pi * fx, along)])
         here, there = (_places(layers, dev, plane, number + ahead) for ahead, plane in enumerate(_planes(hop)))
         spectrum = _sums(waves, here, wave.flatten(1).mT, -1.0).mT.unflatten(-1, hop.band)
+        # Rayleigh and Sommerfeld's kernel is the derivative along the normal of the plane that light comes from
+        slope = layers._slopes(dev)[0, number]
+        leaning = 2.0 * math.pi * (slope[0] * fy + slope[1] * fx) / along.clamp(min=0.05 * float(along.max()))
+        spectrum = spectrum * (1.0 - leaning)
         spectrum = spectrum * hop.transfer * back / math.prod(hop.source.window)
         wave = _sums(there, waves, spectrum.flatten(1).mT, 1.0).mT.unflatten(-1, hop.target.shape)
         wave = wave * masks[number] if number < len(masks) else wave

@@ -14,7 +14,7 @@ from opticdesign.errors import DesignError, RunError, StudyStopped, UsageError
 from opticdesign.perturbed.patterns import NO_PATTERN
 from opticdesign.runs.export import export, made_stages
 from opticdesign.runs.run_folder import Run, changed_run, open_run
-from opticdesign.storage import write_json
+from opticdesign.storage import read_record, write_json, write_record
 from opticdesign.tolerance.result import ToleranceResult
 from opticdesign.tolerance.running import files, study_run, worker
 from opticdesign.tolerance.running.plan import ToleranceOptions, prepare
@@ -132,6 +132,7 @@ def test_another_checkpoint_is_another_study(run: Run) -> None:
     tensors, position, _ = run.load()
     tensors = {name: value * 1.01 if value.is_floating_point() else value for name, value in tensors.items()}
     run.save(tensors, {**position, "total": position["total"] + 1})
+    run.finish()
     worker.load_subject.cache_clear()
     assert prepare(run, FEW).folder != before
 
@@ -200,9 +201,9 @@ def test_a_draw_replays_alone_to_the_same_metrics_with_a_picture(run: Run, toys:
 
 def test_a_draw_that_is_not_what_the_study_holds_is_told(run: Run) -> None:
     _, folder = study(run)
-    stored = json.loads((folder / "result.json").read_text("utf-8"))
+    stored = read_record(folder / "result.json")
     stored["draws"]["metrics"]["ssim"][2] += 1e-12
-    write_json(folder / "result.json", stored)
+    write_record(folder / "result.json", stored)
     assert not replay(run, replace(FEW, changes=ERRORS), 2).same
     assert replay(run, replace(FEW, changes=ERRORS), 1).same
 
@@ -248,6 +249,7 @@ def test_a_worker_that_outlives_a_study_follows_a_run_that_has_changed(run: Run)
     tensors, position, _ = run.load()
     tensors = {name: value * 1.01 if value.is_floating_point() else value for name, value in tensors.items()}
     run.save(tensors, {**position, "total": position["total"] + 1})
+    run.finish()
     changed = worker.load_subject.__wrapped__(prepared.request).key
     assert worker.load_subject(prepared.request).key == prepared.subject.key != changed
     task = {"request": vars(prepared.request), "study": changed, "kind": "evaluate", "indices": [NO_PATTERN]}
