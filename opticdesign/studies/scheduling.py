@@ -12,13 +12,15 @@ from pathlib import Path
 
 import torch
 
+from opticdesign.design import Design
 from opticdesign.errors import StudyStopped
 from opticdesign.processes import open_processes
+from opticdesign.runs.planning import quick_design
 from opticdesign.storage import try_folder
-from opticdesign.studies.cells import Cell, Outcome, refuse_changed
+from opticdesign.studies.cells import Cell, Outcome, cell_folder, refuse_changed
 from opticdesign.studies.files import study_stem
 
-__all__ = ["StudyOptions", "run_cells", "study_folder"]
+__all__ = ["StudyOptions", "run_cells", "study_folder", "unstarted_cell"]
 
 _POLL_SECONDS = 0.2
 
@@ -45,6 +47,22 @@ class StudyOptions:
 def study_folder(name: str, options: StudyOptions) -> Path:
     """The folder of a study's runs and tables."""
     return options.output or Path("runs") / "studies" / study_stem(name, options.quick)
+
+
+def unstarted_cell(
+    row: str, seed: int, design: Design, folder: Path, options: StudyOptions, constant: bool = False
+) -> Cell:
+    """The cell of a row that starts from no other one, at the budget of the options, in its place in the folder."""
+    return Cell(
+        row=row,
+        seed=seed,
+        design=quick_design(design) if options.quick else design,
+        folder=cell_folder(folder, row, seed),
+        start=None,
+        constant=constant,
+        device=options.device,
+        quick=options.quick,
+    )
 
 
 def run_cells(

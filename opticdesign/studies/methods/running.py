@@ -16,17 +16,16 @@ from torch import Tensor
 from opticdesign.data.source import load_split
 from opticdesign.decoders.waves import in_radians
 from opticdesign.figures.profiles import structured_row
-from opticdesign.runs.planning import quick_design
 from opticdesign.runs.run_folder import environment
 from opticdesign.runs.score import ImageScores, patch_images, patch_scores
 from opticdesign.runs.start import load_trained
-from opticdesign.studies.cells import Cell, Outcome, attempt, cell_folder, stored, trained_run
+from opticdesign.studies.cells import Cell, Outcome, attempt, stored, trained_run
 from opticdesign.studies.files import refuse_other_files, study_stem, write_study
 from opticdesign.studies.methods.figure import draw_methods
 from opticdesign.studies.methods.schema import MethodsStudy
 from opticdesign.studies.methods.table import MethodsTable, Profile, tabulate_methods
 from opticdesign.studies.methods.unlearned import unlearned_images, unlearned_methods
-from opticdesign.studies.scheduling import StudyOptions, run_cells, study_folder
+from opticdesign.studies.scheduling import StudyOptions, run_cells, study_folder, unstarted_cell
 
 __all__ = ["MethodOutcome", "run_methods_study"]
 
@@ -79,16 +78,7 @@ def _cells(study: MethodsStudy, options: StudyOptions) -> Iterator[Cell]:
     for name, network in rows:
         for seed in study.seeds_of(options.quick):
             design = study.design_of(network, seed, options.quick, options.changes)
-            yield Cell(
-                row=name,
-                seed=seed,
-                design=quick_design(design) if options.quick else design,
-                folder=cell_folder(folder, name, seed),
-                start=None,
-                constant=network is None,
-                device=options.device,
-                quick=options.quick,
-            )
+            yield unstarted_cell(name, seed, design, folder, options, network is None)
 
 
 def _outcome(cell: Cell, stop_asked: Callable[[], bool]) -> Outcome:

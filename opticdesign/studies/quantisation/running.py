@@ -17,16 +17,15 @@ import torch
 from opticdesign.errors import StorageError, UsageError, VerificationError
 from opticdesign.handover.export import TwoWayExporter, exporters
 from opticdesign.runs.export import export, verify
-from opticdesign.runs.planning import quick_design
 from opticdesign.runs.run_folder import Run, environment
 from opticdesign.runs.score import ImageScores
 from opticdesign.storage import read_record, write_record
-from opticdesign.studies.cells import Cell, Outcome, attempt, cell_folder, trained_run
+from opticdesign.studies.cells import Cell, Outcome, attempt, trained_run
 from opticdesign.studies.files import refuse_other_files, study_stem, write_study
 from opticdesign.studies.quantisation.figure import draw_quantisation
 from opticdesign.studies.quantisation.schema import FLOAT, QuantisationStudy
 from opticdesign.studies.quantisation.table import STAGES, QuantisationTable, Stages, tabulate_quantisation
-from opticdesign.studies.scheduling import StudyOptions, run_cells, study_folder
+from opticdesign.studies.scheduling import StudyOptions, run_cells, study_folder, unstarted_cell
 
 __all__ = ["QuantisedOutcome", "run_quantisation_study"]
 
@@ -92,16 +91,7 @@ def _cells(study: QuantisationStudy, options: StudyOptions) -> Iterator[Cell]:
         for seed in study.seeds_of(options.quick):
             levels = None if rounding == FLOAT else counts[0]
             design = study.trained_design(rounding, levels, seed, options.quick, options.changes)
-            yield Cell(
-                row=name,
-                seed=seed,
-                design=quick_design(design) if options.quick else design,
-                folder=cell_folder(folder, name, seed),
-                start=None,
-                constant=False,
-                device=options.device,
-                quick=options.quick,
-            )
+            yield unstarted_cell(name, seed, design, folder, options)
 
 
 def _outcome(levels: Levels, exporter: str, cell: Cell, stop_asked: Callable[[], bool]) -> Outcome:

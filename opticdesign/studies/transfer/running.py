@@ -17,14 +17,13 @@ from opticdesign.design import Design
 from opticdesign.errors import StorageError
 from opticdesign.instrument.building import build_microscope
 from opticdesign.instrument.microscope import Microscope
-from opticdesign.runs.planning import quick_design
 from opticdesign.runs.run_folder import Run, environment
 from opticdesign.runs.score import ImageScores, patch_images, patch_scores
 from opticdesign.runs.start import load_trained
 from opticdesign.storage import read_record, write_record
-from opticdesign.studies.cells import Cell, Outcome, attempt, cell_folder, trained_run
+from opticdesign.studies.cells import Cell, Outcome, attempt, trained_run
 from opticdesign.studies.files import refuse_other_files, study_stem, write_study
-from opticdesign.studies.scheduling import StudyOptions, run_cells, study_folder
+from opticdesign.studies.scheduling import StudyOptions, run_cells, study_folder, unstarted_cell
 from opticdesign.studies.transfer.figure import draw_transfer
 from opticdesign.studies.transfer.schema import ADAPTIVE, TransferStudy, network_name
 from opticdesign.studies.transfer.table import Scores, TransferTable, tabulate_transfer
@@ -87,16 +86,7 @@ def _cells(study: TransferStudy, options: StudyOptions) -> Iterator[Cell]:
     for name, value in rows:
         for seed in study.seeds_of(options.quick):
             design = study.design_at(value, seed, options.quick, options.changes)
-            yield Cell(
-                row=name,
-                seed=seed,
-                design=quick_design(design) if options.quick else design,
-                folder=cell_folder(folder, name, seed),
-                start=None,
-                constant=False,
-                device=options.device,
-                quick=options.quick,
-            )
+            yield unstarted_cell(name, seed, design, folder, options)
 
 
 def _outcome(study: TransferStudy, changes: tuple[str, ...], cell: Cell, stop_asked: Callable[[], bool]) -> Outcome:
